@@ -1,0 +1,33 @@
+"""Canonical JSON and digests: two equal documents have one text and one digest, whatever order their keys came in.
+
+Object keys are sorted by code point and no insignificant space is written, so the text is stable across runs and
+machines. Integral floats are written as floats (`1.0`), because YAML `1` and `1.0` are different values to a filter.
+"""
+
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+
+def encode(value: Any) -> str:
+    """Canonical JSON text of plain data (dict, list, str, int within 64 bits, float, bool, None).
+
+    Raises TypeError for anything else.
+    """
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def decode(text: str | bytes) -> Any:
+    """Read back what `encode` wrote; for JSON from outside use `core.strict_json`."""
+    return orjson.loads(text)
+
+
+def digest(value: Any) -> str:
+    """`sha256:<hex>` of the canonical text."""
+    return "sha256:" + sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def digest_bytes(raw: bytes) -> str:
+    """`sha256:<hex>` of raw bytes."""
+    return "sha256:" + sha256(raw).hexdigest()
