@@ -1,0 +1,199 @@
+"""Documents that passed their schema become the model.
+
+Nothing here judges: structure is the schema's, everything else `checks.py`'s. Defaults of the schemas are applied here and
+nowhere else, so the rest of the program never guesses.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from automations.core.canonical import digest
+from automations.core.instant import parse_duration
+from automations.core.spec.model import (
+    Approval,
+    Automation,
+    AutomationStatus,
+    Binding,
+    Dependency,
+    Manifest,
+    Retry,
+    Route,
+    RouteMapping,
+    Signature,
+    Step,
+    Trigger,
+    TriggerKind,
+)
+
+Data = Mapping[str, Any]
+
+
+def automation(spec: Data) -> Automation:
+    """The automation that a checked document describes."""
+    triggers = tuple(trigger(spec["id"], index, raw) for index, raw in enumerate(spec["triggers"]))
+    steps = [step(raw, final=False) for raw in spec["actions"]]
+    steps += [step(raw, final=True) for raw in spec.get("finally", ())]
+    lifecycle: Data = spec.get("lifecycle", {})
+    return Automation(
+        id=spec["id"],
+        name=spec["name"],
+        version=spec["version"],
+        status=AutomationStatus(spec.get("status", "active")),
+        triggers=triggers,
+        steps=tuple(steps),
+        vars=spec.get("vars", {}),
+        timeout=_duration(spec.get("timeout")),
+        protect=bool(lifecycle.get("protect", False)),
+        renamed_from=lifecycle.get("renamedFrom"),
+        spec=spec,
+        digest=digest(spec),
+    )
+
+
+def trigger(automation_id: str, index: int, raw: Data) -> Trigger:
+    """One trigger; its id defaults to its index, and a webhook's route to `<automation id>.<trigger id>`."""
+    identity = str(raw.get("id", index))
+    return Trigger(
+        id=identity,
+        kind=TriggerKind(raw["kind"]),
+        sources=_patterns(raw.get("source")),
+        types=_patterns(raw.get("type")),
+        subjects=_patterns(raw.get("subject")),
+        filter=raw.get("filter", {}),
+        expr=raw.get("expr"),
+        route=_route(automation_id, identity, raw) if "route" in raw else None,
+        raw=raw,
+    )
+
+
+def step(raw: Data, *, final: bool) -> Step:
+    """One step; `approvalGate.requirement` is the original's other word for `approval`."""
+    approval = raw.get("approval") or raw.get("approvalGate", {}).get("requirement")
+    if raw.get("approvalGate", {}).get("blockedUntilApproved"):
+        approval = {"requiresApproval": True, **(approval or {})}
+    return Step(
+        id=raw["id"],
+        action_id=raw["actionId"],
+        manifest_version=raw.get("manifestVersion"),
+        input=raw.get("input", {}),
+        depends_on=tuple(_dependency(each) for each in raw.get("dependsOn", ())),
+        when=raw.get("when"),
+        retry=_retry(raw.get("retry", {})),
+        timeout=_duration(raw.get("timeout")),
+        on_failure=raw.get("onFailure", "stop"),
+        approval=_approval(approval) if approval else None,
+        final=final,
+    )
+
+
+def route(raw: Data) -> Route:
+    """A route record (the contract's shape: `{id, automationId, path, status, signature?, mapping}`)."""
+    return Route(
+        id=raw["id"],
+        automation_id=raw["automationId"],
+        path=raw["path"],
+        mapping=mapping(raw["mapping"]),
+        signature=signature(raw["signature"]) if raw.get("signature") else None,
+        status=raw.get("status", "active"),
+    )
+
+
+def signature(raw: Data) -> Signature:
+    """How requests on a route prove their sender."""
+    return Signature(
+        secret_ref=raw["secretRef"],
+        preset=raw.get("preset"),
+        algorithm=raw.get("algorithm", "hmac-sha256"),
+        header=raw.get("header"),
+        prefix=raw.get("prefix"),
+        encoding=raw.get("encoding", "hex"),
+        timestamp_header=raw.get("timestampHeader"),
+        tolerance_seconds=raw.get("toleranceSeconds"),
+    )
+
+
+def mapping(raw: Data) -> RouteMapping:
+    """How a body becomes an envelope."""
+    return RouteMapping(
+        source=raw["source"],
+        type=raw["type"],
+        type_template=raw.get("typeTemplate"),
+        subject=raw.get("subject"),
+        subject_path=raw.get("subjectPath"),
+        data_path=raw.get("dataPath"),
+        id_path=raw.get("idPath"),
+        time_path=raw.get("timePath"),
+        dedupe_key_path=raw.get("dedupeKeyPath"),
+        dedupe_key_header=raw.get("dedupeKeyHeader"),
+    )
+
+
+def manifest(document: Data) -> Manifest:
+    """The action manifest that a checked document describes."""
+    return Manifest(
+        id=document["id"],
+        version=document["version"],
+        input_schema=document["inputSchema"],
+        output_schema=document.get("outputSchema"),
+        bindings=tuple(Binding(kind=each["kind"], config=each) for each in document["executorBindings"]),
+        required_approvals=_approval_count(document.get("requiredApprovals", 0)),
+        document=document,
+        digest=digest(document),
+    )
+
+
+def _route(automation_id: str, trigger_id: str, raw: Data) -> Route:
+    given: Data = raw["route"]
+    identity = given.get("id", f"{automation_id}.{trigger_id}")
+    sources, types = _patterns(raw.get("source")), _patterns(raw.get("type"))
+    fallback = {"source": sources[0] if sources else identity, "type": types[0] if types else "webhook"}
+    return Route(
+        id=identity,
+        automation_id=automation_id,
+        path=given.get("path", f"/webhooks/{identity}"),
+        mapping=mapping({**fallback, **given.get("mapping", {})}),
+        signature=signature(given["signature"]) if given.get("signature") else None,
+    )
+
+
+def _patterns(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _dependency(raw: str | Data) -> Dependency:
+    if isinstance(raw, str):
+        return Dependency(raw)
+    return Dependency(raw["step"], raw.get("on", "default"))
+
+
+def _retry(raw: Data) -> Retry:
+    default = Retry()
+    return Retry(
+        max_attempts=raw.get("maxAttempts", default.max_attempts),
+        base=parse_duration(raw["base"]) if "base" in raw else default.base,
+        cap=parse_duration(raw["cap"]) if "cap" in raw else default.cap,
+        jitter=raw.get("jitter", default.jitter),
+    )
+
+
+def _approval(raw: Data) -> Approval | None:
+    if not raw.get("requiresApproval", raw.get("mode") == "manual"):
+        return None
+    return Approval(
+        count=raw.get("count", 1),
+        roles=tuple(raw.get("roles", ())),
+        reason=raw.get("reason", ""),
+        expires=_duration(raw.get("expires")),
+        on_expire=raw.get("onExpire", "reject"),
+        allow_self=raw.get("allowSelf", False),
+    )
+
+
+def _approval_count(raw: Any) -> int:
+    return raw if isinstance(raw, int) else len(raw)
+
+
+def _duration(text: str | None) -> int | None:
+    return None if text is None else parse_duration(text)

@@ -1,0 +1,174 @@
+"""The model: what a checked document means. Frozen, complete, and without defaults left to guess.
+
+Structure is JSON Schema's (`schemas/`); `build.py` makes these from documents that passed it. Durations are integer
+microseconds. Free-form parts (`input`, `filter`, schemas) stay plain data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from automations.core.instant import SECOND
+
+
+class TriggerKind(StrEnum):
+    """How a run starts."""
+
+    EVENT = "event"
+    WEBHOOK = "webhook"
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+    API = "api"
+
+
+class AutomationStatus(StrEnum):
+    """Whether an automation's triggers fire."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How a webhook request proves its sender. `preset` names a known scheme; otherwise the fields spell one out."""
+
+    secret_ref: str
+    preset: str | None = None
+    algorithm: str = "hmac-sha256"
+    header: str | None = None
+    prefix: str | None = None
+    encoding: Literal["hex", "base64"] = "hex"
+    timestamp_header: str | None = None
+    tolerance_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMapping:
+    """How a webhook body becomes an event envelope. Paths are dotted; `.` is the whole body."""
+
+    source: str
+    type: str
+    type_template: str | None = None
+    subject: str | None = None
+    subject_path: str | None = None
+    data_path: str | None = None
+    id_path: str | None = None
+    time_path: str | None = None
+    dedupe_key_path: str | None = None
+    dedupe_key_header: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One exact HTTP path that feeds events to automations."""
+
+    id: str
+    automation_id: str
+    path: str
+    mapping: RouteMapping
+    signature: Signature | None = None
+    status: Literal["active", "disabled", "archived"] = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One way in. An empty tuple of patterns matches anything."""
+
+    id: str
+    kind: TriggerKind
+    sources: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    expr: str | None = None
+    route: Route | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and how far apart a step is tried. Times in microseconds; `jitter` is the share of a wait that varies."""
+
+    max_attempts: int = 3
+    base: int = SECOND
+    cap: int = 60 * SECOND
+    jitter: Literal["none", "equal", "full"] = "equal"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A step waits for another. `default` accepts success, a `when` skip, and a failure that was told to continue."""
+
+    step: str
+    on: Literal["default", "succeeded", "completed", "failed"] = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who must agree before a step runs. `expires` in microseconds, None for never."""
+
+    count: int = 1
+    roles: tuple[str, ...] = ()
+    reason: str = ""
+    expires: int | None = None
+    on_expire: Literal["reject", "approve"] = "reject"
+    allow_self: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node of the DAG. `when` is CEL text or the original's matcher object; `input` may hold `${{ }}` templates."""
+
+    id: str
+    action_id: str
+    manifest_version: str | None = None
+    input: Mapping[str, Any] = field(default_factory=dict)
+    depends_on: tuple[Dependency, ...] = ()
+    when: str | Mapping[str, Any] | None = None
+    retry: Retry = Retry()
+    timeout: int | None = None
+    on_failure: Literal["stop", "continue"] = "stop"
+    approval: Approval | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Automation:
+    """One automation as its author wrote it. `spec` is the document itself; `digest` is of its canonical text."""
+
+    id: str
+    name: str
+    version: str
+    status: AutomationStatus
+    triggers: tuple[Trigger, ...]
+    steps: tuple[Step, ...]
+    vars: Mapping[str, Any]
+    timeout: int | None
+    protect: bool
+    renamed_from: str | None
+    spec: Mapping[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One way to carry an action out: `local-shell`, `http`, `python`, `mcp`, or a kind only others know."""
+
+    kind: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An action's contract: what goes in, what comes out, how it is carried out."""
+
+    id: str
+    version: str
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any] | None
+    bindings: tuple[Binding, ...]
+    required_approvals: int
+    document: Mapping[str, Any]
+    digest: str
