@@ -1,0 +1,1 @@
+"""The outside world behind small seams: clock, ids, files, secrets, telemetry, executors."""

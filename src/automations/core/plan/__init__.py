@@ -1,0 +1,1 @@
+"""Plan: the pure difference between what files want and what the state has, and what that does."""

@@ -1,0 +1,1 @@
+"""Runs and the queue: the machines, as pure functions of state, signal and now."""

@@ -1,0 +1,62 @@
+"""What crosses the seam between the queue and an executor: an invocation goes out, an outcome comes back.
+
+An outcome is a value: a step that failed is not an exception. Executors never touch the store, and never decide about
+retries; they say what happened and whether trying again can help.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from automations.core.spec.model import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One attempt at one action. Times in microseconds. `fence` rises with every claim of the action."""
+
+    action_row_id: str
+    run_id: str
+    automation_id: str
+    step_id: str
+    action_id: str
+    manifest_version: str
+    idempotency_key: str
+    attempt: int
+    fence: int
+    input: Mapping[str, Any]
+    binding: Binding
+    timeout: int | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The action did its work. `output` is plain data."""
+
+    output: Any = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The action did not. `code` is a stable upper-case word; `retry_after` (microseconds) only lengthens the wait.
+
+    `metadata` may carry bounded, redacted captured output for a person to read (`stderr`, `exitCode`, `httpStatus`).
+    """
+
+    code: str
+    message: str
+    retryable: bool
+    retry_after: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The attempt was stopped from outside (drain or cancel) and left nothing running."""
+
+    reason: str
+
+
+Outcome = Succeeded | Failed | Cancelled

@@ -1,0 +1,87 @@
+"""A program: one automation generation with its expressions, templates and schemas compiled, ready to be run many times.
+
+A run is pinned to (generation, manifests), so a program never changes and may be cached for as long as anyone likes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from automations.core.expression.matcher import When, compile_when
+from automations.core.expression.template import Template, compile_template
+from automations.core.spec.conform import Conformity, compile_schema
+from automations.core.spec.model import Automation, Binding, Manifest, Step
+
+EXTERNAL = "external"
+"""The executor of an action that nothing here can carry out: an external runner must claim it."""
+
+EXECUTABLE = ("local-shell", "http")
+"""Binding kinds that this program carries out itself, first match in the manifest's order wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgram:
+    """One step, compiled."""
+
+    step: Step
+    when: When | None
+    input: Template
+    manifest: Manifest | None
+    accepts: Conformity | None
+    yields: Conformity | None
+    binding: Binding | None
+
+    @property
+    def executor(self) -> str:
+        """The kind of executor that carries this step out, or `external`."""
+        return self.binding.kind if self.binding else EXTERNAL
+
+    @property
+    def manifest_version(self) -> str:
+        """The version of the manifest that the step runs with; the original's default where none is known."""
+        return self.manifest.version if self.manifest else self.step.manifest_version or "1.0.0"
+
+    @property
+    def approvals(self) -> int:
+        """How many people must agree before the step runs; 0 for none."""
+        asked = self.step.approval.count if self.step.approval else 0
+        return asked + (self.manifest.required_approvals if self.manifest else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One generation of an automation, compiled. `steps` are in the author's order, `finally` steps last."""
+
+    uid: str
+    generation: int
+    automation: Automation
+    steps: tuple[StepProgram, ...]
+
+    def step(self, step_id: str) -> StepProgram:
+        """The step of that id. Raises KeyError."""
+        for each in self.steps:
+            if each.step.id == step_id:
+                return each
+        raise KeyError(step_id)
+
+
+def compile_program(uid: str, generation: int, *, automation: Automation, manifests: Mapping[str, Manifest]) -> Program:
+    """Compile an automation. `manifests` maps step ids to the manifest each is pinned to; missing is external.
+
+    Raises InvalidInput (from the compilers) for a spec that its checks would have refused.
+    """
+    return Program(uid, generation, automation, tuple(_step(each, manifests.get(each.id)) for each in automation.steps))
+
+
+def _step(step: Step, manifest: Manifest | None) -> StepProgram:
+    binding = None
+    if manifest:
+        binding = next((each for each in manifest.bindings if each.kind in EXECUTABLE), None)
+    return StepProgram(
+        step=step,
+        when=None if step.when is None else compile_when(step.when),
+        input=compile_template(dict(step.input)),
+        manifest=manifest,
+        accepts=compile_schema(manifest.input_schema) if manifest else None,
+        yields=compile_schema(manifest.output_schema) if manifest and manifest.output_schema else None,
+        binding=binding,
+    )

@@ -1,0 +1,24 @@
+"""How long a failed attempt waits before the next one."""
+
+from automations.core.instant import SECOND
+from automations.core.spec.model import Retry
+
+LONGEST_RETRY_AFTER = 3600 * SECOND
+"""A downstream `Retry-After` lengthens a wait to an hour at most (microseconds)."""
+
+
+def wait(policy: Retry, attempt: int, *, fraction: float, retry_after: int | None = None) -> int:
+    """Microseconds after failed attempt `attempt` (1, 2, …): `min(cap, base * 2^(attempt-1))`, partly jittered.
+
+    `fraction` in [0, 1) is the randomness: with `equal` jitter half of the wait is fixed and half varies, with `full` all of
+    it varies. `retry_after` (microseconds, from downstream) only ever lengthens the wait.
+    """
+    ceiling = min(policy.cap, policy.base << min(attempt - 1, 40))
+    match policy.jitter:
+        case "none":
+            chosen = ceiling
+        case "equal":
+            chosen = ceiling // 2 + int(ceiling / 2 * fraction)
+        case "full":
+            chosen = int(ceiling * fraction)
+    return max(chosen, min(retry_after or 0, LONGEST_RETRY_AFTER))

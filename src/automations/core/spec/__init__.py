@@ -1,0 +1,1 @@
+"""Specs: yaml text becomes documents with positions, documents become a checked, frozen model."""

@@ -1,0 +1,47 @@
+"""Whether plain data conforms to an author's JSON Schema (a manifest's `inputSchema`, `outputSchema`), compiled once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jsonschema_rs
+
+from automations.core.diagnostic import dotted
+from automations.errors import InvalidInput
+
+
+class _Validator(Protocol):
+    def is_valid(self, instance: Any) -> bool: ...
+
+    def iter_errors(self, instance: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Conformity:
+    """A compiled schema. Draft 2020-12 unless the schema's `$schema` names another; references stay inside it."""
+
+    validator: _Validator
+
+    def violations(self, value: Any, *, most: int = 5) -> tuple[str, ...]:
+        """What is wrong with `value`, as sentences with a path; empty when it conforms."""
+        if self.validator.is_valid(value):
+            return ()
+        found = []
+        for error in self.validator.iter_errors(value):
+            place = dotted(tuple(error.instance_path))
+            found.append(f"{place}: {error.message}" if place else str(error.message))
+            if len(found) == most:
+                break
+        return tuple(found)
+
+
+def compile_schema(schema: Mapping[str, Any]) -> Conformity:
+    """Compile a schema. Raises InvalidInput when it is not one (or refers outside itself)."""
+    try:
+        return Conformity(jsonschema_rs.validator_for(dict(schema), retriever=_refuse))
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        raise InvalidInput(f"not a usable JSON Schema: {str(error).splitlines()[0]}", code="schema_invalid") from error
+
+
+def _refuse(uri: str) -> Any:
+    raise ValueError(f"a schema may only refer to parts of itself, not to {uri}")

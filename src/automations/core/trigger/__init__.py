@@ -1,0 +1,1 @@
+"""Triggers: envelopes, filters, bindings, webhook normalisation and signatures."""

@@ -1,0 +1,1 @@
+"""The verbs: core and store together in one transaction."""
