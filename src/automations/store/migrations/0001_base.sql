@@ -43,7 +43,6 @@ CREATE TABLE generations (
   generation BIGINT NOT NULL,
   digest TEXT NOT NULL,
   spec_json TEXT NOT NULL,
-  lines_json TEXT,
   file TEXT,
   revision TEXT,
   applied_by TEXT NOT NULL,
@@ -159,6 +158,8 @@ CREATE TABLE actions (
 );
 CREATE UNIQUE INDEX actions_step ON actions (run_id, step_id);
 CREATE INDEX actions_claimable ON actions (priority DESC, available_at, id) WHERE status IN ('queued', 'retrying');
+CREATE INDEX actions_claimable_here ON actions (priority DESC, available_at, id)
+  WHERE status IN ('queued', 'retrying') AND executor <> 'external';
 CREATE INDEX actions_leased ON actions (lease_expires_at) WHERE status = 'claimed';
 CREATE INDEX actions_dead ON actions (updated_at) WHERE status = 'dead';
 

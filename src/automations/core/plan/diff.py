@@ -1,0 +1,84 @@
+"""The difference between two documents, field by field, as a person would tell it.
+
+Lists of things that have an `id` (steps, triggers) are compared by id, so that inserting a step is one line and not a change
+of every step after it. Other lists are compared as wholes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automations.core.diagnostic import Path
+
+
+class _Absent:
+    """What a field is where it does not exist (None is a value)."""
+
+    def __repr__(self) -> str:
+        return "(absent)"
+
+
+ABSENT: Any = _Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One difference. `path` leads to it in the new document where it still exists, else in the old one.
+
+    `label` is the path as people read it, with ids in the place of indexes: `actions[build].input.tag`.
+    """
+
+    path: Path
+    label: str
+    before: Any
+    after: Any
+
+
+def diff(before: Any, after: Any) -> tuple[Field, ...]:
+    """Every difference, in the order of the new document, removed fields last within their parent."""
+    return tuple(_walk(before, after, path=(), label=""))
+
+
+def _walk(before: Any, after: Any, *, path: Path, label: str) -> Iterator[Field]:
+    if _same(before, after):
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in (*after, *(key for key in before if key not in after)):
+            name = f"{label}.{key}" if label else str(key)
+            yield from _walk(before.get(key, ABSENT), after.get(key, ABSENT), path=(*path, key), label=name)
+    elif _by_id(before) and _by_id(after):
+        yield from _lists(before, after, path=path, label=label)
+    else:
+        yield Field(path, label, before, after)
+
+
+def _lists(before: list[Any], after: list[Any], *, path: Path, label: str) -> Iterator[Field]:
+    old = {item["id"]: (index, item) for index, item in enumerate(before)}
+    new = {item["id"]: (index, item) for index, item in enumerate(after)}
+    for identity, (index, item) in new.items():
+        _, was = old.get(identity, (0, ABSENT))
+        yield from _walk(was, item, path=(*path, index), label=f"{label}[{identity}]")
+    for identity, (index, item) in old.items():
+        if identity not in new:
+            yield Field((*path, index), f"{label}[{identity}]", item, ABSENT)
+    kept = [identity for identity in old if identity in new]
+    if kept != [identity for identity in new if identity in old]:
+        yield Field(path, f"{label} (order)", list(old), list(new))
+
+
+def _by_id(value: Any) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    ids = [item.get("id") if isinstance(item, Mapping) else None for item in value]
+    return all(isinstance(each, str) for each in ids) and len(set(ids)) == len(ids)
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Equality that tells 1 from 1.0 and from true, as filters do."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(_same(before[key], after[key]) for key in before)
+    if isinstance(before, list):
+        return len(before) == len(after) and all(map(_same, before, after))
+    return bool(before == after)

@@ -1,0 +1,96 @@
+"""A plan as a person reads it in a terminal: summary first, then each change with its reason, place and consequences."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from automations.core.canonical import encode
+from automations.core.diagnostic import Severity
+from automations.core.plan.diff import ABSENT, Field
+from automations.core.plan.plan import Change, Plan
+
+SYMBOLS = {"create": "+", "update": "~", "rename": "→", "move": "→", "adopt": "±", "delete": "-"}
+COLORS = {"+": "32", "~": "33", "→": "36", "±": "35", "-": "31"}
+WIDEST = 100
+"""A value longer than this many characters is cut in the middle of a line."""
+
+
+def human(plan: Plan, *, color: bool = False) -> str:
+    """The whole text, ending in a newline. Colours are ANSI codes, only when asked for."""
+    lines = [summary_line(plan), ""]
+    for change in plan.changes:
+        lines.extend(_change(change, color=color))
+        lines.append("")
+    for hazard in plan.hazards:
+        if hazard.refused:
+            lines += [_paint(f"! {hazard.code} {hazard.message}", "31", color=color), ""]
+    lines.extend(_diagnostics(plan, color=color))
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def summary_line(plan: Plan) -> str:
+    """`Plan: 2 to add, 1 to change, 0 to destroy; 41 unchanged, not rebound`, or that nothing changes."""
+    counts = plan.summary()
+    if not plan.changes:
+        return f"No changes: {counts['unchanged']} unchanged, not rebound."
+    words = (("create", "add"), ("update", "change"), ("rename", "rename"), ("move", "move"), ("adopt", "adopt"))
+    parts = [f"{counts[action]} to {word}" for action, word in words if counts[action] or action in ("create", "update")]
+    parts.append(f"{counts['delete']} to destroy")
+    return f"Plan: {', '.join(parts)}; {counts['unchanged']} unchanged, not rebound."
+
+
+def _change(change: Change, *, color: bool) -> Iterator[str]:
+    symbol = SYMBOLS[change.action]
+    kind = "" if change.resource == "automation" else "action "
+    place = f"  {change.file}:{change.line}" if change.file and change.action != "delete" else ""
+    yield _paint(f"{symbol} {kind}{change.id}", COLORS[symbol], color=color) + place
+    yield f"    {change.reason}"
+    for each, line in change.fields:
+        yield f"    {_field(each)}" + (f"  (line {line})" if each.after is not ABSENT else "")
+    consequence = _consequence(change)
+    if consequence:
+        yield f"    in flight: {consequence}"
+
+
+def _field(each: Field) -> str:
+    if each.before is ABSENT:
+        return f"+ {each.label}: {show(each.after)}"
+    if each.after is ABSENT:
+        return f"- {each.label}: {show(each.before)}"
+    return f"~ {each.label}: {show(each.before)} → {show(each.after)}"
+
+
+def show(value: Any) -> str:
+    """A value on one line, cut when long; control characters never reach a terminal raw."""
+    text = encode(value)
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 20]} … ({len(text)} characters)"
+
+
+def _consequence(change: Change) -> str:
+    counts = change.in_flight
+    parts = [
+        f"{count} {word}"
+        for count, word in (
+            (counts.running, "running"),
+            (counts.queued, "queued"),
+            (counts.retrying, "retrying"),
+            (counts.waiting_approval, "waiting for approval"),
+            (counts.dead, "in the dead-letter queue"),
+        )
+        if count
+    ]
+    if not parts:
+        return ""
+    ending = "no new runs start; these finish" if change.action == "delete" else "these finish"
+    return f"{', '.join(parts)}; {ending} on generation {change.based_on}"
+
+
+def _diagnostics(plan: Plan, *, color: bool) -> Iterator[str]:
+    for diagnostic in plan.diagnostics:
+        shade = "31" if diagnostic.severity is Severity.ERROR else "33"
+        yield f"{diagnostic.span}: {_paint(diagnostic.severity, shade, color=color)}: {diagnostic.message} [{diagnostic.code}]"
+        if diagnostic.hint:
+            yield f"    {diagnostic.hint}"
+
+
+def _paint(text: str, code: str, *, color: bool) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if color else text

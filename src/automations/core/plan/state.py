@@ -1,0 +1,83 @@
+"""The state a plan is made against: what is bound, by whom, since which serial."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+API_OWNER = "api"
+"""Owner of what was made imperatively, by `create` or the API."""
+
+
+def source_owner(source: str) -> str:
+    """Owner of what a source declares."""
+    return f"source:{source}"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One automation in the state; `deleted` ones are tombstones whose uid comes back with their id."""
+
+    uid: str
+    id: str
+    owner: str
+    status: str
+    generation: int
+    digest: str
+    file: str | None
+    deleted: bool = False
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldManifest:
+    """One action manifest in the state."""
+
+    action_id: str
+    version: str
+    owner: str
+    digest: str
+    file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRoute:
+    """One live webhook route in the state."""
+
+    id: str
+    automation_id: str
+    path: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """Work that a change touches: counts of runs and actions that are not over, and of dead letters."""
+
+    running: int = 0
+    queued: int = 0
+    retrying: int = 0
+    waiting_approval: int = 0
+    dead: int = 0
+
+    def document(self) -> dict[str, int]:
+        """The counts as the plan's JSON shows them."""
+        return {
+            "running": self.running,
+            "queued": self.queued,
+            "retrying": self.retrying,
+            "waitingApproval": self.waiting_approval,
+            "dead": self.dead,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything a plan needs to know. `specs` holds old specs by id, for those whose digest differs from the files'."""
+
+    lineage: str
+    serial: int
+    automations: Mapping[str, Held]
+    manifests: Mapping[tuple[str, str], HeldManifest]
+    routes: Mapping[str, HeldRoute]
+    specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    in_flight: Mapping[str, InFlight] = field(default_factory=dict)

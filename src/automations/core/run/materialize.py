@@ -1,0 +1,143 @@
+"""Materialization: an event that fired a trigger becomes a run and its actions, as rows to insert in one transaction.
+
+Pure: ids and now are handed in. The first `advance` happens here, on the rows themselves, so that a run is born with its
+first steps already queued.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automations.core.canonical import encode
+from automations.core.instant import iso
+from automations.core.run.machine import ActionChange, ActionView, RunView, advance
+from automations.core.run.program import StepProgram
+from automations.core.run.states import ActionStatus, RunStatus
+from automations.core.spec.model import Trigger
+from automations.core.trigger.bindings import Bound
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What starts a run. `identity` is unique per automation; `event` is the envelope's document, if there is one."""
+
+    identity: str
+    trigger: Trigger
+    event: Mapping[str, Any] | None = None
+    event_row_id: str | None = None
+    inputs: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Materialized:
+    """The rows of one new run."""
+
+    run: Row
+    actions: tuple[Row, ...]
+
+    def reference(self) -> dict[str, Any]:
+        """What a webhook's answer says of it: `{automationId, runId, actionIds}`."""
+        return {
+            "automationId": self.run["automation_id"],
+            "runId": self.run["id"],
+            "actionIds": [action["id"] for action in self.actions],
+        }
+
+
+def materialize(bound: Bound, occasion: Occasion, *, now: int, new_id: Callable[[], str]) -> Materialized:
+    """A run of a bound automation. Times in microseconds."""
+    key = f"{bound.automation.id}:{occasion.identity}"
+    run_id = new_id()
+    actions = [
+        _action(step, run_id=run_id, key=key, position=position, row_id=new_id()) | {"now": now}
+        for position, step in enumerate(bound.program.steps)
+    ]
+    view = RunView(
+        id=run_id,
+        status=RunStatus.MATERIALIZED,
+        created_at=now,
+        event=occasion.event,
+        inputs=occasion.inputs or {},
+        actions=tuple(ActionView(row["id"], row["step_id"], ActionStatus.BLOCKED) for row in actions),
+    )
+    decision = advance(bound.program, view)
+    changes = {change.id: change for change in decision.actions}
+    for row in actions:
+        row["automation_id"] = bound.automation.id
+        if row["id"] in changes:
+            row |= changed(changes[row["id"]], now=now, program=bound.program.step(row["step_id"]))
+    status = decision.run or RunStatus.MATERIALIZED
+    return Materialized(_run(bound, occasion, row_id=run_id, now=now) | {
+        "status": str(status),
+        "error_json": encode(decision.error) if decision.error else None,
+        "completed_at": now if status.final else None,
+    }, tuple(actions))
+
+
+def changed(change: ActionChange, *, now: int, program: StepProgram) -> Row:
+    """The columns that a run-machine change sets on a blocked action."""
+    waits = change.status is ActionStatus.WAITING_APPROVAL
+    return {
+        "status": str(change.status),
+        "reason": change.reason,
+        "input_json": None if change.input is None else encode(change.input),
+        "input_digest": change.input_digest,
+        "error_json": encode(change.error) if change.error else None,
+        "approval_json": encode(_gate(change, now=now, program=program)) if waits else None,
+        "completed_at": now if change.status.final else None,
+    }
+
+
+def _gate(change: ActionChange, *, now: int, program: StepProgram) -> dict[str, Any]:
+    requirement: dict[str, Any] = {"requiresApproval": True, "count": program.approvals}
+    if program.step.approval and program.step.approval.reason:
+        requirement["reason"] = program.step.approval.reason
+    decision = {"id": change.id, "status": "pending", "requestedAt": iso(now)}
+    return {"requirement": requirement, "blockedUntilApproved": True, "decision": decision}
+
+
+def _run(bound: Bound, occasion: Occasion, *, row_id: str, now: int) -> Row:
+    event = occasion.event
+    metadata = {"eventSource": event["source"], "eventType": event["type"]} if event else {}
+    if event and "dedupeKey" in event:
+        metadata["eventDedupeKey"] = event["dedupeKey"]
+    return {
+        "id": row_id,
+        "automation_uid": bound.uid,
+        "automation_id": bound.automation.id,
+        "generation": bound.generation,
+        "digest": bound.automation.digest,
+        "manifests_json": encode({step: manifest.digest for step, manifest in bound.manifests.items()}),
+        "trigger_json": encode(dict(occasion.trigger.raw)),
+        "event_row_id": occasion.event_row_id,
+        "trigger_event_id": event["id"] if event else None,
+        "idempotency_key": f"{bound.automation.id}:{occasion.identity}",
+        "inputs_json": None if occasion.inputs is None else encode(occasion.inputs),
+        "metadata_json": encode(metadata),
+        "now": now,
+    }
+
+
+def _action(step: StepProgram, *, run_id: str, key: str, position: int, row_id: str) -> Row:
+    return {
+        "id": row_id,
+        "run_id": run_id,
+        "step_id": step.step.id,
+        "position": position,
+        "action_id": step.step.action_id,
+        "manifest_version": step.manifest_version,
+        "manifest_digest": step.manifest.digest if step.manifest else None,
+        "executor": step.executor,
+        "idempotency_key": f"{key}:{step.step.id}",
+        "status": str(ActionStatus.BLOCKED),
+        "priority": 0,
+        "input_json": None,
+        "input_digest": None,
+        "max_attempts": step.step.retry.max_attempts,
+        "error_json": None,
+        "approval_json": None,
+        "reason": None,
+        "completed_at": None,
+    }

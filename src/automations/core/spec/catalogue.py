@@ -1,0 +1,215 @@
+"""A catalogue: everything that a tree of spec files declares, and everything that is wrong with it.
+
+`interpret` looks at one file alone; `assemble` puts files together and checks what only shows across them. A file that is bad
+never hides another: valid ones go on, and what a bad file may have meant counts as present, so that nothing is pruned by a
+typing error.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from automations.core.canonical import digest
+from automations.core.diagnostic import Diagnostic, Path, Severity, has_errors, in_order
+from automations.core.spec import build
+from automations.core.spec.checks import check, paths_of_steps
+from automations.core.spec.document import Document
+from automations.core.spec.manifests import check_inputs, check_manifest, resolve
+from automations.core.spec.model import Automation, Manifest
+from automations.core.spec.reader import read
+from automations.core.spec.structure import check as check_structure
+from automations.core.spec.structure import kind_of
+
+T = TypeVar("T", Automation, Manifest)
+
+ManifestKey = tuple[str, str]
+"""An action's id and its manifest's version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreted:
+    """One file: what it declares (exactly one of automation and manifest, or neither), and what is wrong with it.
+
+    `claims` is the automation id that the file wants, known even for many bad files.
+    """
+
+    file: str
+    document: Document | None
+    automation: Automation | None = None
+    manifest: Manifest | None = None
+    claims: str | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing in it is an error."""
+        return not has_errors(self.diagnostics)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared(Generic[T]):
+    """A good declaration and the document it stands in."""
+
+    value: T
+    document: Document
+
+    def line(self, path: Path = ()) -> int:
+        """The line (from 1) where `path` stands."""
+        return self.document.at(path).line
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What the tree declares. Bad files count as present: by the id they claim, or by their name alone."""
+
+    automations: Mapping[str, "Declared[Automation]"]
+    manifests: Mapping[ManifestKey, "Declared[Manifest]"]
+    diagnostics: tuple[Diagnostic, ...]
+    claimed: frozenset[str] = frozenset()
+    bad_files: frozenset[str] = frozenset()
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """One digest over all that is declared: two trees that mean the same have the same."""
+        return digest(sorted(self.digests.items()))
+
+
+def interpret(raw: bytes, file: str) -> Interpreted:
+    """Read and check one file by itself. Never raises for what the file holds."""
+    reading = read(raw, file)
+    if reading.document is None:
+        return Interpreted(file, None, diagnostics=reading.diagnostics)
+    return interpret_document(reading.document, reading.diagnostics)
+
+
+def interpret_document(document: Document, found: tuple[Diagnostic, ...] = ()) -> Interpreted:
+    """The same from a document that was read already."""
+    kind = kind_of(document) or "automation"
+    structure = check_structure(document, kind)
+    claims = _claims(document.value, kind)
+    if structure:
+        return Interpreted(document.file, document, claims=claims, diagnostics=(*found, *structure))
+    return accept(document, kind, found=found)
+
+
+def accept(document: Document, kind: str, *, found: tuple[Diagnostic, ...] = (), checked: bool = False) -> Interpreted:
+    """Build the model of a document whose structure is known to be good; `checked` when its own checks are as well."""
+    claims = _claims(document.value, kind)
+    if kind == "action":
+        manifest = build.manifest(document.value)
+        problems = () if checked else check_manifest(document, manifest)
+        return Interpreted(document.file, document, manifest=manifest, diagnostics=(*found, *problems))
+    if kind == "test":
+        return Interpreted(document.file, document, diagnostics=found)
+    automation = build.automation(document.value)
+    problems = () if checked else check(document, automation)
+    return Interpreted(
+        document.file, document, automation=automation, claims=claims, diagnostics=(*found, *problems)
+    )
+
+
+def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manifest] | None = None) -> Catalogue:
+    """Put files together. `known` are manifests that the store has from elsewhere."""
+    interpreted = tuple(files)
+    diagnostics = [diagnostic for each in interpreted for diagnostic in each.diagnostics]
+    for rule in (_same_automation, _same_manifest, _same_route):
+        diagnostics.extend(rule(interpreted))
+    bad = {diagnostic.span.file for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR}
+    manifests = {
+        (each.manifest.id, each.manifest.version): Declared(each.manifest, each.document)
+        for each in interpreted
+        if each.manifest and each.document and each.file not in bad
+    }
+    usable = {**(known or {}), **{key: declared.value for key, declared in manifests.items()}}
+    for each in interpreted:
+        if each.automation and each.document and each.file not in bad:
+            diagnostics.extend(_actions(each.document, each.automation, manifests=usable))
+    bad |= {diagnostic.span.file for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR}
+    automations = {
+        each.automation.id: Declared(each.automation, each.document)
+        for each in interpreted
+        if each.automation and each.document and each.file not in bad
+    }
+    return Catalogue(
+        automations=automations,
+        manifests=manifests,
+        diagnostics=in_order(diagnostics),
+        claimed=frozenset(each.claims for each in interpreted if each.claims and each.file in bad),
+        bad_files=frozenset(bad),
+        digests={each.file: _meaning(each) for each in interpreted},
+    )
+
+
+def _meaning(each: Interpreted) -> str:
+    if each.automation:
+        return each.automation.digest
+    if each.manifest:
+        return each.manifest.digest
+    return digest(each.document.value) if each.document else "unreadable"
+
+
+def _claims(value: Any, kind: str) -> str | None:
+    identity = value.get("id") if isinstance(value, Mapping) and kind == "automation" else None
+    return identity if isinstance(identity, str) else None
+
+
+def _same_automation(files: tuple[Interpreted, ...]) -> Iterator[Diagnostic]:
+    claims: dict[str, list[Interpreted]] = defaultdict(list)
+    for each in files:
+        if each.claims:
+            claims[each.claims].append(each)
+    for identity, claimants in claims.items():
+        yield from _contested(f"automation id {identity}", [(each, ("id",)) for each in claimants], code="spec/duplicate-id")
+
+
+def _same_manifest(files: tuple[Interpreted, ...]) -> Iterator[Diagnostic]:
+    claims: dict[ManifestKey, list[Interpreted]] = defaultdict(list)
+    for each in files:
+        if each.manifest:
+            claims[each.manifest.id, each.manifest.version].append(each)
+    for (identity, version), claimants in claims.items():
+        places = [(each, ("id",)) for each in claimants]
+        yield from _contested(f"action {identity} version {version}", places, code="spec/duplicate-action")
+
+
+def _same_route(files: tuple[Interpreted, ...]) -> Iterator[Diagnostic]:
+    claims: dict[tuple[str, str], list[tuple[Interpreted, Path]]] = defaultdict(list)
+    for each in files:
+        for index, trigger in enumerate(each.automation.triggers if each.automation else ()):
+            if trigger.route is not None:
+                claims["path", trigger.route.path].append((each, ("triggers", index, "route", "path")))
+                claims["id", trigger.route.id].append((each, ("triggers", index, "route", "id")))
+    for (what, value), claimants in claims.items():
+        yield from _contested(f"webhook route {what} {value}", claimants, code="spec/duplicate-route")
+
+
+def _contested(what: str, claimants: list[tuple[Interpreted, Any]], *, code: str) -> Iterator[Diagnostic]:
+    """Every claimant is invalid, and each is told of all the others."""
+    if len(claimants) < 2:
+        return
+    places = [each.document.at(path) for each, path in claimants if each.document]
+    for (each, path), span in zip(claimants, places, strict=True):
+        others = ", ".join(str(other) for other in places if other != span)
+        message = f"{what} is also declared at {others}"
+        yield Diagnostic(code, Severity.ERROR, message, span, path, f"keep one declaration; {each.file} is not used until then")
+
+
+def _actions(
+    document: Document, automation: Automation, *, manifests: Mapping[ManifestKey, Manifest]
+) -> Iterator[Diagnostic]:
+    for (path, _), step in zip(paths_of_steps(document.value), automation.steps, strict=True):
+        manifest, versions = resolve(step, manifests)
+        if manifest is not None:
+            yield from check_inputs(document, path, step=step, manifest=manifest)
+        elif versions and step.manifest_version:
+            message = f"action {step.action_id} has no version {step.manifest_version}"
+            span = document.at((*path, "manifestVersion"))
+            hint = f"known versions: {', '.join(versions)}"
+            yield Diagnostic("spec/manifest-version", Severity.ERROR, message, span, (*path, "manifestVersion"), hint)
+        else:
+            message = f"action {step.action_id} has no manifest here: an external runner must claim it"
+            span = document.at((*path, "actionId"))
+            hint = "add a manifest file for it beside the specs, or start a runner that knows it"
+            yield Diagnostic("spec/no-manifest", Severity.WARNING, message, span, (*path, "actionId"), hint)

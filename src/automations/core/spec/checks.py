@@ -1,0 +1,195 @@
+"""What a schema cannot say about one automation: its graph, its expressions, its filters, its routes.
+
+Each check is a function of the document and its model that yields findings as (code, path, message, hint); `check` gives them
+their places. Rules across files are the catalogue's.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automations.core.diagnostic import Diagnostic, Path, Severity
+from automations.core.expression.cel import ExpressionInvalid, compile_expression
+from automations.core.expression.matcher import compile_when
+from automations.core.expression.template import problems, references
+from automations.core.spec.document import Document
+from automations.core.spec.graph import ancestors, cycle
+from automations.core.spec.model import Automation, Step, Trigger, TriggerKind
+from automations.core.trigger.filter import check_filter
+
+RESERVED_PATHS = ("/healthz", "/readyz", "/metrics", "/api")
+"""Paths that the server answers itself; no route may take them or anything below `/api`."""
+
+_NOT_EXECUTED = "accepted and kept, but this version does not carry it out yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem at a path in the document."""
+
+    code: str
+    path: Path
+    message: str
+    hint: str = ""
+    severity: Severity = Severity.ERROR
+
+
+def check(document: Document, automation: Automation) -> tuple[Diagnostic, ...]:
+    """Every finding of every check, with its place."""
+    found: list[Finding] = []
+    for rule in (_steps, _graph, _expressions, _step_references, _filters, _routes, _not_executed):
+        found.extend(rule(document.value, automation))
+    return tuple(place(document, each) for each in found)
+
+
+def place(document: Document, finding: Finding) -> Diagnostic:
+    """A finding as a diagnostic at its path's position."""
+    span = document.at(finding.path)
+    return Diagnostic(finding.code, finding.severity, finding.message, span, finding.path, finding.hint)
+
+
+def paths_of_steps(spec: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Every step with its path, `finally` steps last (the order of `Automation.steps`)."""
+    for section in ("actions", "finally"):
+        for index, raw in enumerate(spec.get(section, ())):
+            yield (section, index), raw
+
+
+def _steps(spec: Mapping[str, Any], _: Automation) -> Iterator[Finding]:
+    seen: dict[str, Path] = {}
+    for path, raw in paths_of_steps(spec):
+        if raw["id"] in seen:
+            yield Finding("spec/duplicate-step", (*path, "id"), f"duplicate automation action step id: {raw['id']}")
+        seen.setdefault(raw["id"], path)
+        if "approval" in raw and "approvalGate" in raw:
+            message = f"automation action step {raw['id']} cannot define both approval and approvalGate"
+            yield Finding("spec/approval", (*path, "approvalGate"), message, "keep `approval`")
+
+
+def _graph(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+    steps = {step.id: step for step in automation.steps}
+    sound = True
+    for (path, _), step in zip(paths_of_steps(spec), automation.steps, strict=True):
+        for index, dependency in enumerate(step.depends_on):
+            problem = _dependency_problem(step, steps.get(dependency.step), name=dependency.step)
+            if problem:
+                sound = False
+                known = ", ".join(sorted(set(steps) - {step.id}))
+                yield Finding("spec/depends-on", (*path, "dependsOn", index), problem, f"the other steps are: {known}")
+    if sound and (loop := cycle(automation.steps)):
+        path = next(path for path, raw in paths_of_steps(spec) if raw["id"] == loop[0])
+        shown = " → ".join((*loop, loop[0]))
+        yield Finding("spec/cycle", (*path, "dependsOn"), f"steps wait for each other in a circle: {shown}")
+
+
+def _dependency_problem(step: Step, target: Step | None, *, name: str) -> str | None:
+    if target is None:
+        return f"automation action step {step.id} depends on unknown step: {name}"
+    if target.id == step.id:
+        return f"automation action step {step.id} cannot depend on itself"
+    if target.final and not step.final:
+        return f"automation action step {step.id} cannot wait for {name}, which runs in `finally`, after all actions"
+    return None
+
+
+def _expressions(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+    for index, trigger in enumerate(automation.triggers):
+        yield from _trigger_expressions(("triggers", index), trigger)
+    for path, raw in paths_of_steps(spec):
+        if "when" in raw:
+            try:
+                compile_when(raw["when"])
+            except ExpressionInvalid as problem:
+                yield Finding("spec/expression", (*path, "when"), problem.message, problem.hint)
+        for inner, problem in problems(raw.get("input", {})):
+            yield Finding("spec/expression", (*path, "input", *inner), problem.message, problem.hint)
+
+
+def _trigger_expressions(path: Path, trigger: Trigger) -> Iterator[Finding]:
+    if trigger.expr is not None:
+        try:
+            expression = compile_expression(trigger.expr)
+        except ExpressionInvalid as problem:
+            yield Finding("spec/expression", (*path, "expr"), problem.message, problem.hint)
+        else:
+            late = expression.roots() - {"event", "vars", "automation"}
+            if late:
+                message = f"a trigger cannot see {', '.join(sorted(late))}: they exist only once a run does"
+                yield Finding("spec/expression", (*path, "expr"), message, "use event, vars or automation")
+    if trigger.route is not None and trigger.route.mapping.type_template is not None:
+        for _, problem in problems(trigger.route.mapping.type_template, roots=("body",)):
+            where = (*path, "route", "mapping", "typeTemplate")
+            yield Finding("spec/expression", where, problem.message, problem.hint)
+
+
+def _step_references(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+    above = ancestors(automation.steps)
+    for (path, raw), step in zip(paths_of_steps(spec), automation.steps, strict=True):
+        reachable = above.get(step.id, frozenset())
+        for inner, name in _references(raw):
+            if name in reachable:
+                continue
+            known = any(each.id == name for each in automation.steps)
+            hint = f"add {name} to dependsOn of {step.id}" if known else f"it can read: {', '.join(sorted(reachable)) or 'none'}"
+            message = f"step {step.id} reads steps.{name}, which {'it does not wait for' if known else 'does not exist'}"
+            yield Finding("spec/step-reference", (*path, *inner), message, hint)
+
+
+def _references(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    when = raw.get("when")
+    if when is not None:
+        try:
+            for name in sorted(compile_when(when).step_references()):
+                yield ("when",), name
+        except ExpressionInvalid:
+            return
+    for inner, _, steps in references(raw.get("input", {})):
+        for name in sorted(steps):
+            yield ("input", *inner), name
+
+
+def _filters(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+    for index, trigger in enumerate(automation.triggers):
+        for inner, problem in check_filter(trigger.filter):
+            yield Finding("spec/filter", ("triggers", index, "filter", *inner), problem)
+
+
+def _routes(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+    for index, trigger in enumerate(automation.triggers):
+        if trigger.route is None:
+            continue
+        problem = path_problem(trigger.route.path)
+        if problem:
+            yield Finding("spec/route-path", ("triggers", index, "route", "path"), problem)
+
+
+def path_problem(path: str) -> str | None:
+    """What is wrong with a webhook route's path, in the original's words; None when nothing is."""
+    if not path.startswith("/"):
+        return "webhook route path must start with /"
+    if "?" in path or "#" in path:
+        return "webhook route path must not include query or fragment"
+    if ".." in path:
+        return "webhook route path must not contain .."
+    if any(not ("!" <= character <= "~") or character in "%;\\" for character in path):
+        return "webhook route path must be plain ASCII without spaces, %, ; or backslashes"
+    if "//" in path or (path.endswith("/") and path != "/"):
+        return "webhook route path must not contain // or end with /"
+    if path in RESERVED_PATHS or path.startswith("/api/"):
+        return f"webhook route path is the server's own: {path}"
+    return None
+
+
+def _not_executed(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+    def warn(path: Path, what: str) -> Finding:
+        return Finding("spec/not-executed", path, f"{what}: {_NOT_EXECUTED}", severity=Severity.WARNING)
+
+    for index, trigger in enumerate(automation.triggers):
+        if trigger.kind in (TriggerKind.SCHEDULE, TriggerKind.MANUAL, TriggerKind.API):
+            yield warn(("triggers", index, "kind"), f"a {trigger.kind} trigger")
+        for word in ("debounce", "rateLimit", "eventSchema"):
+            if word in trigger.raw:
+                yield warn(("triggers", index, word), word)
+    for word in ("concurrency", "timeout", "inputs"):
+        if word in spec:
+            yield warn((word,), word)

@@ -1,0 +1,155 @@
+"""Queued actions: claimed from a partial index, finished by guarded updates, their ended attempts kept."""
+
+from collections.abc import Iterable
+
+from automations.store.database import Row, Transaction
+
+INSERT = """INSERT INTO actions (id, run_id, automation_id, step_id, position, action_id, manifest_version, manifest_digest,
+    executor, idempotency_key, status, priority, input_json, input_digest, attempt, max_attempts, crashes, fence, available_at,
+    error_json, approval_json, reason, created_at, updated_at, completed_at)
+  VALUES (:id, :run_id, :automation_id, :step_id, :position, :action_id, :manifest_version, :manifest_digest,
+    :executor, :idempotency_key, :status, :priority, :input_json, :input_digest, 0, :max_attempts, 0, 0, :now,
+    :error_json, :approval_json, :reason, :now, :now, :completed_at)"""
+
+
+def insert(tx: Transaction, rows: Iterable[Row], /) -> None:
+    """New actions, one a step."""
+    tx.many(INSERT, rows)
+
+
+def get(tx: Transaction, action_id: str, /) -> Row | None:
+    """One action."""
+    return tx.one("SELECT * FROM actions WHERE id = :id", id=action_id)
+
+
+def hold(tx: Transaction, action_id: str, /) -> Row | None:
+    """One action, held until commit. Hold its run first."""
+    return tx.one(f"SELECT * FROM actions WHERE id = :id{tx.for_update}", id=action_id)
+
+
+def of_run(tx: Transaction, run_id: str, /) -> list[Row]:
+    """A run's actions in their author's order."""
+    return tx.all("SELECT * FROM actions WHERE run_id = :run_id ORDER BY position", run_id=run_id)
+
+
+def claim(tx: Transaction, /, *, runner: str, here: bool, limit: int, now: int, until: int) -> list[Row]:
+    """Lease up to `limit` claimable actions to `runner` until `until`: by priority, then available time, then id.
+
+    `here` keeps to actions that this program's executors can carry out. Rows that another claimer holds are passed over.
+    """
+    kinds = "AND executor <> 'external'" if here else ""
+    rows = tx.all(
+        f"""UPDATE actions SET status = 'claimed', claimed_by = :runner, claimed_at = :now, lease_expires_at = :until,
+              fence = fence + 1, updated_at = :now
+            WHERE id IN (SELECT id FROM actions WHERE status IN ('queued', 'retrying') AND available_at <= :now {kinds}
+              ORDER BY priority DESC, available_at, id LIMIT :limit{tx.skip_locked})
+            RETURNING *""",  # noqa: S608  # fixed texts only
+        runner=runner,
+        now=now,
+        until=until,
+        limit=limit,
+    )
+    return sorted(rows, key=lambda row: (-row["priority"], row["available_at"], row["id"]))
+
+
+def next_available(tx: Transaction, /, *, here: bool) -> int | None:
+    """When the next claimable action becomes available (microseconds), or None when there is none."""
+    kinds = "AND executor <> 'external'" if here else ""
+    row = tx.one(
+        f"SELECT min(available_at) AS at FROM actions WHERE status IN ('queued', 'retrying') {kinds}"  # noqa: S608  # fixed texts
+    )
+    return None if row is None else row["at"]
+
+
+def expired(tx: Transaction, /, *, now: int, limit: int) -> list[Row]:
+    """Claimed actions whose lease ran out."""
+    return tx.all(
+        """SELECT * FROM actions WHERE status = 'claimed' AND lease_expires_at <= :now
+           ORDER BY lease_expires_at LIMIT :limit""",
+        now=now,
+        limit=limit,
+    )
+
+
+def settle(tx: Transaction, row: Row, /) -> bool:
+    """End an attempt. Guarded: still claimed, by the fence that was judged."""
+    changed = tx.run(
+        """UPDATE actions SET status = :status, attempt = :attempt, crashes = :crashes, available_at = :available_at,
+             result_json = :result_json, error_json = :error_json, dead_letter_json = :dead_letter_json,
+             lease_expires_at = NULL, claimed_by = :claimed_by, claimed_at = :claimed_at, updated_at = :now,
+             completed_at = :completed_at
+           WHERE id = :id AND status = 'claimed' AND fence = :fence""",
+        **row,
+    )
+    return changed == 1
+
+
+def extend(tx: Transaction, /, *, action_id: str, runner: str, fence: int, now: int, until: int) -> bool:
+    """Prolong a live lease; False when the holder no longer holds it."""
+    changed = tx.run(
+        """UPDATE actions SET lease_expires_at = :until, updated_at = :now
+           WHERE id = :id AND status = 'claimed' AND claimed_by = :runner AND fence = :fence AND lease_expires_at > :now""",
+        id=action_id,
+        runner=runner,
+        fence=fence,
+        now=now,
+        until=until,
+    )
+    return changed == 1
+
+
+def release(tx: Transaction, /, *, action_id: str, runner: str, fence: int, now: int) -> bool:
+    """Give a claimed action back without spending an attempt."""
+    changed = tx.run(
+        """UPDATE actions SET status = CASE WHEN attempt > 0 THEN 'retrying' ELSE 'queued' END, claimed_by = NULL,
+             claimed_at = NULL, lease_expires_at = NULL, available_at = :now, updated_at = :now
+           WHERE id = :id AND status = 'claimed' AND claimed_by = :runner AND fence = :fence""",
+        id=action_id,
+        runner=runner,
+        fence=fence,
+        now=now,
+    )
+    return changed == 1
+
+
+def unblock(tx: Transaction, row: Row, /) -> bool:
+    """The run machine moves a blocked action."""
+    changed = tx.run(
+        """UPDATE actions SET status = :status, reason = :reason, input_json = :input_json, input_digest = :input_digest,
+             error_json = :error_json, approval_json = :approval_json, available_at = :now, updated_at = :now,
+             completed_at = :completed_at
+           WHERE id = :id AND status = 'blocked'""",
+        **row,
+    )
+    return changed == 1
+
+
+def keep_attempt(tx: Transaction, row: Row, /) -> None:
+    """Write an ended attempt into the history."""
+    tx.run(
+        """INSERT INTO attempts (action_row_id, fence, attempt, runner, started_at, ended_at, outcome, error_json)
+           VALUES (:action_row_id, :fence, :attempt, :runner, :started_at, :ended_at, :outcome, :error_json)""",
+        **row,
+    )
+
+
+def attempts_of_run(tx: Transaction, run_id: str, /) -> list[Row]:
+    """Ended attempts of all of a run's actions, in order."""
+    return tx.all(
+        """SELECT t.* FROM attempts t JOIN actions a ON a.id = t.action_row_id
+           WHERE a.run_id = :run_id ORDER BY t.action_row_id, t.fence""",
+        run_id=run_id,
+    )
+
+
+def counts(tx: Transaction, /) -> dict[str, int]:
+    """How many actions there are, by status."""
+    return {row["status"]: row["n"] for row in tx.all("SELECT status, count(*) AS n FROM actions GROUP BY status")}
+
+
+def live_counts(tx: Transaction, /) -> list[Row]:
+    """`{automation_id, status, n}` of actions that wait, run, or lie in the dead-letter queue."""
+    return tx.all(
+        """SELECT automation_id, status, count(*) AS n FROM actions
+           WHERE status IN ('queued', 'retrying', 'claimed', 'waiting_approval', 'dead') GROUP BY automation_id, status"""
+    )

@@ -1,0 +1,78 @@
+"""Automations and their generations: what is bound, who owns it, and every spec that ever was."""
+
+from automations.store.database import Row, Transaction
+
+_COLUMNS = "a.uid, a.id, a.owner, a.status, a.generation, a.digest, a.file, a.conditions_json, a.created_at, a.updated_at, a.deleted_at"
+
+
+def every(tx: Transaction, /) -> list[Row]:
+    """All automations, deleted ones too, without their specs; oldest first."""
+    return tx.all(f"SELECT {_COLUMNS} FROM automations a ORDER BY a.created_at, a.uid")
+
+
+def live(tx: Transaction, /) -> list[Row]:
+    """Automations that are not deleted, with the spec of their generation; oldest first."""
+    return tx.all(
+        f"""SELECT {_COLUMNS}, g.spec_json FROM automations a
+            JOIN generations g ON g.uid = a.uid AND g.generation = a.generation
+            WHERE a.deleted_at IS NULL ORDER BY a.created_at, a.uid"""
+    )
+
+
+def get(tx: Transaction, automation_id: str, /) -> Row | None:
+    """One automation, deleted or not, with the spec of its generation."""
+    return tx.one(
+        f"""SELECT {_COLUMNS}, g.spec_json FROM automations a
+            JOIN generations g ON g.uid = a.uid AND g.generation = a.generation WHERE a.id = :id""",
+        id=automation_id,
+    )
+
+
+def generation(tx: Transaction, uid: str, number: int, /) -> Row | None:
+    """One generation: spec, digest, where it came from and who applied it."""
+    return tx.one("SELECT * FROM generations WHERE uid = :uid AND generation = :number", uid=uid, number=number)
+
+
+def insert(tx: Transaction, row: Row, /) -> None:
+    """A new automation."""
+    tx.run(
+        """INSERT INTO automations (uid, id, owner, status, generation, digest, file, conditions_json, created_at, updated_at)
+           VALUES (:uid, :id, :owner, :status, :generation, :digest, :file, :conditions_json, :now, :now)""",
+        **row,
+    )
+
+
+def update(tx: Transaction, row: Row, /) -> bool:
+    """Bind another generation, owner, id or file; undeletes. Guarded by the generation it is based on."""
+    changed = tx.run(
+        """UPDATE automations SET id = :id, owner = :owner, status = :status, generation = :generation, digest = :digest,
+             file = :file, updated_at = :now, deleted_at = NULL
+           WHERE uid = :uid AND generation = :based_on""",
+        **row,
+    )
+    return changed == 1
+
+
+def delete(tx: Transaction, uid: str, /, *, generation: int, now: int) -> bool:
+    """Bindings off; the row stays as a tombstone."""
+    changed = tx.run(
+        "UPDATE automations SET deleted_at = :now, updated_at = :now WHERE uid = :uid AND generation = :generation AND deleted_at IS NULL",
+        uid=uid,
+        generation=generation,
+        now=now,
+    )
+    return changed == 1
+
+
+def set_conditions(tx: Transaction, uid: str, conditions_json: str, /) -> None:
+    """Replace an automation's conditions."""
+    tx.run("UPDATE automations SET conditions_json = :conditions WHERE uid = :uid", uid=uid, conditions=conditions_json)
+
+
+def insert_generation(tx: Transaction, row: Row, /) -> None:
+    """Keep a spec for ever (or until retention finds that nothing needs it)."""
+    tx.run(
+        """INSERT INTO generations (uid, generation, digest, spec_json, file, revision, applied_by, applied_at)
+           VALUES (:uid, :generation, :digest, :spec_json, :file, :revision, :applied_by, :now)""",
+        **row,
+    )

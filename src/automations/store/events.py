@@ -1,0 +1,37 @@
+"""Events: each identity once, with what became of it. Raw bodies and headers never come here."""
+
+from automations.store.database import Row, Transaction
+
+
+def insert(tx: Transaction, row: Row, /) -> bool:
+    """Record an event; False when its identity is known already (then nothing changed)."""
+    changed = tx.run(
+        """INSERT INTO events (id, scope, identity, event_id, source, type, envelope_json, body_digest, outcome,
+             materialized_json, received_at)
+           VALUES (:id, :scope, :identity, :event_id, :source, :type, :envelope_json, :body_digest, :outcome,
+             :materialized_json, :received_at)
+           ON CONFLICT (scope, identity) DO NOTHING""",
+        **row,
+    )
+    return changed == 1
+
+
+def known(tx: Transaction, scope: str, identity: str, /) -> Row | None:
+    """The event of this identity, if it was seen."""
+    return tx.one("SELECT * FROM events WHERE scope = :scope AND identity = :identity", scope=scope, identity=identity)
+
+
+def rematerialize(tx: Transaction, row_id: str, /, *, materialized_json: str) -> bool:
+    """An event that had matched nothing matched when it came again; False when another delivery was faster."""
+    changed = tx.run(
+        """UPDATE events SET outcome = 'materialized', materialized_json = :materialized_json
+           WHERE id = :id AND outcome = 'unmatched'""",
+        id=row_id,
+        materialized_json=materialized_json,
+    )
+    return changed == 1
+
+
+def get(tx: Transaction, row_id: str, /) -> Row | None:
+    """One event by its row id."""
+    return tx.one("SELECT * FROM events WHERE id = :id", id=row_id)

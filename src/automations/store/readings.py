@@ -1,0 +1,27 @@
+"""What files meant when they were last read, so that a warm plan parses only what changed."""
+
+from collections.abc import Iterable
+
+from automations.store.database import Row, Transaction
+
+
+def of_root(tx: Transaction, root: str, /) -> list[Row]:
+    """Every remembered reading below a root."""
+    return tx.all("SELECT file, stamp, digest, document_json FROM readings WHERE root = :root", root=root)
+
+
+def put(tx: Transaction, root: str, rows: Iterable[Row], /) -> None:
+    """Remember good readings."""
+    tx.many(
+        """INSERT INTO readings (root, file, stamp, digest, document_json) VALUES (:root, :file, :stamp, :digest, :document_json)
+           ON CONFLICT (root, file) DO UPDATE SET stamp = excluded.stamp, digest = excluded.digest,
+             document_json = excluded.document_json""",
+        [{**row, "root": root} for row in rows],
+    )
+
+
+def forget(tx: Transaction, root: str, files: Iterable[str], /) -> None:
+    """Forget files that are gone or no longer good."""
+    tx.many(
+        "DELETE FROM readings WHERE root = :root AND file = :file", [{"root": root, "file": file} for file in files]
+    )

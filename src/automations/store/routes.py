@@ -1,0 +1,37 @@
+"""Webhook routes: one exact path each, deleted ones kept so that their path can answer 410."""
+
+from automations.store.database import Row, Transaction
+
+
+def every(tx: Transaction, /) -> list[Row]:
+    """All routes, deleted ones too; oldest first."""
+    return tx.all("SELECT * FROM routes ORDER BY created_at, id")
+
+
+def count(tx: Transaction, /) -> int:
+    """How many routes are not deleted."""
+    row = tx.one("SELECT count(*) AS n FROM routes WHERE deleted_at IS NULL")
+    return int(row["n"]) if row else 0
+
+
+def put(tx: Transaction, row: Row, /) -> None:
+    """Create a route or replace the one of the same id (its creation time stays)."""
+    tx.run(
+        """INSERT INTO routes (id, automation_id, trigger_id, path, status, owner, signature_json, mapping_json, created_at, updated_at)
+           VALUES (:id, :automation_id, :trigger_id, :path, :status, :owner, :signature_json, :mapping_json, :now, :now)
+           ON CONFLICT (id) DO UPDATE SET automation_id = excluded.automation_id, trigger_id = excluded.trigger_id,
+             path = excluded.path, status = excluded.status, owner = excluded.owner, signature_json = excluded.signature_json,
+             mapping_json = excluded.mapping_json, updated_at = excluded.updated_at, deleted_at = NULL""",
+        **row,
+    )
+
+
+def delete_of(tx: Transaction, automation_id: str, /, *, owner: str, now: int) -> int:
+    """Unbind the routes that this owner declared for an automation."""
+    return tx.run(
+        """UPDATE routes SET deleted_at = :now, updated_at = :now
+           WHERE automation_id = :automation_id AND owner = :owner AND deleted_at IS NULL""",
+        automation_id=automation_id,
+        owner=owner,
+        now=now,
+    )
