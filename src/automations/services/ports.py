@@ -5,6 +5,7 @@ from threading import Event
 from typing import Any, Protocol
 
 from automations.core.run.execution import Invocation, Outcome
+from automations.core.spec.snapshot import Snapshot, Untrusted
 
 
 class Clock(Protocol):
@@ -50,6 +51,34 @@ class Executor(Protocol):
 
     def execute(self, invocation: Invocation, cancelled: Event) -> Outcome:
         """Run it to an outcome; return `Cancelled` soon after `cancelled` is set. Never raises for what the action did."""
+        ...
+
+
+class Running(Protocol):
+    """An attempt under way."""
+
+    def outcome(self) -> Outcome | None:
+        """How it ended, or None while it runs."""
+        ...
+
+    def cancel(self, reason: str) -> None:
+        """Stop it; its outcome will be `Cancelled` unless it ended before."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts attempts without waiting for them."""
+
+    def launch(self, invocation: Invocation) -> Running:
+        """Start an attempt. Never raises for what the action does."""
+        ...
+
+
+class Tree(Protocol):
+    """A directory of specs."""
+
+    def take(self, known: Mapping[str, str]) -> Snapshot | Untrusted:
+        """Look at all of it; files whose stamp is in `known` (name to stamp) need not be read."""
         ...
 
 

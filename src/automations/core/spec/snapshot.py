@@ -1,0 +1,42 @@
+"""A snapshot: what a tree of files held at one moment, or the reason why that cannot be trusted.
+
+Absence is never inferred from an error: an untrusted snapshot leads to no write at all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from automations.core.diagnostic import Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class SpecFile:
+    """One file. `name` is relative to the root with `/`; equal `stamp`s promise equal bytes (size, times, inode).
+
+    `raw` is None where the caller already knew that stamp; `load` reads the bytes then, and raises OSError.
+    """
+
+    name: str
+    stamp: str
+    raw: bytes | None
+    load: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A tree that held still while it was read. `prefix` goes before names that people see, such as `automations.d/`."""
+
+    root: str
+    prefix: str
+    revision: str | None
+    files: tuple[SpecFile, ...]
+    problems: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Untrusted:
+    """The tree could not be read whole. `reason` is a word for conditions: `Missing`, `Unreadable`, `Unstable`."""
+
+    root: str
+    reason: str
+    message: str

@@ -1,0 +1,187 @@
+"""The verb apply: one plan, one transaction. Anything fails, and nothing happened.
+
+The first statement bumps the serial that the plan was made against; if another change was faster the plan is stale and nothing
+is written. The serial's row is held from then on, so definition changes and audit entries queue up behind each other.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from automations.core.audit import Entry, seal
+from automations.core.canonical import encode
+from automations.core.plan.plan import Change, Plan
+from automations.core.plan.state import source_owner
+from automations.core.spec.model import Route
+from automations.errors import Conflict, Refused, SpecInvalid, StalePlan
+from automations.services.ports import Clock, Ids, Telemetry
+from automations.store import audit, automations, manifests, routes, state
+from automations.store.database import Database, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who applies, and what they explicitly allowed. `allow_deletes` is an exact count."""
+
+    actor: str
+    allow_deletes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was committed: the serial that it made (unchanged when the plan was empty)."""
+
+    serial: int
+    changes: int
+
+
+class Apply:
+    """Commits plans."""
+
+    def __init__(self, database: Database, *, clock: Clock, ids: Ids, telemetry: Telemetry) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+
+    def strict(self, plan: Plan, authority: Authority, *, prefix: str = "") -> Applied:
+        """Apply a whole plan or nothing.
+
+        Raises SpecInvalid when anything declared is an error, Refused when a safety rule says no, StalePlan when the state
+        moved on, StoreUnavailable when it cannot be written.
+        """
+        if not plan.sound:
+            raise SpecInvalid("the specs have errors; nothing was applied", plan.diagnostics, hint="see: automations validate")
+        check_hazards(plan, authority)
+        return self.commit(plan, authority, prefix=prefix)
+
+    def commit(self, plan: Plan, authority: Authority, *, prefix: str = "") -> Applied:
+        """Apply the changes of a plan as they are. The loop uses this for the sound part of an unsound tree."""
+        if not plan.changes:
+            return Applied(plan.serial, 0)
+        now = self._clock.now()
+        with self._database.write() as tx:
+            if not state.bump(tx, serial=plan.serial):
+                standing = state.read(tx)
+                raise StalePlan(
+                    f"the plan was made at serial {plan.serial}, the state is at {standing['serial']}",
+                    hint="plan again and look at what changed in between",
+                )
+            owner = source_owner(plan.source)
+            for change in sorted(plan.changes, key=_order):
+                _Writer(tx, owner=owner, actor=authority.actor, prefix=prefix, now=now, ids=self._ids).write(
+                    change, revision=plan.source_revision
+                )
+            entry = Entry(now, authority.actor, "apply", owner, {"serial": plan.serial + 1, "summary": plan.summary()})
+            audit.append(tx, seal(entry, last=audit.last(tx)))
+        self._telemetry.emit("apply.committed", source=plan.source, serial=plan.serial + 1, **plan.summary())
+        return Applied(plan.serial + 1, len(plan.changes))
+
+
+def check_hazards(plan: Plan, authority: Authority) -> None:
+    """Raises Refused when the plan deletes more than a safety rule allows and the exact count was not given."""
+    refused = [hazard for hazard in plan.hazards if hazard.refused]
+    deletes = sum(change.action == "delete" and change.resource == "automation" for change in plan.changes)
+    if authority.allow_deletes is not None and authority.allow_deletes != deletes:
+        raise Refused(
+            f"--allow-deletes={authority.allow_deletes} does not match: {deletes} would be deleted",
+            hint="look at the plan again, then give the exact number",
+        )
+    if refused and authority.allow_deletes is None:
+        raise Refused(refused[0].message, hint=f"if that is meant: automations apply --allow-deletes={deletes}")
+
+
+def _order(change: Change) -> tuple[int, str]:
+    """Deletes first, so that a route's path is free before it is bound again."""
+    return (0 if change.action == "delete" else 1, change.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    tx: Transaction
+    owner: str
+    actor: str
+    prefix: str
+    now: int
+    ids: Ids
+
+    def write(self, change: Change, *, revision: str | None) -> None:
+        if change.resource == "action":
+            self._manifest(change)
+        elif change.action == "delete":
+            self._delete(change)
+        else:
+            self._bind(change, revision=revision)
+
+    def _manifest(self, change: Change) -> None:
+        if change.action == "delete":
+            action_id, _, version = change.id.rpartition("@")
+            manifests.delete(self.tx, action_id, version, now=self.now)
+            return
+        assert change.manifest is not None  # noqa: S101  # every other change of an action carries its manifest
+        manifests.put(
+            self.tx,
+            {
+                "action_id": change.manifest.id,
+                "version": change.manifest.version,
+                "owner": self.owner,
+                "digest": change.manifest.digest,
+                "manifest_json": encode(change.manifest.document),
+                "file": self._file(change),
+                "now": self.now,
+            },
+        )
+
+    def _delete(self, change: Change) -> None:
+        assert change.uid is not None  # noqa: S101  # only what is held can be deleted
+        if not automations.delete(self.tx, change.uid, generation=change.based_on, now=self.now):
+            raise Conflict(f"automation {change.id} changed while it was being deleted")
+        routes.delete_of(self.tx, change.id, owner=self.owner, now=self.now)
+
+    def _bind(self, change: Change, *, revision: str | None) -> None:
+        automation = change.automation
+        assert automation is not None  # noqa: S101  # every change but a delete carries its automation
+        same = change.action in ("move", "adopt") and not change.fields
+        row: dict[str, Any] = {
+            "uid": change.uid or self.ids.new(),
+            "id": automation.id,
+            "owner": self.owner,
+            "status": str(automation.status),
+            "generation": change.based_on if same else change.based_on + 1,
+            "digest": automation.digest,
+            "file": self._file(change),
+            "now": self.now,
+        }
+        if change.uid is None:
+            automations.insert(self.tx, row | {"conditions_json": "{}"})
+        elif not automations.update(self.tx, row | {"based_on": change.based_on}):
+            raise Conflict(f"automation {change.id} changed while it was being applied")
+        if not same:
+            kept = {key: row[key] for key in ("uid", "generation", "digest", "file", "now")}
+            kept |= {"spec_json": encode(automation.spec), "revision": revision, "applied_by": self.actor}
+            automations.insert_generation(self.tx, kept)
+        if change.action != "move":
+            routes.delete_of(self.tx, change.previous_id or automation.id, owner=self.owner, now=self.now)
+            for trigger in automation.triggers:
+                if trigger.route is not None:
+                    self._route(trigger.route, trigger_id=trigger.id, raw=trigger.raw)
+
+    def _route(self, route: Route, *, trigger_id: str, raw: Any) -> None:
+        signature = raw["route"].get("signature")
+        mapping = {"source": route.mapping.source, "type": route.mapping.type, **raw["route"].get("mapping", {})}
+        routes.put(
+            self.tx,
+            {
+                "id": route.id,
+                "automation_id": route.automation_id,
+                "trigger_id": trigger_id,
+                "path": route.path,
+                "status": route.status,
+                "owner": self.owner,
+                "signature_json": encode(signature) if signature else None,
+                "mapping_json": encode(mapping),
+                "now": self.now,
+            },
+        )
+
+    def _file(self, change: Change) -> str | None:
+        return change.file.removeprefix(self.prefix) if change.file else None

@@ -1,0 +1,98 @@
+"""From a snapshot to a catalogue, parsing only files that changed since they were last good.
+
+A file's meaning is remembered by its stamp, and only when nothing at all was wrong with it, so a remembered reading needs no
+second check.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from automations.core.canonical import decode, digest_bytes, encode
+from automations.core.spec import build
+from automations.core.spec.catalogue import Catalogue, Interpreted, ManifestKey, accept, assemble, interpret
+from automations.core.spec.document import Document, Marks
+from automations.core.spec.model import Manifest
+from automations.core.spec.reader import read
+from automations.core.spec.snapshot import Snapshot, SpecFile
+from automations.core.spec.structure import kind_of
+from automations.store import manifests, readings
+from automations.store.database import Database, Row
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many files are done."""
+
+
+def known_stamps(database: Database, root: str) -> dict[str, str]:
+    """Names to stamps of the files whose meaning is remembered, for `take_snapshot`."""
+    with database.read() as tx:
+        return {row["file"]: row["stamp"] for row in readings.of_root(tx, root)}
+
+
+def catalogue_of(database: Database, snapshot: Snapshot, *, owner: str, progress: Progress | None = None) -> Catalogue:
+    """Everything that a snapshot declares. Manifests that others own are known to its steps as well."""
+    with database.read() as tx:
+        remembered = {row["file"]: row for row in readings.of_root(tx, snapshot.root)}
+        elsewhere = {
+            (row["action_id"], row["version"]): build.manifest(decode(row["manifest_json"]))
+            for row in manifests.live(tx)
+            if row["owner"] != owner
+        }
+    interpreted: list[Interpreted] = []
+    fresh: list[Row] = []
+    for count, file in enumerate(snapshot.files, start=1):
+        row = remembered.get(file.name)
+        if file.raw is None and row is not None and row["stamp"] == file.stamp:
+            interpreted.append(_recall(file, row, prefix=snapshot.prefix))
+        else:
+            raw = file.load() if file.raw is None else file.raw
+            found = interpret(raw, snapshot.prefix + file.name)
+            interpreted.append(found)
+            if found.document is not None and not found.diagnostics:
+                fresh.append(_reading(file, raw, found.document))
+        if progress:
+            progress(count, len(snapshot.files))
+    _remember(database, snapshot, remembered=remembered, fresh=fresh)
+    catalogue = assemble(interpreted, known=elsewhere)
+    return replace(catalogue, diagnostics=(*snapshot.problems, *catalogue.diagnostics))
+
+
+def catalogue_of_files(
+    files: Iterable[tuple[str, bytes]], *, known: Mapping[ManifestKey, Manifest] | None = None
+) -> Catalogue:
+    """The same without a store, from (shown name, bytes)."""
+    return assemble((interpret(raw, name) for name, raw in files), known=known)
+
+
+def _recall(file: SpecFile, row: Row, *, prefix: str) -> Interpreted:
+    shown = prefix + file.name
+    document = Document(shown, decode(row["document_json"]), locate=lambda: _locate(file, shown))
+    return accept(document, kind_of(document) or "automation", checked=True)
+
+
+def _locate(file: SpecFile, shown: str) -> Marks:
+    """Positions of a remembered file: its bytes are read again, only when somebody asks."""
+    try:
+        reading = read(file.load(), shown)
+    except OSError:
+        return {}
+    return reading.document.marks() if reading.document else {}
+
+
+def _reading(file: SpecFile, raw: bytes, document: Document) -> Row:
+    return {
+        "file": file.name,
+        "stamp": file.stamp,
+        "digest": digest_bytes(raw),
+        "document_json": encode(document.value),
+    }
+
+
+def _remember(database: Database, snapshot: Snapshot, *, remembered: Mapping[str, Row], fresh: list[Row]) -> None:
+    names = {file.name for file in snapshot.files}
+    gone = [name for name in remembered if name not in names]
+    if not fresh and not gone:
+        return
+    with database.write() as tx:
+        readings.put(tx, snapshot.root, fresh)
+        readings.forget(tx, snapshot.root, gone)
+

@@ -1,0 +1,156 @@
+"""Definitions as they stand in the store: the state that plans are made against, and the table that events are matched with."""
+
+from collections.abc import Iterable
+from threading import Lock
+from typing import Any
+
+from automations.core.canonical import decode
+from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State
+from automations.core.record import route_record
+from automations.core.run.program import Program, compile_program
+from automations.core.spec import build
+from automations.core.spec.manifests import resolve_all
+from automations.core.spec.model import Manifest
+from automations.core.trigger.bindings import Bound, BoundRoute, Table, build_table
+from automations.store import actions, automations, manifests, routes, runs, state
+from automations.store.database import Database, Row, Transaction
+
+
+def load_state(tx: Transaction, *, prefix: str = "") -> State:
+    """The state without old specs. File names get `prefix`, so that they read like those of the catalogue."""
+    standing = state.read(tx)
+    held = {}
+    for row in automations.every(tx):
+        held[row["id"]] = Held(
+            uid=row["uid"],
+            id=row["id"],
+            owner=row["owner"],
+            status=row["status"],
+            generation=row["generation"],
+            digest=row["digest"],
+            file=_shown(row["file"], prefix),
+            deleted=row["deleted_at"] is not None,
+        )
+    return State(
+        lineage=standing["lineage"],
+        serial=standing["serial"],
+        automations=held,
+        manifests={
+            (row["action_id"], row["version"]): HeldManifest(
+                row["action_id"], row["version"], row["owner"], row["digest"], _shown(row["file"], prefix)
+            )
+            for row in manifests.live(tx)
+        },
+        routes={
+            row["path"]: HeldRoute(row["id"], row["automation_id"], row["path"], row["owner"])
+            for row in routes.every(tx)
+            if row["deleted_at"] is None
+        },
+        in_flight=in_flight(tx),
+    )
+
+
+def load_specs(tx: Transaction, ids: Iterable[str]) -> dict[str, Any]:
+    """Current specs of these automations."""
+    found = {identity: automations.get(tx, identity) for identity in ids}
+    return {identity: decode(row["spec_json"]) for identity, row in found.items() if row}
+
+
+def in_flight(tx: Transaction) -> dict[str, InFlight]:
+    """Work that is not over, by automation id."""
+    counts: dict[str, dict[str, int]] = {}
+    words = {"queued": "queued", "retrying": "retrying", "waiting_approval": "waiting_approval", "dead": "dead"}
+    for row in runs.live_counts(tx):
+        mine = counts.setdefault(row["automation_id"], {})
+        mine["running"] = mine.get("running", 0) + row["n"]
+    for row in actions.live_counts(tx):
+        if row["status"] in words:
+            counts.setdefault(row["automation_id"], {})[words[row["status"]]] = row["n"]
+    return {identity: InFlight(**found) for identity, found in counts.items()}
+
+
+def _shown(file: str | None, prefix: str) -> str | None:
+    return None if file is None else prefix + file
+
+
+class Bindings:
+    """The current binding table, rebuilt only when the serial moved, and then only for what changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = Lock()
+        self._table = build_table(-1, (), ())
+        self._kept: dict[tuple[str, int, tuple[tuple[str, str], ...]], Bound] = {}
+
+    def current(self) -> Table:
+        """The table of the store's serial now. Raises StoreUnavailable."""
+        with self._database.read() as tx:
+            return self.within(tx)
+
+    def last(self) -> Table:
+        """The table that was current when somebody last asked the store."""
+        return self._table
+
+    def within(self, tx: Transaction) -> Table:
+        """The table of the serial that this transaction sees."""
+        serial = state.read(tx)["serial"]
+        if serial != self._table.serial:
+            with self._lock:
+                self._table = self._build(tx, serial)
+        return self._table
+
+    def _build(self, tx: Transaction, serial: int) -> Table:
+        known = {
+            (row["action_id"], row["version"]): build.manifest(decode(row["manifest_json"])) for row in manifests.live(tx)
+        }
+        kept: dict[tuple[str, int, tuple[tuple[str, str], ...]], Bound] = {}
+        for row in automations.live(tx):
+            bound = self._bound(row, known)
+            kept[row["uid"], row["generation"], _pins(bound.manifests)] = bound
+        self._kept = kept
+        bound_routes = [
+            BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None) for row in routes.every(tx)
+        ]
+        return build_table(serial, kept.values(), bound_routes)
+
+    def _bound(self, row: Row, known: dict[tuple[str, str], Manifest]) -> Bound:
+        automation = build.automation(decode(row["spec_json"]))
+        pinned = resolve_all(automation.steps, known)
+        standing = self._kept.get((row["uid"], row["generation"], _pins(pinned)))
+        return standing or Bound(row["uid"], row["generation"], automation, pinned)
+
+
+def _pins(pinned: Any) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((step, manifest.digest) for step, manifest in pinned.items()))
+
+
+class Programs:
+    """Compiled programs of the generations that live runs are pinned to. They never change, so they are kept."""
+
+    MOST = 4096
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int, str], Program] = {}
+
+    def of_run(self, tx: Transaction, run: Row) -> Program:
+        """The program of a run, from exactly the generation and manifests that it started with."""
+        key = (run["automation_uid"], run["generation"], run["manifests_json"])
+        program = self._kept.get(key)
+        if program is None:
+            program = self._load(tx, run)
+            if len(self._kept) >= self.MOST:
+                self._kept.clear()
+            self._kept[key] = program
+        return program
+
+    def _load(self, tx: Transaction, run: Row) -> Program:
+        row = automations.generation(tx, run["automation_uid"], run["generation"])
+        assert row is not None, "generations outlive the runs pinned to them"  # noqa: S101  # retention keeps them
+        pinned = {}
+        for step, digest in decode(run["manifests_json"]).items():
+            body = manifests.body(tx, digest)
+            assert body is not None, "manifest texts outlive the runs pinned to them"  # noqa: S101  # never deleted
+            pinned[step] = build.manifest(decode(body))
+        return compile_program(
+            run["automation_uid"], run["generation"], automation=build.automation(decode(row["spec_json"])), manifests=pinned
+        )

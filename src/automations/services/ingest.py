@@ -1,0 +1,157 @@
+"""The verb ingest: events become durable runs, exactly once each, many events in one transaction.
+
+One commit holds the event, its runs and their actions, so a kill at any moment leaves all or nothing. An identity that was
+seen is answered with its first result. An event that had matched nothing is looked at again when it comes again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from automations.core.canonical import decode, encode
+from automations.core.run.materialize import Materialized, Occasion, materialize
+from automations.core.trigger.bindings import Table, match
+from automations.core.trigger.envelope import Envelope, identity, to_document
+from automations.errors import AutomationsError, StoreUnavailable
+from automations.services.definitions import Bindings
+from automations.services.ports import Clock, Ids, Telemetry, Wake
+from automations.store import actions, events, runs
+from automations.store.database import Database, Row, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event to take in. `body_digest` is of what was delivered, so that a changed body under one identity shows."""
+
+    envelope: Envelope
+    body_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of a delivery: `{automationId, runId, actionIds}` for every run, the first time's for a duplicate."""
+
+    event_row_id: str
+    materialized: tuple[dict[str, Any], ...]
+    duplicate: bool = False
+    conflict: bool = False
+
+
+class Ingest:
+    """Takes events in."""
+
+    def __init__(self, database: Database, bindings: Bindings, *, clock: Clock, ids: Ids, telemetry: Telemetry) -> None:
+        self._database = database
+        self._bindings = bindings
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+        self.wake: Wake = lambda: None
+        """Called after a commit that queued work here."""
+
+    def one(self, delivery: Delivery) -> Ingested:
+        """Take one event in. Raises StoreUnavailable when it could not be committed; then nothing is remembered."""
+        return self._commit([delivery])[0]
+
+    def many(self, deliveries: Sequence[Delivery]) -> list[Ingested | AutomationsError]:
+        """Take a group in with one commit. If any member spoils it, each is retried alone and fails alone."""
+        try:
+            return list(self._commit(deliveries))
+        except StoreUnavailable as unavailable:
+            return [unavailable] * len(deliveries)
+        except Exception as problem:  # noqa: BLE001  # one bad member must not fail the others; alone, it shows again
+            self._telemetry.emit("ingest.group_retried", size=len(deliveries), error=type(problem).__name__)
+        results: list[Ingested | AutomationsError] = []
+        for delivery in deliveries:
+            try:
+                results.append(self.one(delivery))
+            except AutomationsError as problem:
+                results.append(problem)
+            except Exception as problem:  # noqa: BLE001  # a bug for this member alone; the sender is told to try again
+                self._telemetry.emit("ingest.failed", event_id=delivery.envelope.id, error=repr(problem))
+                results.append(AutomationsError("the event could not be materialized", code="materialization_failed"))
+        return results
+
+    def _commit(self, deliveries: Sequence[Delivery]) -> list[Ingested]:
+        now = self._clock.now()
+        with self._database.write() as tx:
+            table = self._bindings.within(tx)
+            results = [_take(tx, delivery, table=table, now=now, ids=self._ids) for delivery in deliveries]
+        for delivery, result in zip(deliveries, results, strict=True):
+            self._tell(delivery.envelope, result)
+        if any(result.materialized and not result.duplicate for result in results):
+            self.wake()
+        return results
+
+    def _tell(self, envelope: Envelope, result: Ingested) -> None:
+        outcome = "duplicate" if result.duplicate else "materialized" if result.materialized else "unmatched"
+        self._telemetry.emit(
+            f"event.{outcome}", event_id=envelope.id, source=envelope.source, type=envelope.type, runs=len(result.materialized)
+        )
+        if result.conflict:
+            self._telemetry.emit("event.conflict", event_id=envelope.id, source=envelope.source)
+
+
+def scope_of(envelope: Envelope) -> str:
+    """Where an identity is unique: per webhook route, or per source; an unsigned route cannot occupy a signed one's."""
+    return f"route:{envelope.route_id}" if envelope.route_id else f"source:{envelope.source}"
+
+
+def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: Ids) -> Ingested:
+    envelope = delivery.envelope
+    known = events.known(tx, scope_of(envelope), identity(envelope))
+    if known is not None and known["outcome"] != "unmatched":
+        return _duplicate(known, delivery)
+    row_id = known["id"] if known else ids.new()
+    made = _runs(envelope, table, row_id=row_id, now=now, ids=ids)
+    references = [each.reference() for each in made]
+    if known is not None:
+        if not made or not events.rematerialize(tx, row_id, materialized_json=encode(references)):
+            return _duplicate(known, delivery)
+    elif not events.insert(tx, _event_row(delivery, row_id=row_id, references=references, now=now)):
+        standing = events.known(tx, scope_of(envelope), identity(envelope))
+        assert standing is not None  # noqa: S101  # the insert found it
+        return _duplicate(standing, delivery)
+    if made:
+        runs.insert(tx, [each.run for each in made])
+        actions.insert(tx, [action for each in made for action in each.actions])
+    return Ingested(row_id, tuple(references))
+
+
+def _runs(envelope: Envelope, table: Table, *, row_id: str, now: int, ids: Ids) -> list[Materialized]:
+    fired = [verdict.candidate for verdict in match(table, envelope) if verdict.outcome == "match"]
+    if not fired:
+        return []
+    document = to_document(envelope)
+    name = identity(envelope)
+    return [
+        materialize(
+            candidate.bound,
+            Occasion(identity=name, trigger=candidate.trigger, event=document, event_row_id=row_id),
+            now=now,
+            new_id=ids.new,
+        )
+        for candidate in fired
+    ]
+
+
+def _duplicate(row: Row, delivery: Delivery) -> Ingested:
+    conflict = row["body_digest"] != delivery.body_digest
+    return Ingested(row["id"], tuple(decode(row["materialized_json"])), duplicate=True, conflict=conflict)
+
+
+def _event_row(delivery: Delivery, *, row_id: str, references: list[dict[str, Any]], now: int) -> Row:
+    envelope = delivery.envelope
+    return {
+        "id": row_id,
+        "scope": scope_of(envelope),
+        "identity": identity(envelope),
+        "event_id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.type,
+        "envelope_json": encode(to_document(envelope)),
+        "body_digest": delivery.body_digest,
+        "outcome": "materialized" if references else "unmatched",
+        "materialized_json": encode(references),
+        "received_at": now,
+    }

@@ -1,0 +1,158 @@
+"""The verb inspect: everything that people and programs read, as contract-shaped records. Nothing here writes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from automations.core.canonical import decode
+from automations.core.instant import iso
+from automations.core.record import action_record, automation_record, run_record
+from automations.core.run.states import ActionStatus
+from automations.errors import NotFound
+from automations.services.ports import Clock
+from automations.store import actions, automations, events, routes, runs, sources, state
+from automations.store.database import Database, Row, Transaction
+
+SCHEMA_VERSION = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which runs to list; `before` is the cursor (a run id)."""
+
+    automation_id: str | None = None
+    status: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class Inspect:
+    """Reads."""
+
+    def __init__(self, database: Database, *, clock: Clock, data_dir: str, store: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._data_dir = data_dir
+        self._store = store
+
+    def status(self) -> dict[str, Any]:
+        """The contract's `status`, and ours: `serial, sources`."""
+        with self._database.read() as tx:
+            counts = actions.counts(tx)
+            bound = [row for row in automations.every(tx) if row["deleted_at"] is None]
+            waiting = ("queued", "retrying", "claimed", "blocked", "waiting_approval")
+            replays = tx.one("SELECT count(*) AS n FROM replay_requests")
+            return {
+                "service": "automations",
+                "schemaVersion": SCHEMA_VERSION,
+                "dataDir": self._data_dir,
+                "dbPath": self._store,
+                "counts": {
+                    "automations": len(bound),
+                    "runs": runs.count(tx),
+                    "queuedActions": sum(counts.get(word, 0) for word in waiting),
+                    "deadActions": counts.get(ActionStatus.DEAD, 0) + counts.get(ActionStatus.REJECTED, 0),
+                    "replayRequests": replays["n"] if replays else 0,
+                    "webhookRoutes": routes.count(tx),
+                },
+                "daemon": self._daemon(tx),
+                "serial": state.read(tx)["serial"],
+                "sources": [_source(row, bound) for row in sources.every(tx)],
+            }
+
+    def automations(self) -> list[dict[str, Any]]:
+        """Every automation that is not deleted, oldest first."""
+        with self._database.read() as tx:
+            return [automation_record(row) for row in automations.live(tx)]
+
+    def automation(self, identity: str, *, generation: int | None = None) -> dict[str, Any]:
+        """One automation, or one of its generations. Raises NotFound."""
+        with self._database.read() as tx:
+            row = automations.get(tx, identity)
+            if row is None or row["deleted_at"] is not None:
+                raise NotFound(f"automation not found: {identity}", hint="see: automations list")
+            if generation is not None:
+                kept = automations.generation(tx, row["uid"], generation)
+                if kept is None:
+                    raise NotFound(
+                        f"automation {identity} has no generation {generation}",
+                        hint=f"it has generations 1 to {row['generation']}",
+                    )
+                row |= {key: kept[key] for key in ("generation", "digest", "spec_json", "file")}
+            return automation_record(row)
+
+    def runs(self, wanted: Filter) -> list[dict[str, Any]]:
+        """Runs, newest first."""
+        with self._database.read() as tx:
+            rows = runs.page(
+                tx,
+                automation_id=wanted.automation_id,
+                status=wanted.status,
+                before=wanted.before,
+                limit=wanted.limit,
+            )
+        return [run_record(row) for row in rows]
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """One run with `actions` (each with its ended `attempts`) and `event`. Raises NotFound."""
+        with self._database.read() as tx:
+            row = runs.get(tx, run_id)
+            if row is None:
+                raise NotFound(f"run not found: {run_id}", hint="see: automations runs list")
+            ended: dict[str, list[Row]] = {}
+            for attempt in actions.attempts_of_run(tx, run_id):
+                ended.setdefault(attempt["action_row_id"], []).append(attempt)
+            event = events.get(tx, row["event_row_id"]) if row["event_row_id"] else None
+            shown = run_record(row)
+            shown["actions"] = [
+                action_record(action, attempts=ended.get(action["id"], [])) for action in actions.of_run(tx, run_id)
+            ]
+        if event:
+            shown["event"] = decode(event["envelope_json"])
+        return shown
+
+    def _daemon(self, tx: Transaction) -> dict[str, Any]:
+        rows = tx.all("SELECT * FROM leases WHERE name LIKE 'daemon%' ORDER BY heartbeat_at DESC LIMIT 1")
+        if not rows:
+            return {"active": False}
+        row = rows[0]
+        metadata = decode(row["metadata_json"])
+        return {
+            "leaseId": row["holder"],
+            "pid": metadata.pop("pid", None),
+            "hostname": metadata.pop("hostname", None),
+            "heartbeatAt": iso(row["heartbeat_at"]),
+            "expiresAt": iso(row["expires_at"]),
+            "active": row["expires_at"] > self._clock.now(),
+            "metadata": metadata,
+        }
+
+
+def _source(row: Row, bound: list[Row]) -> dict[str, Any]:
+    conditions = decode(row["conditions_json"])
+    mine = [each for each in bound if each["owner"] == f"source:{row['name']}"]
+    invalid = [
+        {"id": each["id"], "generation": each["generation"], **decode(each["conditions_json"])["SpecValid"]}
+        for each in mine
+        if decode(each["conditions_json"]).get("SpecValid", {}).get("status") == "False"
+    ]
+    shown = {
+        "name": row["name"],
+        "root": row["root"],
+        "sync": sync_word(row, conditions),
+        "automations": len(mine),
+        "lastAppliedRevision": row["last_applied_revision"],
+        "lastAttemptedRevision": row["last_attempted_revision"],
+        "syncedAt": None if row["synced_at"] is None else iso(row["synced_at"]),
+        "conditions": conditions,
+        "invalid": invalid or None,
+    }
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def sync_word(row: Row, conditions: dict[str, Any]) -> str:
+    """`Synced`, `OutOfSync` or `Unknown`, apart from health."""
+    if conditions.get("Source", {}).get("status") != "True":
+        return "Unknown"
+    withheld = conditions.get("PruneBlocked", {}).get("status") == "True"
+    same = row["last_applied_digest"] == row["last_attempted_digest"]
+    return "Synced" if same and not withheld else "OutOfSync"

@@ -1,0 +1,240 @@
+"""The queue's verbs: claim, complete, fail, heartbeat, release, recover. Each is one transaction of guarded updates.
+
+Whatever ends an action moves its run in the same commit. The run's row is held before the action's, always in that order.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automations.core.canonical import decode, encode
+from automations.core.instant import SECOND
+from automations.core.record import action_record
+from automations.core.run.program import Program
+from automations.core.run.queue import Action, Change, Failure, Holder, complete, fail, lose, may_finish
+from automations.core.run.states import ActionStatus
+from automations.errors import Conflict, NotFound, StoreError
+from automations.services.advance import advance_run, output_of
+from automations.services.definitions import Programs
+from automations.services.ports import Clock, Ids, Telemetry, Wake
+from automations.store import actions, runs
+from automations.store.database import Database, Row, Transaction
+
+LEASE = 30 * SECOND
+"""How long a claim holds without a heartbeat (microseconds)."""
+RECOVERED_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a runner asks for. `here` keeps to what this program's executors carry out; `lease` in microseconds."""
+
+    runner: str
+    limit: int = 1
+    lease: int = LEASE
+    here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action's report of success."""
+
+    action_id: str
+    holder: Holder
+    result: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """An action's report of failure."""
+
+    action_id: str
+    holder: Holder
+    failure: Failure
+
+
+class Queue:
+    """Hands actions out and takes their reports."""
+
+    def __init__(self, database: Database, programs: Programs, *, clock: Clock, ids: Ids, telemetry: Telemetry) -> None:
+        self._database = database
+        self._programs = programs
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+        self.wake: Wake = lambda: None
+        """Called after a commit that may have queued more work."""
+
+    def claim(self, asked: Claim) -> list[Row]:
+        """Lease claimable actions, after taking back what expired. Raises StoreUnavailable."""
+        now = self._clock.now()
+        with self._database.write() as tx:
+            self._recover(tx, now=now)
+            rows = actions.claim(
+                tx, runner=asked.runner, here=asked.here, limit=asked.limit, now=now, until=now + asked.lease
+            )
+            if rows:
+                runs.start(tx, dict.fromkeys(row["run_id"] for row in rows), now=now)
+        for row in rows:
+            self._telemetry.emit("action.claimed", **_names(row), runner=asked.runner, fence=row["fence"])
+        return rows
+
+    def complete(self, report: Done) -> Row:
+        """An action succeeded. Raises NotFound, Conflict in the original's words, StoreUnavailable."""
+        return self.settle([report])[0]
+
+    def fail(self, report: Undone) -> Row:
+        """An action failed: retried later or dead. Raises NotFound, Conflict, StoreUnavailable."""
+        return self.settle([report])[0]
+
+    def settle(self, reports: Iterable[Done | Undone]) -> list[Row]:
+        """Several reports in one commit; if one is refused, none is taken."""
+        now = self._clock.now()
+        with self._database.write() as tx:
+            rows = [self._report(tx, report, now=now) for report in reports]
+        for row in rows:
+            self._telemetry.emit(f"action.{row['status']}", **_names(row), attempt=row["attempt"])
+        self.wake()
+        return rows
+
+    def heartbeat(self, action_id: str, holder: Holder, *, lease: int = LEASE) -> bool:
+        """Prolong a live lease; False when it is no longer this holder's. Raises StoreUnavailable."""
+        now = self._clock.now()
+        with self._database.write() as tx:
+            return actions.extend(
+                tx, action_id=action_id, runner=holder.runner, fence=holder.fence or 0, now=now, until=now + lease
+            )
+
+    def release(self, action_id: str, holder: Holder) -> bool:
+        """Give a claim back without spending an attempt; False when it is no longer this holder's."""
+        now = self._clock.now()
+        with self._database.write() as tx:
+            return actions.release(tx, action_id=action_id, runner=holder.runner, fence=holder.fence or 0, now=now)
+
+    def recover(self) -> int:
+        """Take back claims whose lease ran out; how many. Raises StoreUnavailable."""
+        with self._database.write() as tx:
+            count = self._recover(tx, now=self._clock.now())
+        if count:
+            self.wake()
+        return count
+
+    def next_available(self, *, here: bool) -> int | None:
+        """When the next claimable action becomes available, or None."""
+        with self._database.read() as tx:
+            return actions.next_available(tx, here=here)
+
+    def _report(self, tx: Transaction, report: Done | Undone, *, now: int) -> Row:
+        verb = "complete" if isinstance(report, Done) else "fail"
+        run, row = _hold(tx, report.action_id)
+        action = action_of(row)
+        refusal = may_finish(action, report.holder, verb=verb, now=now)
+        if refusal:
+            raise Conflict(refusal.message, hint="claim it again, or leave it to its holder")
+        result = report.result if isinstance(report, Done) else None
+        change = self._judge(report, action, program=self._programs.of_run(tx, run), step_id=row["step_id"], now=now)
+        if change.status is not ActionStatus.SUCCEEDED:
+            result = None
+        return self._persist(tx, run, row=row, change=change, result=result, now=now)
+
+    def _judge(self, report: Done | Undone, action: Action, *, program: Program, step_id: str, now: int) -> Change:
+        step = program.step(step_id)
+        if isinstance(report, Done):
+            violations = step.yields.violations(output_of(report.result)) if step.yields else ()
+            if not violations:
+                return complete(action)
+            message = f"output does not conform to {step.step.action_id}: {'; '.join(violations)}"
+            failure = Failure("OUTPUT_INVALID", message, retryable=False)
+        else:
+            failure = report.failure
+        return fail(action, failure, step.step.retry, now=now, fraction=self._ids.fraction())
+
+    def _recover(self, tx: Transaction, *, now: int) -> int:
+        lost = actions.expired(tx, now=now, limit=RECOVERED_AT_ONCE)
+        count = 0
+        for seen in lost:
+            run, row = _hold(tx, seen["id"])
+            if row["status"] != ActionStatus.CLAIMED or row["fence"] != seen["fence"] or row["lease_expires_at"] > now:
+                continue
+            self._persist(tx, run, row=row, change=lose(action_of(row), now=now), result=None, now=now)
+            self._telemetry.emit("action.lease_expired", **_names(row), runner=row["claimed_by"])
+            count += 1
+        return count
+
+    def _persist(
+        self, tx: Transaction, run: Row, *, row: Row, change: Change, result: Mapping[str, Any] | None, now: int
+    ) -> Row:
+        over = change.status.final
+        settled = row | {
+            "status": str(change.status),
+            "attempt": change.attempt,
+            "crashes": change.crashes,
+            "available_at": row["available_at"] if change.available_at is None else change.available_at,
+            "result_json": None if result is None else encode(dict(result)),
+            "error_json": encode(dict(change.error)) if change.error else None,
+            "dead_letter_json": encode(dict(change.dead_letter)) if change.dead_letter else None,
+            "lease_expires_at": None,
+            "claimed_by": row["claimed_by"] if over else None,
+            "claimed_at": row["claimed_at"] if over else None,
+            "updated_at": now,
+            "completed_at": now if over else None,
+        }
+        if not actions.settle(tx, settled | {"now": now}):
+            raise StoreError(f"action {row['id']} was no longer claimed by {row['claimed_by']}")
+        if change.ended != "succeeded":
+            actions.keep_attempt(tx, _attempt(row, change, now=now))
+        if over:
+            advance_run(tx, run, programs=self._programs, now=now)
+        return settled
+
+
+def action_of(row: Row) -> Action:
+    """A row as the queue machine sees it."""
+    return Action(
+        id=row["id"],
+        status=ActionStatus(row["status"]),
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        crashes=row["crashes"],
+        fence=row["fence"],
+        claimed_by=row["claimed_by"],
+        lease_expires_at=row["lease_expires_at"],
+    )
+
+
+def records(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Rows as the contract shows them."""
+    return [action_record(row) for row in rows]
+
+
+def input_of(row: Row) -> dict[str, Any]:
+    """An action's frozen input."""
+    return dict(decode(row["input_json"])) if row["input_json"] else {}
+
+
+def _hold(tx: Transaction, action_id: str) -> tuple[Row, Row]:
+    found = actions.get(tx, action_id)
+    if found is None:
+        raise NotFound(f"queued action not found: {action_id}", hint="see: automations runs list")
+    run = runs.hold(tx, found["run_id"])
+    row = actions.hold(tx, action_id)
+    assert run is not None  # noqa: S101  # an action is inserted with its run and never without
+    assert row is not None  # noqa: S101  # rows are not deleted while their run lives
+    return run, row
+
+
+def _attempt(row: Row, change: Change, *, now: int) -> Row:
+    return {
+        "action_row_id": row["id"],
+        "fence": row["fence"],
+        "attempt": row["attempt"] + 1,
+        "runner": row["claimed_by"],
+        "started_at": row["claimed_at"],
+        "ended_at": now,
+        "outcome": change.ended,
+        "error_json": encode(dict(change.error)) if change.error else None,
+    }
+
+
+def _names(row: Row) -> dict[str, Any]:
+    return {"action": row["id"], "run": row["run_id"], "automation": row["automation_id"], "step": row["step_id"]}

@@ -1,0 +1,141 @@
+"""The verb work: claim actions that this program can carry out, launch them, keep their leases, report how they ended.
+
+A tick never blocks on an action: launching and finishing are the launcher's, so the same worker runs on threads in the daemon
+and on a seeded schedule in the simulation.
+"""
+
+from dataclasses import dataclass
+
+from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
+from automations.core.run.queue import Failure, Holder
+from automations.core.spec.model import Binding
+from automations.errors import Conflict, NotFound
+from automations.services.definitions import Programs
+from automations.services.ports import Clock, Launcher, Running, Telemetry
+from automations.services.queue import LEASE, Claim, Done, Queue, Undone, input_of
+from automations.store import runs
+from automations.store.database import Database, Row
+
+IDLE = 1_000_000
+"""How long an idle worker sleeps unless it is woken (microseconds): another process may have queued work."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    row: Row
+    holder: Holder
+    running: Running
+    beat_at: int
+
+
+class Worker:
+    """Runs up to `concurrency` actions at a time as one runner."""
+
+    def __init__(self, database: Database, queue: Queue, programs: Programs, *, launcher: Launcher, clock: Clock) -> None:
+        self._database = database
+        self._queue = queue
+        self._programs = programs
+        self._launcher = launcher
+        self._clock = clock
+        self._slots: list[_Slot] = []
+        self._draining = False
+        self.runner = "local"
+        self.concurrency = 8
+        self.telemetry: Telemetry | None = None
+
+    def tick(self, now: int) -> int:
+        """Report what ended, keep leases, start what fits; when to come back (microseconds)."""
+        self._reap()
+        self._beat(now)
+        free = self.concurrency - len(self._slots)
+        if free > 0 and not self._draining:
+            claimed = self._queue.claim(Claim(self.runner, limit=free, here=True))
+            for row in claimed:
+                self._start(row, now=now)
+        return self._due(now)
+
+    def drain(self) -> None:
+        """Claim nothing more."""
+        self._draining = True
+
+    @property
+    def busy(self) -> int:
+        """How many actions are running."""
+        return len(self._slots)
+
+    def abandon(self) -> None:
+        """Stop what still runs; each action goes back to the queue without spending an attempt."""
+        self._draining = True
+        for slot in self._slots:
+            slot.running.cancel("drain")
+
+    def _reap(self) -> None:
+        ended = [slot for slot in self._slots if slot.running.outcome() is not None]
+        for slot in ended:
+            outcome = slot.running.outcome()
+            assert outcome is not None  # noqa: S101  # just selected by it
+            self._report(slot, outcome)
+            self._slots.remove(slot)
+
+    def _report(self, slot: _Slot, outcome: Outcome) -> None:
+        action_id = slot.row["id"]
+        try:
+            match outcome:
+                case Succeeded(output, metadata):
+                    result = {"ok": True, "output": output}
+                    if metadata:
+                        result["metadata"] = dict(metadata)
+                    self._queue.complete(Done(action_id, slot.holder, result))
+                case Failed(code, message, retryable, retry_after, metadata):
+                    failure = Failure(code, message, retryable, retry_after=retry_after, metadata=metadata or None)
+                    self._queue.fail(Undone(action_id, slot.holder, failure))
+                case Cancelled():
+                    self._queue.release(action_id, slot.holder)
+        except (Conflict, NotFound) as lost:
+            if self.telemetry:
+                self.telemetry.emit("action.report_refused", action=action_id, reason=lost.message)
+
+    def _beat(self, now: int) -> None:
+        for slot in self._slots:
+            if slot.beat_at > now:
+                continue
+            slot.beat_at = now + LEASE // 3
+            if not self._queue.heartbeat(slot.row["id"], slot.holder):
+                slot.running.cancel("lease lost")
+
+    def _start(self, row: Row, *, now: int) -> None:
+        holder = Holder(self.runner, row["fence"])
+        with self._database.read() as tx:
+            run = runs.get(tx, row["run_id"])
+            assert run is not None  # noqa: S101  # an action is inserted with its run and never without
+            step = self._programs.of_run(tx, run).step(row["step_id"])
+        assert step.binding is not None  # noqa: S101  # `here` claims only what has a binding
+        running = self._launcher.launch(_invocation(row, step.binding, timeout=step.step.timeout))
+        self._slots.append(_Slot(row, holder, running, beat_at=now + LEASE // 3))
+
+    def _due(self, now: int) -> int:
+        due = now + IDLE
+        if self._slots:
+            due = min(due, min(slot.beat_at for slot in self._slots))
+        if len(self._slots) < self.concurrency and not self._draining:
+            available = self._queue.next_available(here=True)
+            if available is not None:
+                due = min(due, max(available, now))
+        return due
+
+
+def _invocation(row: Row, binding: Binding, *, timeout: int | None) -> Invocation:
+    return Invocation(
+        action_row_id=row["id"],
+        run_id=row["run_id"],
+        automation_id=row["automation_id"],
+        step_id=row["step_id"],
+        action_id=row["action_id"],
+        manifest_version=row["manifest_version"],
+        idempotency_key=row["idempotency_key"],
+        attempt=row["attempt"] + 1,
+        fence=row["fence"],
+        input=input_of(row),
+        binding=binding,
+        timeout=timeout,
+    )
