@@ -1,0 +1,267 @@
+"""Templates: `${{ cel }}` inside any text of plain data.
+
+A scalar that is exactly one `${{ … }}` takes the type of its expression; anything else around it makes text of it.
+`$${{` writes a literal `${{`. A template is compiled once into a tree in which everything without an expression is the
+given value itself, so constants cost nothing to render; what is rendered must therefore not be changed by the caller.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from automations.core import canonical
+from automations.core.diagnostic import Path
+from automations.core.expression.cel import (
+    MAX_TEXT,
+    ROOTS,
+    Activation,
+    EvaluationFailed,
+    Expression,
+    ExpressionInvalid,
+    compile_expression,
+)
+from automations.core.expression.failure import place
+
+_OPEN = "${{"
+_MAX_DEPTH = 100
+# CEL's lexical grammar (the specification, "Syntax"): raw text has no escapes, only tripled quotes span lines. A
+# comment runs to the end of its line, or of the template on that line.
+_TOKEN = re.compile(
+    r"""
+    (?<![A-Za-z0-9_]) [bB]?[rR] (?: \"{3}(?s:.*?)\"{3} | '{3}(?s:.*?)'{3} | "[^"\r\n]*" | '[^'\r\n]*' )
+    | \"{3} (?s:\\.|[^\\])*? \"{3} | '{3} (?s:\\.|[^\\])*? '{3}
+    | " (?:\\.|[^"\\\r\n])* " | ' (?:\\.|[^'\\\r\n])* '
+    | // (?:(?!\}\}).)*
+    | [{}]
+    """,
+    re.VERBOSE,
+)
+
+
+class References(NamedTuple):
+    """What the templates of the scalar at `path` read: roots, and ids of steps."""
+
+    path: Path
+    roots: frozenset[str]
+    steps: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    """A part without templates: the given value itself."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A scalar that is one expression and keeps its type."""
+
+    expression: Expression
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A scalar with expressions inside text."""
+
+    parts: tuple[str | Expression, ...]
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    members: tuple[tuple[str, "_Part"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    items: tuple["_Part", ...]
+
+
+_Part = _Constant | _Whole | _Text | _Object | _List
+_Problems = list[tuple[Path, ExpressionInvalid]]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Compiled plain data; made by `compile_template`."""
+
+    _root: _Part
+
+    @property
+    def constant(self) -> bool:
+        """Whether the value holds no expression at all."""
+        return isinstance(self._root, _Constant)
+
+    def render(self, activation: Activation | Mapping[str, Any]) -> Any:
+        """Return the value with every expression evaluated; parts without expressions are the given ones.
+
+        Raises EvaluationFailed, with the path of the scalar, when an expression fails, or when an object, a list or
+        null would have to become part of a text.
+        """
+        if isinstance(self._root, _Constant):
+            return self._root.value
+        return _rendered(self._root, activation if isinstance(activation, Activation) else Activation(activation))
+
+
+def compile_template(value: Any, *, roots: Iterable[str] = ROOTS) -> Template:
+    """Compile plain data (dict with text keys, list, text, scalars).
+
+    Raises ExpressionInvalid for the first of its `problems`, with the path of the scalar and the place inside it.
+    """
+    found: _Problems = []
+    part = _Reader(frozenset(roots), found).read(value, ())
+    if found:
+        path, problem = found[0]
+        raise problem.at(path)
+    return Template(part)
+
+
+def problems(value: Any, *, roots: Iterable[str] = ROOTS) -> list[tuple[Path, ExpressionInvalid]]:
+    """List everything that is wrong with the templates in a value: path of the scalar or key, and what is wrong."""
+    found: _Problems = []
+    _Reader(frozenset(roots), found).read(value, ())
+    return found
+
+
+def references(value: Any, *, roots: Iterable[str] = ROOTS) -> list[References]:
+    """Tell by scalar what the templates in a value read; templates that do not compile are left to `problems`."""
+    return list(_references(_Reader(frozenset(roots), []).read(value, ())))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Turns values into parts, and notes problems on the way."""
+
+    roots: frozenset[str]
+    problems: _Problems
+
+    def read(self, value: Any, path: Path) -> _Part:
+        if isinstance(value, str):
+            return self._scalar(value, path) if _OPEN in value else _Constant(value)
+        if not isinstance(value, dict | list):
+            return _Constant(value)
+        if len(path) >= _MAX_DEPTH:
+            self.problems.append((path, ExpressionInvalid(f"nested more than {_MAX_DEPTH} levels deep")))
+            return _Constant(value)
+        if isinstance(value, list):
+            items = tuple(self.read(item, (*path, index)) for index, item in enumerate(value))
+            return _Constant(value) if all(isinstance(item, _Constant) for item in items) else _List(items)
+        members = tuple((key, self.read(item, (*path, key))) for key, item in value.items())
+        for key in value:
+            if _OPEN in key:
+                line, column = place(key, key.index(_OPEN))
+                problem = ExpressionInvalid("the key of an object cannot be a template", line=line, column=column)
+                self.problems.append(((*path, key), problem))
+        return _Constant(value) if all(isinstance(part, _Constant) for _, part in members) else _Object(members)
+
+    def _scalar(self, text: str, path: Path) -> _Part:
+        parts: list[str | Expression] = []
+        failed = False
+        try:
+            for source, offset in _split(text):
+                if offset is None:
+                    parts.append(source)
+                    continue
+                try:
+                    parts.append(compile_expression(source, roots=self.roots))
+                except ExpressionInvalid as problem:
+                    failed = True
+                    self.problems.append((path, problem.moved(*place(text, offset))))
+        except ExpressionInvalid as problem:
+            failed = True
+            self.problems.append((path, problem))
+        if failed:
+            return _Constant(text)
+        if len(parts) == 1:
+            only = parts[0]
+            return _Constant(only) if isinstance(only, str) else _Whole(only, path)
+        return _Text(tuple(parts), path)
+
+
+def _split(text: str) -> Iterator[tuple[str, int | None]]:
+    """Cut text into literal pieces (offset None) and expressions (offset of their first character), in order."""
+    literal = ""
+    at = 0
+    while (start := text.find(_OPEN, at)) >= 0:
+        if start > at and text[start - 1] == "$":
+            literal += text[at : start - 1] + _OPEN
+            at = start + len(_OPEN)
+            continue
+        literal += text[at:start]
+        if literal:
+            yield literal, None
+            literal = ""
+        inner = start + len(_OPEN)
+        end = _end(text, inner)
+        raw = text[inner:end]
+        yield raw.strip(), inner + len(raw) - len(raw.lstrip())
+        at = end + 2
+    literal += text[at:]
+    if literal:
+        yield literal, None
+
+
+def _end(text: str, start: int) -> int:
+    """Find the `}}` that closes the template whose expression begins at `start`: not in text, not of a map."""
+    depth = 0
+    at = start
+    limit = start + MAX_TEXT + 2
+    while found := _TOKEN.search(text, at, limit):
+        piece, at = found[0], found.end()
+        if piece == "{":
+            depth += 1
+        elif piece == "}" and depth:
+            depth -= 1
+        elif piece == "}" and text.startswith("}", at):
+            return at - 1
+    line, column = place(text, start - len(_OPEN))
+    far = f" within {MAX_TEXT} characters" if len(text) > limit else ""
+    raise ExpressionInvalid(
+        f"this `{_OPEN}` is never closed by `}}}}`{far}",
+        line=line,
+        column=column,
+        hint=f"write `${_OPEN}` for the text",
+    )
+
+
+def _rendered(part: _Part, activation: Activation) -> Any:
+    if isinstance(part, _Constant):
+        return part.value
+    if isinstance(part, _Object):
+        return {key: _rendered(member, activation) for key, member in part.members}
+    if isinstance(part, _List):
+        return [_rendered(item, activation) for item in part.items]
+    try:
+        if isinstance(part, _Whole):
+            return part.expression.evaluate(activation)
+        return "".join(each if isinstance(each, str) else _inline(each, activation) for each in part.parts)
+    except EvaluationFailed as failure:
+        raise failure.at(part.path) from None
+
+
+def _inline(expression: Expression, activation: Activation) -> str:
+    """Write a result inside text: text as it is, numbers and booleans as JSON writes them."""
+    result = expression.evaluate(activation)
+    if isinstance(result, str):
+        return result
+    if result is None or isinstance(result, dict | list):
+        kind = "null" if result is None else "an object" if isinstance(result, dict) else "a list"
+        raise EvaluationFailed(f"{_OPEN} {expression.text} }}}} is {kind}, which cannot be part of a text")
+    return canonical.encode(result)
+
+
+def _references(part: _Part) -> Iterator[References]:
+    if isinstance(part, _Object):
+        for _, member in part.members:
+            yield from _references(member)
+    elif isinstance(part, _List):
+        for item in part.items:
+            yield from _references(item)
+    elif not isinstance(part, _Constant):
+        parts = (part.expression,) if isinstance(part, _Whole) else part.parts
+        used = [each for each in parts if isinstance(each, Expression)]
+        roots = frozenset[str]().union(*(each.roots() for each in used))
+        yield References(part.path, roots, frozenset[str]().union(*(each.step_references() for each in used)))
