@@ -1,0 +1,42 @@
+"""The schemas that are shipped: the single source of structure for editors, `validate`, `plan` and the server alike.
+
+In an installed package they stand beside the code; in a checkout they stand in `schemas/` at the top of the repository,
+where a modeline in a spec can reach them. Reading package data is the only reading that the core does.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+from automations.errors import NotFound
+
+NAMES = ("automation", "action", "test")
+"""The documents that have a schema."""
+
+_PLACES = (("schemas",), ("..", "..", "schemas"))
+
+
+@cache
+def text(name: str) -> str:
+    """Read the JSON text of the schema called `name` (one of NAMES).
+
+    Raises NotFound for another name, or when this installation lacks its schemas.
+    """
+    if name not in NAMES:
+        raise NotFound(f"no schema is called {name}", hint=f"the schemas are: {', '.join(NAMES)}")
+    package = files("automations")
+    for place in _PLACES:
+        file = package.joinpath(*place, f"{name}.schema.json")
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    raise NotFound(f"the {name} schema is not part of this installation", hint="install the package again")
+
+
+@cache
+def schema(name: str) -> Mapping[str, Any]:
+    """Parse the schema called `name`; the data is shared by all who ask: read only. Raises NotFound as `text` does."""
+    parsed: Mapping[str, Any] = orjson.loads(text(name))
+    return parsed
