@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from automations.core.canonical import decode, digest_bytes, encode
 from automations.core.spec import build
-from automations.core.spec.catalogue import Catalogue, Interpreted, ManifestKey, accept, assemble, interpret
+from automations.core.diagnostic import Diagnostic, in_order
+from automations.core.spec.catalogue import Catalogue, Interpreted, accept, assemble, interpret
 from automations.core.spec.document import Document, Marks
-from automations.core.spec.model import Manifest
 from automations.core.spec.reader import read
 from automations.core.spec.snapshot import Snapshot, SpecFile
 from automations.core.spec.structure import kind_of
@@ -53,14 +53,24 @@ def catalogue_of(database: Database, snapshot: Snapshot, *, owner: str, progress
             progress(count, len(snapshot.files))
     _remember(database, snapshot, remembered=remembered, fresh=fresh)
     catalogue = assemble(interpreted, known=elsewhere)
-    return replace(catalogue, diagnostics=(*snapshot.problems, *catalogue.diagnostics))
+    return with_problems(catalogue, snapshot.problems)
 
 
-def catalogue_of_files(
-    files: Iterable[tuple[str, bytes]], *, known: Mapping[ManifestKey, Manifest] | None = None
-) -> Catalogue:
-    """The same without a store, from (shown name, bytes)."""
-    return assemble((interpret(raw, name) for name, raw in files), known=known)
+def catalogue_of_files(files: Iterable[tuple[str, bytes]], *, problems: Iterable[Diagnostic] = ()) -> Catalogue:
+    """The same without a store, from (shown name, bytes) and what was wrong with files that could not be read."""
+    catalogue = assemble(interpret(raw, name) for name, raw in files)
+    return with_problems(catalogue, problems)
+
+
+def with_problems(catalogue: Catalogue, problems: Iterable[Diagnostic]) -> Catalogue:
+    """A catalogue that also knows of unusable files: they count as present and bad."""
+    found = tuple(problems)
+    bad = frozenset(each.span.file for each in found)
+    return replace(
+        catalogue,
+        diagnostics=in_order((*found, *catalogue.diagnostics)),
+        bad_files=catalogue.bad_files | bad,
+    )
 
 
 def _recall(file: SpecFile, row: Row, *, prefix: str) -> Interpreted:

@@ -72,6 +72,17 @@ class DaemonLease:
             )
         return now
 
+    def clear_dead(self) -> bool:
+        """Drop a lease that an earlier process of this host left behind; whether there was one.
+
+        Only for a caller that knows no other daemon of this host can live (it holds the pid file's lock).
+        """
+        with self._database.write() as tx:
+            row = leases.get(tx, self._name)
+            if row is None or json.loads(row["metadata_json"]).get("hostname") != self._identity.hostname:
+                return False
+            return leases.drop(tx, self._name, holder=row["holder"])
+
     def drop(self) -> None:
         """Give the lease up, so that the next daemon need not wait for it to expire."""
         with self._database.write() as tx:

@@ -65,7 +65,7 @@ class Plan:
 
     def summary(self) -> dict[str, int]:
         """`{create, update, rename, move, adopt, delete, unchanged}`."""
-        counts = {action: sum(change.action == action for change in self.changes) for action in ACTIONS}
+        counts: dict[str, int] = {action: sum(change.action == action for change in self.changes) for action in ACTIONS}
         return {**counts, "unchanged": self.unchanged}
 
 

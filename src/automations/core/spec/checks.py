@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.diagnostic import Diagnostic, Path, Severity
-from automations.core.expression.cel import ExpressionInvalid, compile_expression
+from automations.core.expression.cel import BODY_ROOTS, ExpressionInvalid
 from automations.core.expression.matcher import compile_when
 from automations.core.expression.template import problems, references
 from automations.core.spec.document import Document
 from automations.core.spec.graph import ancestors, cycle
 from automations.core.spec.model import Automation, Step, Trigger, TriggerKind
+from automations.core.trigger.bindings import TRIGGER_ROOTS
 from automations.core.trigger.filter import check_filter
 
 RESERVED_PATHS = ("/healthz", "/readyz", "/metrics", "/api")
@@ -99,8 +100,8 @@ def _expressions(spec: Mapping[str, Any], automation: Automation) -> Iterator[Fi
         if "when" in raw:
             try:
                 compile_when(raw["when"])
-            except ExpressionInvalid as problem:
-                yield Finding("spec/expression", (*path, "when"), problem.message, problem.hint)
+            except ExpressionInvalid as invalid:
+                yield Finding("spec/expression", (*path, "when"), invalid.message, invalid.hint)
         for inner, problem in problems(raw.get("input", {})):
             yield Finding("spec/expression", (*path, "input", *inner), problem.message, problem.hint)
 
@@ -108,16 +109,11 @@ def _expressions(spec: Mapping[str, Any], automation: Automation) -> Iterator[Fi
 def _trigger_expressions(path: Path, trigger: Trigger) -> Iterator[Finding]:
     if trigger.expr is not None:
         try:
-            expression = compile_expression(trigger.expr)
-        except ExpressionInvalid as problem:
-            yield Finding("spec/expression", (*path, "expr"), problem.message, problem.hint)
-        else:
-            late = expression.roots() - {"event", "vars", "automation"}
-            if late:
-                message = f"a trigger cannot see {', '.join(sorted(late))}: they exist only once a run does"
-                yield Finding("spec/expression", (*path, "expr"), message, "use event, vars or automation")
+            compile_when(trigger.expr, roots=TRIGGER_ROOTS)
+        except ExpressionInvalid as invalid:
+            yield Finding("spec/expression", (*path, "expr"), invalid.message, invalid.hint)
     if trigger.route is not None and trigger.route.mapping.type_template is not None:
-        for _, problem in problems(trigger.route.mapping.type_template, roots=("body",)):
+        for _, problem in problems(trigger.route.mapping.type_template, roots=BODY_ROOTS):
             where = (*path, "route", "mapping", "typeTemplate")
             yield Finding("spec/expression", where, problem.message, problem.hint)
 
@@ -150,7 +146,7 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
 
 def _filters(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
     for index, trigger in enumerate(automation.triggers):
-        for inner, problem in check_filter(trigger.filter):
+        for problem, inner in check_filter(trigger.filter):
             yield Finding("spec/filter", ("triggers", index, "filter", *inner), problem)
 
 

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from automations.core.expression.cel import EvaluationFailed, Expression, compile_expression
+from automations.core.expression.cel import Activation, EvaluationFailed
+from automations.core.expression.matcher import When, compile_when
 from automations.core.run.program import Program, compile_program
 from automations.core.spec.model import Automation, AutomationStatus, Manifest, Route, Trigger, TriggerKind
 from automations.core.trigger.envelope import Envelope, to_document
 from automations.core.trigger.filter import Filter, compile_filter
 from automations.core.trigger.patterns import Pattern, compile_pattern
+
+TRIGGER_ROOTS = frozenset({"event", "vars", "automation"})
+"""What a trigger's expression can see: the rest exists only once a run does."""
 
 _FIRED_BY_EVENTS = (TriggerKind.EVENT, TriggerKind.WEBHOOK)
 
@@ -48,9 +52,9 @@ class BoundTrigger:
         return compile_filter(self.trigger.filter)
 
     @cached_property
-    def expr(self) -> Expression | None:
+    def expr(self) -> When | None:
         """The compiled CEL predicate, if there is one."""
-        return compile_expression(self.trigger.expr) if self.trigger.expr else None
+        return compile_when(self.trigger.expr, roots=TRIGGER_ROOTS) if self.trigger.expr else None
 
     @cached_property
     def patterns(self) -> tuple[tuple[str, tuple[Pattern, ...]], ...]:
@@ -116,23 +120,26 @@ def build_table(serial: int, bound: Iterable[Bound], routes: Iterable[BoundRoute
 
 def match(table: Table, envelope: Envelope) -> tuple[Verdict, ...]:
     """What every candidate trigger makes of an event; at most one match an automation (its first trigger that fires)."""
-    document: Mapping[str, Any] | None = None
+    activation: Activation | None = None
     verdicts: list[Verdict] = []
     fired: set[str] = set()
     for candidate in table.candidates(envelope):
         if candidate.bound.uid in fired:
             continue
-        if document is None and candidate.expr is not None:
-            document = to_document(envelope)
-        verdict = judge(candidate, envelope, document=document)
+        if activation is None and candidate.trigger.expr:
+            activation = Activation({"event": to_document(envelope)})
+        verdict = judge(candidate, envelope, activation=activation)
         verdicts.append(verdict)
         if verdict.outcome == "match":
             fired.add(candidate.bound.uid)
     return tuple(verdicts)
 
 
-def judge(candidate: BoundTrigger, envelope: Envelope, *, document: Mapping[str, Any] | None) -> Verdict:
-    """One trigger's verdict: origin, then patterns, then filter, then expression. An error never fires a trigger."""
+def judge(candidate: BoundTrigger, envelope: Envelope, *, activation: Activation | None) -> Verdict:
+    """One trigger's verdict: origin, then patterns, then filter, then expression. An error never fires a trigger.
+
+    `activation` holds the event, converted once for all candidates; None where none of them has an expression.
+    """
     refused = _origin(candidate, envelope)
     if refused:
         return Verdict(candidate, "no_match", "route", envelope.route_id, refused)
@@ -142,11 +149,11 @@ def judge(candidate: BoundTrigger, envelope: Envelope, *, document: Mapping[str,
         if value is None or not any(pattern.match(value) for pattern in patterns):
             return Verdict(candidate, "no_match", name, value)
     found = candidate.filter.match(envelope.data)
-    if not found.matched:
+    if not found.matches:
         return Verdict(candidate, "no_match", f"filter.{found.key}", found.value)
     if candidate.expr is None:
         return Verdict(candidate, "match")
-    return _expression(candidate, candidate.expr, document=document or to_document(envelope))
+    return _expression(candidate, candidate.expr, event=activation or Activation({"event": to_document(envelope)}))
 
 
 def _origin(candidate: BoundTrigger, envelope: Envelope) -> str | None:
@@ -162,11 +169,11 @@ def _origin(candidate: BoundTrigger, envelope: Envelope) -> str | None:
     return None if owner == candidate.bound.automation.id else "delivered by another automation's route"
 
 
-def _expression(candidate: BoundTrigger, expr: Expression, *, document: Mapping[str, Any]) -> Verdict:
+def _expression(candidate: BoundTrigger, expr: When, *, event: Activation) -> Verdict:
     automation = candidate.bound.automation
-    roots = {"event": document, "vars": automation.vars, "automation": {"id": automation.id, "name": automation.name}}
+    own = {"vars": automation.vars, "automation": {"id": automation.id, "name": automation.name}}
     try:
-        passed = expr.test(roots)
+        passed = expr.test(Activation(own, base=event))
     except EvaluationFailed as problem:
         return Verdict(candidate, "error", "expr", reason=str(problem))
     return Verdict(candidate, "match") if passed else Verdict(candidate, "no_match", "expr", value=False)

@@ -1,0 +1,188 @@
+"""Reads a directory of specs into a snapshot that is trusted or not used.
+
+The root is resolved once, everything is read through it, and at the end root and files are looked at again: if anything moved
+meanwhile (a `git checkout`, a symlink swap, an editor half-way through a save) the reading is thrown away and taken again.
+Files that are not plain files inside the root are diagnostics; nothing here waits on a FIFO or follows a link out.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import sleep
+
+from automations.core.diagnostic import Diagnostic, Severity, Span
+from automations.core.spec.snapshot import Snapshot, SpecFile, Untrusted
+from automations.errors import InvalidInput
+
+SUFFIXES = (".yaml", ".yml", ".json")
+LARGEST = 1 << 20
+ATTEMPTS = 5
+PAUSE = 0.05
+"""Seconds between attempts when the tree moved while it was read."""
+MOST_FILES = 200_000
+
+
+@dataclass(slots=True)
+class _Reading:
+    files: list[SpecFile] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+    directories: dict[str, int] = field(default_factory=dict)
+
+
+class DirectoryTree:
+    """A directory as the services' `Tree`."""
+
+    def __init__(self, directory: Path, *, shown: str | None = None) -> None:
+        self.directory = directory.absolute()
+        self.root = str(self.directory)
+        label = str(directory) if shown is None else shown
+        self.prefix = "" if label in ("", ".") else label.rstrip("/") + "/"
+
+    def take(self, known: Mapping[str, str]) -> Snapshot | Untrusted:
+        """A snapshot, or why there is none. Never raises for what lies in the tree."""
+        trouble = Untrusted(self.root, "Unstable", f"{self.root} kept changing while it was read")
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                sleep(PAUSE * attempt)
+            try:
+                snapshot = self._once(known)
+            except FileNotFoundError as missing:
+                trouble = Untrusted(self.root, "Missing", f"{missing.filename or self.root} is not there")
+                continue
+            except NotADirectoryError:
+                return Untrusted(self.root, "Missing", f"{self.root} is not a directory")
+            except OSError as problem:
+                reason = problem.strerror or str(problem)
+                return Untrusted(self.root, "Unreadable", f"{problem.filename or self.root}: {reason}")
+            if snapshot is not None:
+                return snapshot
+        return trouble
+
+    def _once(self, known: Mapping[str, str]) -> Snapshot | None:
+        resolved = self.directory.resolve(strict=True)
+        reading = _Reading()
+        for name, entry in _walk(resolved, reading, prefix=self.prefix):
+            self._read(name, entry, known=known, reading=reading)
+        if self.directory.resolve(strict=True) != resolved or not _still(resolved, reading):
+            return None
+        files = tuple(sorted(reading.files, key=lambda file: file.name))
+        return Snapshot(self.root, self.prefix, _revision(self.directory, resolved), files, tuple(reading.problems))
+
+    def _read(self, name: str, path: Path, *, known: Mapping[str, str], reading: _Reading) -> None:
+        status = path.stat()
+        shown = self.prefix + name
+        if not stat.S_ISREG(status.st_mode):
+            reading.problems.append(_problem(shown, "not a regular file", "only regular files are read as specs"))
+            return
+        if status.st_size > LARGEST:
+            reading.problems.append(_problem(shown, f"larger than {LARGEST} bytes", "split it"))
+            return
+        mark = _stamp(status)
+        raw = None if known.get(name) == mark else _bytes(path)
+        reading.files.append(SpecFile(name, mark, raw, lambda: _bytes(path)))
+
+
+def one_file(path: Path) -> Snapshot:
+    """A single file as a snapshot, for `validate FILE`. Raises InvalidInput when it cannot be read."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InvalidInput(f"{path} is not a regular file", hint="give a YAML or JSON file, a folder, or -")
+        if path.stat().st_size > LARGEST:
+            raise InvalidInput(f"{path} is larger than {LARGEST} bytes")
+        raw = path.read_bytes()
+    except OSError as problem:
+        raise InvalidInput(f"{path}: {problem.strerror}", hint="check the path", code="file_unreadable") from problem
+    return Snapshot(str(path), "", None, (SpecFile(str(path), "", raw, lambda: raw),))
+
+
+def _walk(root: Path, reading: _Reading, *, prefix: str) -> Iterator[tuple[str, Path]]:
+    """Every candidate file below the root with its relative name; hidden ones and links out of the root left out."""
+    pending = [root]
+    count = 0
+    while pending:
+        directory = pending.pop()
+        reading.directories[str(directory)] = directory.stat().st_mtime_ns
+        with os.scandir(directory) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        for entry in found:
+            path = Path(entry.path)
+            name = path.relative_to(root).as_posix()
+            if entry.name.startswith(".") or entry.name.endswith("~"):
+                continue
+            if entry.is_symlink() and not _inside(path, root):
+                if entry.name.endswith(SUFFIXES):
+                    message = "a link that leads out of the directory, or nowhere"
+                    reading.problems.append(_problem(prefix + name, message, "put the file itself here"))
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+            elif entry.name.endswith(SUFFIXES):
+                count += 1
+                if count > MOST_FILES:
+                    raise OSError(0, f"more than {MOST_FILES} files", str(root))
+                yield name, path
+
+
+def _inside(path: Path, root: Path) -> bool:
+    try:
+        return path.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):
+        return False
+
+
+def _still(root: Path, reading: _Reading) -> bool:
+    """Whether every directory and file still is what was read."""
+    try:
+        directories = all(os.stat(name).st_mtime_ns == seen for name, seen in reading.directories.items())  # noqa: PTH116  # by name, thousands of them
+        return directories and all(_stamp(os.stat(root / file.name)) == file.stamp for file in reading.files)  # noqa: PTH116
+    except OSError:
+        return False
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's bytes without ever waiting: opened non-blocking, and only if it is still a regular file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(0, "is no longer a regular file", str(path))
+        return file.read(LARGEST + 1)
+
+
+def _stamp(status: os.stat_result) -> str:
+    """Equal stamps promise equal bytes: ctime moves even where mtime was set back."""
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
+
+
+def _problem(shown: str, message: str, hint: str) -> Diagnostic:
+    return Diagnostic("file/unusable", Severity.ERROR, message, Span(shown), (), hint)
+
+
+def _revision(directory: Path, resolved: Path) -> str | None:
+    """The commit of the checkout around the directory, else the name a link points to (as git-sync swaps them)."""
+    for parent in (resolved, *resolved.parents):
+        head = parent / ".git" / "HEAD"
+        try:
+            text = head.read_text().strip()
+        except OSError:
+            continue
+        if not text.startswith("ref: "):
+            return text
+        return _ref(parent / ".git", text.removeprefix("ref: "))
+    return resolved.name if directory.is_symlink() else None
+
+
+def _ref(git: Path, name: str) -> str | None:
+    try:
+        return (git / name).read_text().strip()
+    except OSError:
+        pass
+    try:
+        for line in (git / "packed-refs").read_text().splitlines():
+            commit, _, packed = line.partition(" ")
+            if packed == name:
+                return commit
+    except OSError:
+        pass
+    return None

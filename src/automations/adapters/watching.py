@@ -1,0 +1,95 @@
+"""Watches a directory and says "look again"; it never says what changed.
+
+Two watches: the tree behind the root as it resolves now, and the root's parent, because a symlink swap or a root that is made
+anew is only seen from there. Either may die or miss something, so nobody may rely on it: the resync finds everything.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+
+QUIET_MS = 100
+"""Milliseconds without a change after which a burst is over."""
+BURST_MS = 2_000
+"""Milliseconds after which a burst is told of even if it goes on."""
+LOOK_MS = 1_000
+"""Milliseconds between looks at whether to stop, or at whether the root leads elsewhere now."""
+FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
+
+
+class Watcher:
+    """Threads that call `changed` after a burst of changes and `healthy` when watching begins or breaks."""
+
+    def __init__(self, root: Path, *, changed: Callable[[], None], healthy: Callable[[bool], None]) -> None:
+        self._root = root
+        self._changed = changed
+        self._healthy = healthy
+        self._stop = Event()
+        self._moved = Event()
+        self._threads = (
+            Thread(target=self._keep, args=(self._watch_tree,), name="watch-tree", daemon=True),
+            Thread(target=self._keep, args=(self._watch_parent,), name="watch-parent", daemon=True),
+        )
+
+    def start(self) -> None:
+        """Begin watching."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the threads; they stop within a second or so."""
+        self._stop.set()
+        self._moved.set()
+
+    def _keep(self, watch: Callable[[], None]) -> None:
+        backoff = FIRST_BACKOFF
+        while not self._stop.is_set():
+            try:
+                watch()
+                backoff = FIRST_BACKOFF
+            except Exception:  # noqa: BLE001  # a watcher may break in many ways; the resync goes on without it
+                self._healthy(False)
+                self._stop.wait(backoff)
+                backoff = min(backoff * 2, LONGEST_BACKOFF)
+                self._changed()
+
+    def _watch_tree(self) -> None:
+        from watchfiles import watch  # noqa: PLC0415  # only a daemon watches
+
+        target = self._root.resolve(strict=True)
+        self._moved.clear()
+        self._healthy(True)
+        for changes in watch(
+            target,
+            watch_filter=None,
+            debounce=BURST_MS,
+            step=QUIET_MS,
+            rust_timeout=LOOK_MS,
+            yield_on_timeout=True,
+            stop_event=self._moved,
+            raise_interrupt=False,
+        ):
+            if self._root.resolve(strict=True) != target:
+                break
+            if changes:
+                self._changed()
+        self._changed()
+
+    def _watch_parent(self) -> None:
+        from watchfiles import watch  # noqa: PLC0415  # only a daemon watches
+
+        name = self._root.name
+        for changes in watch(
+            self._root.parent,
+            watch_filter=None,
+            debounce=BURST_MS,
+            step=QUIET_MS,
+            rust_timeout=LOOK_MS,
+            yield_on_timeout=True,
+            stop_event=self._stop,
+            recursive=False,
+            raise_interrupt=False,
+        ):
+            if any(Path(path).name == name for _, path in changes):
+                self._moved.set()
+                self._changed()

@@ -1,0 +1,50 @@
+"""What a command works with: settings, where to write, and the parts of the program, opened only when asked for."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from automations.runtime import Runtime, open_runtime
+from automations.settings import Settings
+
+
+@dataclass(slots=True)
+class Context:
+    """One invocation of the command line."""
+
+    settings: Settings
+    json: bool
+    verbose: bool
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+    _runtime: Runtime | None = None
+
+    @property
+    def runtime(self) -> Runtime:
+        """The wired program on this invocation's store. Raises StoreError."""
+        if self._runtime is None:
+            self._runtime = open_runtime(self.settings)
+        return self._runtime
+
+    @property
+    def color(self) -> bool:
+        """Whether to colour what a person reads."""
+        return self.settings.color and self.out.isatty()
+
+    def document(self, value: Any) -> None:
+        """Print one JSON document."""
+        print(json.dumps(value, indent=2, ensure_ascii=False), file=self.out)
+
+    def say(self, text: str) -> None:
+        """Print text for a person."""
+        print(text, file=self.out)
+
+    def note(self, text: str) -> None:
+        """Print progress or a remark on stderr."""
+        print(text, file=self.err)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._runtime is not None:
+            self._runtime.close()

@@ -1,0 +1,140 @@
+"""`automations-daemon status | run | serve`: the process that watches, listens and executes."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automations.cli import status
+from automations.cli.command import Argument, Command, Option
+from automations.errors import UsageError
+from automations.settings import DEFAULT_HOST, DEFAULT_PORT
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
+    from automations.daemon.daemon import Options
+
+SHORTEST_INTERVAL_MS = 100
+HIGHEST_PORT = 65_535
+
+
+def run(context: "Context", given: Mapping[str, Any]) -> int:
+    """Everything but HTTP, until a signal; with --once, one tick of everything."""
+    from automations.daemon.daemon import Daemon  # noqa: PLC0415  # help must not pay for it
+
+    options = _options(context, given, mode="run")
+    daemon = Daemon(context.runtime, options)
+    _logs(context)
+    started = daemon.start()
+    if given["once"]:
+        daemon.once()
+    _announce(context, {"ok": True, **started, "once": given["once"]}, text=f"automations-daemon heartbeat {started['leaseId']}")
+    return 0 if given["once"] else daemon.run()
+
+
+def serve(context: "Context", given: Mapping[str, Any]) -> int:
+    """Everything, until a signal."""
+    from automations.daemon.daemon import Daemon  # noqa: PLC0415  # help must not pay for it
+    from automations.web.server import WebConfig, WebServer  # noqa: PLC0415
+
+    host, port, largest = given["host"], given["port"], given["max_body_bytes"]
+    if not host:
+        raise UsageError("--host is required")
+    if not 0 <= port <= HIGHEST_PORT:
+        raise UsageError(f"--port must be an integer from 0 to {HIGHEST_PORT}")
+    if largest < 1:
+        raise UsageError("--max-body-bytes must be a positive integer")
+    options = _options(context, given, mode="serve")
+    runtime = context.runtime
+    web = WebServer(
+        runtime.ingest,
+        runtime.bindings,
+        runtime.secrets,
+        clock=runtime.clock,
+        telemetry=runtime.telemetry,
+        config=WebConfig(host=host, port=port, max_body_bytes=largest),
+    )
+    daemon = Daemon(runtime, options, web=web)
+
+    def describe() -> dict[str, Any]:
+        routes = sum(not bound.gone for bound in runtime.bindings.last().routes.values())
+        return {"webhooks": {"host": host, "port": web.port, "maxBodyBytes": largest, "routes": routes}}
+
+    daemon.describe = describe
+    _logs(context)
+    started = daemon.start()
+    facts = describe()["webhooks"]
+    _announce(
+        context,
+        {"ok": True, "mode": "serve", **started, **facts},
+        text=f"automations-daemon listening on http://{host}:{web.port} ({facts['routes']} routes), {started['leaseId']}",
+    )
+    return daemon.run()
+
+
+def _options(context: "Context", given: Mapping[str, Any], *, mode: str) -> "Options":
+    from automations.daemon.daemon import Options  # noqa: PLC0415  # help must not pay for it
+
+    interval, ttl = given["interval_ms"], given["ttl_ms"]
+    if interval < SHORTEST_INTERVAL_MS:
+        raise UsageError(f"--interval-ms must be at least {SHORTEST_INTERVAL_MS}")
+    if ttl < interval:
+        raise UsageError("--ttl-ms must be greater than or equal to --interval-ms")
+    specs = given["path"] or context.settings.specs
+    return Options(
+        mode=mode,
+        specs=Path(specs) if specs else None,
+        source=given["source"],
+        work=not given["no_worker"],
+        interval_ms=interval,
+        ttl_ms=ttl,
+        once=bool(given.get("once")),
+    )
+
+
+def _logs(context: "Context") -> None:
+    from automations.adapters.telemetry import LogLines  # noqa: PLC0415  # only a daemon logs
+
+    wanted = context.settings.log_format
+    as_json = None if wanted not in ("json", "text") else wanted == "json"
+    context.runtime.telemetry.subscribe(LogLines(sys.stderr, context.runtime.clock.now, as_json=as_json))
+
+
+def _announce(context: "Context", document: dict[str, Any], *, text: str) -> None:
+    if context.json:
+        context.document(document)
+    else:
+        context.say(text)
+    context.out.flush()
+
+
+_PATH = Argument("path", "The directory of specs to reconcile (default: AUTOMATIONS_SPECS, else none).", required=False)
+_COMMON = (
+    Option("--source", "The name that these automations are owned under.", default="default"),
+    Option("--no-worker", "Do not execute actions here.", "flag", default=False),
+    Option("--interval-ms", "Milliseconds between heartbeats.", "number", 5_000),
+    Option("--ttl-ms", "Milliseconds after which a silent daemon's lease is free.", "number", 15_000),
+)
+
+COMMANDS = (
+    Command(("status",), "Where the store is and what is in it.", status.run, quick=True),
+    Command(
+        ("run",),
+        "Reconcile and execute, without HTTP.",
+        run,
+        arguments=(_PATH,),
+        options=(*_COMMON, Option("--once", "One round of everything, then end.", "flag", default=False)),
+    ),
+    Command(
+        ("serve",),
+        "Reconcile, listen for webhooks, and execute.",
+        serve,
+        arguments=(_PATH,),
+        options=(
+            *_COMMON,
+            Option("--host", "Address to listen on.", default=DEFAULT_HOST),
+            Option("--port", "Port to listen on; 0 takes a free one.", "number", DEFAULT_PORT),
+            Option("--max-body-bytes", "Largest webhook body.", "number", 1 << 20),
+        ),
+    ),
+)

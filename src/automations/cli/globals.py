@@ -1,0 +1,67 @@
+"""Global options: accepted before the command and after it, in any of their spellings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from automations.cli.command import Option
+from automations.errors import UsageError
+
+GLOBAL_OPTIONS = (
+    Option("--json", "One JSON document on stdout, nothing else (short: -j).", "flag", default=False),
+    Option("--dir", "Data root (default: HASNA_AUTOMATIONS_DIR, else ~/.hasna/automations)."),
+    Option("--store", "Store URL: sqlite:///path or postgresql://…"),
+    Option("--actor", "Who is recorded for a change (default: the OS user)."),
+    Option("--verbose", "Tell more on stderr.", "flag", default=False),
+)
+_VALUED = ("--dir", "--store", "--actor")
+_FLAGS = {"--json": "--json", "-j": "--json", "--verbose": "--verbose"}
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """What the global options said."""
+
+    json: bool = False
+    verbose: bool = False
+    directory: str | None = None
+    store: str | None = None
+    actor: str | None = None
+    rest: tuple[str, ...] = field(default=())
+
+
+def lift(argv: Sequence[str], *, valued: frozenset[str]) -> Globals:
+    """Take the global options out of a command line, wherever they stand before `--`.
+
+    `valued` are the options of all commands that take a value, so that `--message --json` keeps its value. Raises UsageError
+    for a global option without its value.
+    """
+    flags: set[str] = set()
+    values: dict[str, str] = {}
+    rest: list[str] = []
+    words = iter(enumerate(argv))
+    for index, word in words:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            rest.extend(argv[index:])
+            break
+        if word in _FLAGS:
+            flags.add(_FLAGS[word])
+        elif name in _VALUED:
+            if not equals:
+                following = next(words, None)
+                if following is None:
+                    raise UsageError(f"{name} requires a value", hint=f"such as: {name} VALUE")
+                value = following[1]
+            values[name] = value
+        else:
+            rest.append(word)
+            if word in valued:
+                rest.extend(following[1] for following in [next(words, None)] if following)
+    return Globals(
+        json="--json" in flags,
+        verbose="--verbose" in flags,
+        directory=values.get("--dir"),
+        store=values.get("--store"),
+        actor=values.get("--actor"),
+        rest=tuple(rest),
+    )

@@ -1,0 +1,53 @@
+"""`plan`: what applying a directory of specs would change, and what that does to work in flight. Writes nothing."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from automations.cli.command import Argument, Command, Option
+from automations.errors import UsageError
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
+
+PATH = Argument("path", "The directory of specs.", default="automations.d")
+SOURCE = Option("--source", "The name that these automations are owned under.", default="default")
+FORMATS = ("human", "json")
+
+
+def run(context: "Context", given: Mapping[str, Any]) -> int:
+    """Print the plan; 0, or with --detailed-exitcode 0 none, 2 changes, 3 changes that destroy; 1 for invalid specs."""
+    from automations.cli.desired import declared  # noqa: PLC0415  # help must not pay for it
+    from automations.core.plan.plan import Request  # noqa: PLC0415
+    from automations.core.plan.render.document import document  # noqa: PLC0415
+    from automations.core.plan.render.human import human  # noqa: PLC0415
+    from automations.services.plan import plan  # noqa: PLC0415
+
+    if given["format"] not in FORMATS:
+        raise UsageError(f"unknown format: {given['format']}", hint=f"one of: {', '.join(FORMATS)}")
+    snapshot, catalogue = declared(context, given["path"], source=given["source"])
+    request = Request(given["source"], revision=snapshot.revision)
+    made = plan(context.runtime.database, catalogue, request, prefix=snapshot.prefix)
+    if context.json or given["format"] == "json":
+        context.document(document(made, now=context.runtime.clock.now()))
+    else:
+        context.say(human(made, color=context.color).rstrip("\n"))
+    if not made.sound:
+        return 1
+    if not given["detailed_exitcode"] or not made.changes:
+        return 0
+    return 3 if any(change.action == "delete" for change in made.changes) else 2
+
+
+COMMANDS = (
+    Command(
+        ("plan",),
+        "Show what applying a directory of specs would change.",
+        run,
+        arguments=(PATH,),
+        options=(
+            SOURCE,
+            Option("--format", f"How to print it: {' or '.join(FORMATS)}.", default="human"),
+            Option("--detailed-exitcode", "Exit 0 for no changes, 2 for changes, 3 when something is destroyed.", "flag", False),
+        ),
+    ),
+)

@@ -1,0 +1,62 @@
+"""The quick parser: the runner protocol's few commands, read from their declarations without importing typer.
+
+A test holds it equal to typer's reading of the same declarations.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from automations.cli.command import Command, Option
+from automations.errors import UsageError
+
+
+def parse(command: Command, words: Sequence[str]) -> dict[str, Any]:
+    """Values by name, defaults filled in. Raises UsageError naming the word that was not understood."""
+    options = {option.name: option for option in command.options}
+    values: dict[str, Any] = {option.key: () if option.many else option.default for option in command.options}
+    plain: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        name, equals, attached = word.partition("=")
+        if word == "--":
+            plain.extend(rest)
+        elif not word.startswith("-") or word == "-":
+            plain.append(word)
+        elif name not in options:
+            raise UsageError(f"No such option: {name}", hint=f"see: automations {command.name} --help")
+        else:
+            option = options[name]
+            given = _given(option, attached if equals else None, rest=rest)
+            values[option.key] = (*values[option.key], given) if option.many else given
+    return values | _arguments(command, plain)
+
+
+def _given(option: Option, attached: str | None, *, rest: Any) -> Any:
+    if option.kind == "flag":
+        if attached is not None:
+            raise UsageError(f"Option '{option.name}' does not take a value.")
+        return True
+    text = next(rest, None) if attached is None else attached
+    if text is None:
+        raise UsageError(f"{option.name} requires a value", hint=f"such as: {option.name} VALUE")
+    if option.kind == "text":
+        return text
+    try:
+        return int(text) if text.isascii() else int("x")
+    except ValueError:
+        raise UsageError(f"{option.name} takes a whole number, not {text!r}") from None
+
+
+def _arguments(command: Command, plain: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for argument in command.arguments:
+        if plain:
+            values[argument.name] = plain.pop(0)
+        elif argument.required and argument.default is None:
+            raise UsageError(f"{command.name} requires {argument.help[0].lower()}{argument.help[1:].rstrip('.')}",
+                             hint=f"see: automations {command.name} --help")
+        else:
+            values[argument.name] = argument.default
+    if plain:
+        raise UsageError(f"Got unexpected extra argument ({plain[0]})", hint=f"see: automations {command.name} --help")
+    return values

@@ -1,0 +1,63 @@
+"""Which file holds which command, so that running one imports only its own."""
+
+from importlib import import_module
+
+from automations.cli.command import Command
+
+FILES = {
+    "init": "status",
+    "status": "status",
+    "plan": "plan",
+    "apply": "apply",
+    "validate": "validate",
+    "lint": "validate",
+    "list": "show",
+    "show": "show",
+    "runs": "runs",
+    "queue": "queue",
+    "events": "events",
+    "schema": "schema",
+    "spec": "spec",
+}
+"""First word of a command to the module of `automations.cli` that declares it."""
+
+DAEMON_FILE = "daemon"
+
+GROUPS = {
+    "runs": "See and steer runs.",
+    "queue": "The queue protocol for runners.",
+    "events": "Send events.",
+    "spec": "Specs to start from.",
+}
+
+
+def commands_of(file: str) -> tuple[Command, ...]:
+    """The commands that one file declares."""
+    found: tuple[Command, ...] = import_module(f"automations.cli.{file}").COMMANDS
+    return found
+
+
+def every_command() -> tuple[Command, ...]:
+    """All commands of `automations`, in the order of help."""
+    return tuple(command for file in dict.fromkeys(FILES.values()) for command in commands_of(file))
+
+
+def daemon_commands() -> tuple[Command, ...]:
+    """All commands of `automations-daemon`."""
+    return commands_of(DAEMON_FILE)
+
+
+def find(words: tuple[str, ...]) -> Command | None:
+    """The quick command that these words begin with, or None."""
+    file = FILES.get(words[0]) if words else None
+    if file is None:
+        return None
+    return among(commands_of(file), words)
+
+
+def among(commands: tuple[Command, ...], words: tuple[str, ...]) -> Command | None:
+    """The command whose words these begin with, longest first, or None."""
+    for command in sorted(commands, key=lambda each: -len(each.words)):
+        if words[: len(command.words)] == command.words or (len(command.words) == 1 and words[:1] == command.aliases):
+            return command
+    return None

@@ -1,0 +1,113 @@
+"""`runs list` and `runs show`: what ran, and its story."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from automations.cli.command import Argument, Command, Option
+from automations.cli.table import clean, table
+from automations.errors import UsageError
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
+
+MOST = 1000
+SHOWN = 200
+"""Characters of an output or an input that are shown on a line."""
+
+
+def run_list(context: "Context", given: Mapping[str, Any]) -> int:
+    """Runs, newest first, a page at a time."""
+    from automations.services.inspect import Filter  # noqa: PLC0415  # help must not pay for it
+
+    limit = given["limit"]
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"--limit takes 1 to {MOST}, not {limit}")
+    wanted = Filter(given["automation"], given["status"], given["cursor"], limit)
+    records = context.runtime.inspect.runs(wanted)
+    if context.json:
+        context.document(records)
+        return 0
+    if not records:
+        context.say("no runs" if given["cursor"] else "no runs yet")
+        return 0
+    rows = [(each["id"], each["automationId"], each["status"], each["createdAt"], each.get("triggerEventId", "")) for each in records]
+    context.say(table(("RUN", "AUTOMATION", "STATUS", "CREATED", "EVENT"), rows))
+    if len(records) == limit:
+        context.note(f"more: automations runs list --limit {limit} --cursor {records[-1]['id']}")
+    return 0
+
+
+def run_show(context: "Context", given: Mapping[str, Any]) -> int:
+    """One run: its event, its steps with attempts, inputs, outputs and errors."""
+    record = context.runtime.inspect.run(given["id"])
+    if context.json:
+        context.document(record)
+    else:
+        context.say("\n".join(story(record)))
+    return 0
+
+
+def story(record: Mapping[str, Any]) -> Iterator[str]:
+    """A run as a person reads it, from the event that began it to how it ended."""
+    yield f"run {record['id']}: {record['status']}"
+    yield f"  automation  {record['automationId']} (generation {record['generation']})"
+    event = record.get("event")
+    if event:
+        yield f"  event       {clean(event['source'])} {clean(event['type'])} {clean(event['id'])}"
+    yield f"  created     {record['createdAt']}"
+    if "completedAt" in record:
+        yield f"  completed   {record['completedAt']}"
+    if "error" in record:
+        yield f"  error       {clean(record['error']['message'])} [{record['error']['code']}]"
+    yield "  steps"
+    for action in record["actions"]:
+        yield from _step(action)
+
+
+def _step(action: Mapping[str, Any]) -> Iterator[str]:
+    state = action.get("state", action["status"])
+    because = f" ({action['reason']})" if "reason" in action else ""
+    yield f"    {action['stepId']}: {state}{because}  {action['actionId']}"
+    for attempt in action["attempts"]:
+        error = attempt.get("error", {})
+        yield f"      attempt {attempt['attempt']} by {clean(attempt['runner'])}: {attempt['outcome']} at {attempt['endedAt']}"
+        if error:
+            yield f"        {error['code']}: {clean(error['message'])}"
+    if action["invocation"]["input"]:
+        yield f"      input   {_short(action['invocation']['input'])}"
+    if "result" in action:
+        yield f"      output  {_short(action['result'].get('output', action['result']))}"
+    if "error" in action and not action["attempts"]:
+        yield f"      error   {action['error']['code']}: {clean(action['error']['message'])}"
+    if state == "claimed":
+        yield f"      held by {clean(action['claimedBy'])} until {action['leaseExpiresAt']}"
+    if state == "retrying":
+        yield f"      next attempt at {action['availableAt']}"
+    if state == "queued" and "result" not in action:
+        yield f"      waiting for a runner since {action['availableAt']}"
+    if "deadLetter" in action:
+        yield f"      dead: {clean(action['deadLetter']['reason'])} after {action['deadLetter']['attempts']} attempts"
+
+
+def _short(value: Any) -> str:
+    import json  # noqa: PLC0415  # only a person's view needs it
+
+    text = json.dumps(value, ensure_ascii=False)
+    return clean(text if len(text) <= SHOWN else f"{text[:SHOWN]} … ({len(text)} characters; see --json)")
+
+
+COMMANDS = (
+    Command(
+        ("runs", "list"),
+        "List runs, newest first.",
+        run_list,
+        options=(
+            Option("--automation", "Only runs of this automation."),
+            Option("--status", "Only runs with this status."),
+            Option("--limit", "How many.", "number", 50),
+            Option("--cursor", "Only runs before this one; printed under a full page."),
+        ),
+        quick=True,
+    ),
+    Command(("runs", "show"), "Tell one run's story.", run_show, arguments=(Argument("id", "A run id."),), quick=True),
+)

@@ -1,0 +1,68 @@
+"""`list` and `show`: what is bound."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from automations.cli.command import Argument, Command, Option
+from automations.cli.table import table
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
+
+
+def run_list(context: "Context", _: Mapping[str, Any]) -> int:
+    """Every automation, oldest first."""
+    records = context.runtime.inspect.automations()
+    if context.json:
+        context.document(records)
+    elif records:
+        rows = [(each["id"], each["status"], str(each["generation"]), each["owner"], each.get("file", "")) for each in records]
+        context.say(table(("ID", "STATUS", "GENERATION", "OWNER", "FILE"), rows))
+    else:
+        context.say("no automations yet; write a spec into automations.d and run: automations apply")
+    return 0
+
+
+def run_show(context: "Context", given: Mapping[str, Any]) -> int:
+    """One automation, or one of its generations."""
+    record = context.runtime.inspect.automation(given["id"], generation=given["revision"])
+    if context.json:
+        context.document(record)
+    else:
+        context.say("\n".join(card(record)))
+    return 0
+
+
+def card(record: Mapping[str, Any]) -> Iterator[str]:
+    """An automation for a person."""
+    spec = record["spec"]
+    yield f"{record['id']}  {spec['name']} {spec['version']}"
+    yield f"  status      {record['status']}"
+    yield f"  generation  {record['generation']}  {record['digest'][:19]}"
+    yield f"  owner       {record['owner']}  {record.get('file', '')}".rstrip()
+    for name, condition in record["conditions"].items():
+        yield f"  {name:<11} {condition['status']} ({condition['reason']}) since {condition['since']}"
+        if condition["message"]:
+            yield f"              {condition['message']}"
+    yield "  triggers"
+    for trigger in spec["triggers"]:
+        what = " ".join(str(trigger[key]) for key in ("source", "type", "cron", "every") if key in trigger)
+        path = trigger.get("route", {}).get("path")
+        yield f"    {trigger['kind']} {what}" + (f" at {path}" if path else "")
+    yield "  steps"
+    for step in (*spec["actions"], *spec.get("finally", ())):
+        after = [each if isinstance(each, str) else each["step"] for each in step.get("dependsOn", ())]
+        yield f"    {step['id']}: {step['actionId']}" + (f" after {', '.join(after)}" if after else "")
+
+
+COMMANDS = (
+    Command(("list",), "List what is bound.", run_list, quick=True),
+    Command(
+        ("show",),
+        "Show one automation.",
+        run_show,
+        arguments=(Argument("id", "An automation id."),),
+        options=(Option("--revision", "One of its earlier generations.", "number"),),
+        quick=True,
+    ),
+)

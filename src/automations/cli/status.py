@@ -1,0 +1,50 @@
+"""`status` and `init`: where the store is, what is in it, how the daemon and its sources stand."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from automations.cli.command import Command
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
+
+
+def run(context: "Context", _: Mapping[str, Any]) -> int:
+    """Print the contract's status; opening the store creates it."""
+    status = context.runtime.inspect.status()
+    if context.json:
+        context.document(status)
+    else:
+        context.say("\n".join(card(status)))
+    return 0
+
+
+def card(status: Mapping[str, Any]) -> Iterator[str]:
+    """The status as a short card for a person."""
+    counts, daemon = status["counts"], status["daemon"]
+    yield f"data root    {status['dataDir']}"
+    yield f"store        {status['dbPath']} (serial {status['serial']})"
+    if daemon["active"]:
+        yield f"daemon       running: {daemon['leaseId']}, last heartbeat {daemon['heartbeatAt']}"
+    else:
+        yield "daemon       not running"
+    yield f"automations  {counts['automations']}, {counts['webhookRoutes']} webhook routes"
+    yield f"runs         {counts['runs']}; {counts['queuedActions']} actions queued, {counts['deadActions']} dead"
+    for source in status["sources"]:
+        yield ""
+        yield f"source {source['name']}: {source['sync']}, {source['automations']} automations from {source['root']}"
+        for name, condition in source["conditions"].items():
+            wrong = condition["status"] != ("False" if name == "PruneBlocked" else "True")
+            if wrong:
+                yield f"  {name}={condition['status']} ({condition['reason']}) since {condition['since']}"
+                if condition["message"]:
+                    yield f"    {condition['message']}"
+    for service in daemon.get("metadata", {}).get("services", []) if daemon["active"] else []:
+        if service["state"] != "running":
+            yield f"  service {service['name']}: {service['state']}: {service.get('error', '')}"
+
+
+COMMANDS = (
+    Command(("status",), "Where the store is and what is in it.", run, quick=True),
+    Command(("init",), "Create the store (status does as well).", run, quick=True),
+)

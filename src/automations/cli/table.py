@@ -1,0 +1,16 @@
+"""Plain tables for terminals: columns as wide as their widest cell, control characters made visible."""
+
+from collections.abc import Sequence
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Left-aligned columns two spaces apart, without trailing space."""
+    cells = [list(header), *([clean(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(lines)
+
+
+def clean(text: str) -> str:
+    """Text that cannot move a cursor or ring a bell."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

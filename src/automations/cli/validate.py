@@ -1,0 +1,77 @@
+"""`validate` (alias `lint`): every problem of one file, or of all files of a folder, at once. Needs no store."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automations.cli.command import Argument, Command, Option
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
+    from automations.core.spec.catalogue import Catalogue
+
+
+def run(context: "Context", given: Mapping[str, Any]) -> int:
+    """Print all findings; 0 when none is an error (with --strict: none at all), else 1."""
+    catalogue, single = _catalogue(given["path"])
+    errors = [each for each in catalogue.diagnostics if each.severity == "error"]
+    counted = catalogue.diagnostics if given["strict"] else errors
+    if context.json:
+        context.document(_document(catalogue, single=single, valid=not counted, errors=counted))
+        return 1 if counted else 0
+    for diagnostic in catalogue.diagnostics:
+        context.say(str(diagnostic))
+        if diagnostic.hint:
+            context.say(f"    {diagnostic.hint}")
+    warnings = len(catalogue.diagnostics) - len(errors)
+    total = len(catalogue.digests)
+    if counted:
+        context.say(f"invalid: {_count(len(errors), 'error')}, {_count(warnings, 'warning')} in {_count(total, 'file')}")
+        return 1
+    context.say("valid" if single else f"valid: {_count(total, 'file')}, {_count(warnings, 'warning')}")
+    return 0
+
+
+def _catalogue(path: str) -> "tuple[Catalogue, bool]":
+    from automations.adapters.files import one_file  # noqa: PLC0415  # help must not pay for it
+    from automations.cli.desired import snapshot_of  # noqa: PLC0415
+    from automations.services.catalogue import catalogue_of_files  # noqa: PLC0415
+
+    if path == "-":
+        return catalogue_of_files([("-", sys.stdin.buffer.read((1 << 20) + 1))]), True
+    single = not Path(path).is_dir()
+    snapshot = one_file(Path(path)) if single else snapshot_of(path)
+    files = [(snapshot.prefix + file.name, file.raw or b"") for file in snapshot.files]
+    catalogue = catalogue_of_files(files, problems=snapshot.problems)
+    return catalogue, single
+
+
+def _document(catalogue: "Catalogue", *, single: bool, valid: bool, errors: Any) -> dict[str, Any]:
+    found = [each.document() for each in catalogue.diagnostics]
+    if not valid:
+        return {"valid": False, "errors": [each.message for each in errors], "diagnostics": found}
+    body: dict[str, Any] = {"valid": True}
+    documents = [each.document for each in catalogue.automations.values()]
+    documents += [each.document for each in catalogue.manifests.values()]
+    if single and documents:
+        body["spec"] = documents[0].value
+    elif not single:
+        body["files"] = len(catalogue.digests)
+    return {**body, "diagnostics": found} if found else body
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+COMMANDS = (
+    Command(
+        ("validate",),
+        "Check a spec, a folder of specs, or standard input (-).",
+        run,
+        arguments=(Argument("path", "A file, a folder, or - for standard input.", default="automations.d"),),
+        options=(Option("--strict", "Warnings count as errors.", "flag", default=False),),
+        aliases=("lint",),
+    ),
+)

@@ -1,0 +1,226 @@
+"""The daemon: takes its lease, starts its services, waits for a signal, drains, and leaves nothing behind.
+
+    lease · reconcile (with its watcher) · bindings · worker · recover · web
+"""
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Any, Protocol
+
+from automations.adapters.watching import Watcher
+from automations.core.instant import MILLISECOND, SECOND, iso
+from automations.daemon.pidfile import PidFile
+from automations.daemon.supervisor import Service, Supervised, Supervisor
+from automations.errors import AutomationsError, LockNotHeld
+from automations.runtime import Runtime
+from automations.services.lease import DaemonLease, Identity
+from automations.services.reconcile import Reconciler
+from automations.services.worker import Worker
+
+REFRESH = SECOND
+"""How often the bindings are compared with the store's serial, for changes that other processes applied."""
+RECOVER = 5 * SECOND
+GRACE = 25.0
+"""Seconds that running actions get to finish after SIGTERM; then they are stopped and go back to the queue."""
+STOPPING = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asked for. Times in milliseconds."""
+
+    mode: str
+    specs: Path | None = None
+    source: str = "default"
+    work: bool = True
+    interval_ms: int = 5_000
+    ttl_ms: int = 15_000
+    once: bool = False
+
+
+class Web(Protocol):
+    """The HTTP edge as the daemon drives it."""
+
+    def start(self) -> None:
+        """Bind and serve. Raises AutomationsError when the port cannot be had."""
+
+    def drain(self) -> None:
+        """Stop accepting, finish what is in flight."""
+
+    def stop(self) -> None:
+        """End."""
+
+
+class Daemon:
+    """One daemon process."""
+
+    def __init__(self, runtime: Runtime, options: Options, *, web: Web | None = None) -> None:
+        self._runtime = runtime
+        self._options = options
+        self._web = web
+        self._ended = Event()
+        self._problem: AutomationsError | None = None
+        self._identity = Identity(socket.gethostname(), os.getpid(), options.mode)
+        self._pid_file = PidFile(runtime.settings.pid_file)
+        self._lease = DaemonLease(
+            runtime.database, self._identity, clock=runtime.clock, ttl=options.ttl_ms * MILLISECOND
+        )
+        self._supervisor = Supervisor(clock=runtime.clock, telemetry=runtime.telemetry, fatal=self._fatal)
+        self._worker: Worker | None = None
+        self._watcher: Watcher | None = None
+        self.heartbeat_at = 0
+        self.describe: Callable[[], Mapping[str, Any]] = dict
+
+    def start(self) -> dict[str, Any]:
+        """Take the lease, bind, start; `{leaseId, pid, heartbeatAt}`. Raises LockNotHeld, and what binding raises."""
+        self._pid_file.take()
+        try:
+            self._take_lease()
+            reconciler = self._add_reconciler()
+            self._add_services()
+            if reconciler:
+                reconciler.tick(self._runtime.clock.now())
+            self._runtime.bindings.current()
+            if self._web:
+                self._web.start()
+            self._beat(self._runtime.clock.now())
+        except BaseException:
+            self._leave()
+            raise
+        return {"leaseId": self._identity.lease_id, "pid": self._identity.pid, "heartbeatAt": iso(self.heartbeat_at)}
+
+    def run(self) -> int:
+        """Serve until a signal, then drain; the exit status."""
+        previous = [
+            (number, signal.signal(number, self._signalled)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        ]
+        try:
+            self._supervisor.start()
+            if self._watcher:
+                self._watcher.start()
+            self._runtime.telemetry.emit("daemon.started", lease=self._identity.lease_id, mode=self._options.mode)
+            self._ended.wait()
+            self._drain()
+        finally:
+            self._leave()
+            for number, handler in previous:
+                signal.signal(number, handler)
+        if self._problem is not None:
+            raise self._problem
+        self._runtime.telemetry.emit("daemon.stopped", lease=self._identity.lease_id)
+        return 0
+
+    def once(self) -> None:
+        """One tick of everything, for smoke checks."""
+        for supervised in self._supervisor.services.values():
+            supervised.service.tick(self._runtime.clock.now())
+        while self._worker and self._worker.busy:
+            self._ended.wait(0.01)
+            self._worker.tick(self._runtime.clock.now())
+        self._leave()
+
+    def _take_lease(self) -> None:
+        """The pid file's lock is ours, so a lease of this host on an embedded store belongs to a dead process."""
+        try:
+            self.heartbeat_at = self._lease.beat()
+        except LockNotHeld:
+            if not self._lease.clear_dead():
+                raise
+            self.heartbeat_at = self._lease.beat()
+
+    def _add_reconciler(self) -> Reconciler | None:
+        if self._options.specs is None:
+            return None
+        reconciler = self._runtime.reconciler(self._options.source, self._options.specs)
+
+        def tick(now: int) -> int:
+            due = reconciler.tick(now)
+            self._runtime.bindings.current()
+            return due
+
+        supervised = self._supervisor.add(Service("reconcile", tick))
+
+        def healthy(watching: bool) -> None:  # noqa: FBT001  # the watcher's callback
+            reconciler.watch_healthy = watching
+
+        root = self._options.specs.absolute()
+        self._watcher = Watcher(root, changed=supervised.wake, healthy=healthy)
+        return reconciler
+
+    def _add_services(self) -> None:
+        runtime = self._runtime
+        self._supervisor.add(Service("lease", self._beat, fatal=(LockNotHeld,)))
+        self._supervisor.add(Service("bindings", self._refresh))
+        self._supervisor.add(Service("recover", self._recover))
+        if self._options.work:
+            waker: list[Supervised] = []
+
+            def wake() -> None:
+                for supervised in waker:
+                    supervised.wake()
+
+            workdir = self._options.specs.absolute() if self._options.specs else Path.cwd()
+            self._worker = runtime.worker(self._identity.lease_id, workdir=workdir, ended=wake)
+            waker.append(self._supervisor.add(Service("worker", self._worker.tick)))
+            runtime.ingest.wake = wake
+            runtime.queue.wake = wake
+
+    def _beat(self, now: int) -> int:
+        metadata = {**self.describe(), "services": self._supervisor.status()}
+        self.heartbeat_at = self._lease.beat(metadata)
+        return now + self._options.interval_ms * MILLISECOND
+
+    def _refresh(self, now: int) -> int:
+        self._runtime.bindings.current()
+        return now + REFRESH
+
+    def _recover(self, now: int) -> int:
+        self._runtime.queue.recover()
+        return now + RECOVER
+
+    def _fatal(self, problem: AutomationsError, /) -> None:
+        self._problem = problem
+        self._ended.set()
+
+    def _signalled(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            if "reconcile" in self._supervisor.services:
+                self._supervisor.services["reconcile"].wake()
+            return
+        if self._ended.is_set():
+            os._exit(1)  # the second signal: at once; everything that was acknowledged is committed
+        self._ended.set()
+
+    def _drain(self) -> None:
+        self._runtime.telemetry.emit("daemon.draining", running=self._worker.busy if self._worker else 0)
+        if self._web:
+            self._web.drain()
+        if self._worker is None:
+            return
+        self._worker.drain()
+        deadline = self._runtime.clock.now() + int(GRACE * SECOND)
+        waiting = Event()
+        while self._worker.busy and self._runtime.clock.now() < deadline and self._problem is None:
+            waiting.wait(0.02)
+        if self._worker.busy:
+            self._worker.abandon()
+            while self._worker.busy and self._runtime.clock.now() < deadline + int(STOPPING * SECOND):
+                waiting.wait(0.02)
+
+    def _leave(self) -> None:
+        if self._watcher:
+            self._watcher.stop()
+        self._supervisor.stop(seconds=STOPPING)
+        if self._web:
+            self._web.stop()
+        try:
+            self._lease.drop()
+        except AutomationsError as problem:
+            self._runtime.telemetry.emit("daemon.lease_left", error=problem.message)
+        self._pid_file.drop()

@@ -1,0 +1,106 @@
+"""The only place where parts are wired together: a store, a clock, ids, executors, telemetry become services."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from automations.adapters.clock import SystemClock
+from automations.adapters.ids import UuidIds
+from automations.adapters.secrets import EnvironmentSecrets
+from automations.adapters.telemetry import Telemetry
+from automations.services.apply import Apply
+from automations.services.definitions import Bindings, Programs
+from automations.services.ingest import Ingest
+from automations.services.inspect import Inspect
+from automations.services.queue import Queue
+from automations.services.reconcile import Parts, Reconciler, Source
+from automations.services.worker import Worker
+from automations.settings import Settings
+from automations.store.database import Database
+from automations.store.migrate import migrate
+from automations.store.open import open_database
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The wired program. Services are made when first asked for, so that a short command pays for what it uses."""
+
+    settings: Settings
+    database: Database
+    clock: SystemClock
+    ids: UuidIds
+    telemetry: Telemetry
+
+    @cached_property
+    def secrets(self) -> EnvironmentSecrets:
+        """Resolves secret references at the edge."""
+        return EnvironmentSecrets(self.settings.environment, self.settings.secrets_dir)
+
+    @cached_property
+    def bindings(self) -> Bindings:
+        """The current binding table."""
+        return Bindings(self.database)
+
+    @cached_property
+    def programs(self) -> Programs:
+        """Compiled programs of live runs."""
+        return Programs()
+
+    @cached_property
+    def apply(self) -> Apply:
+        """Commits plans."""
+        return Apply(self.database, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        """Takes events in."""
+        return Ingest(self.database, self.bindings, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Hands actions out."""
+        return Queue(self.database, self.programs, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
+
+    @cached_property
+    def inspect(self) -> Inspect:
+        """Reads."""
+        url = self.settings.store_url
+        shown = "/" + url.removeprefix("sqlite:").lstrip("/") if url.startswith("sqlite:") else "postgresql"
+        return Inspect(self.database, clock=self.clock, data_dir=str(self.settings.data_dir), store=shown)
+
+    def reconciler(self, name: str, directory: Path) -> Reconciler:
+        """A loop for one directory."""
+        from automations.adapters.files import DirectoryTree  # noqa: PLC0415  # only a loop reads trees
+
+        tree = DirectoryTree(directory)
+        parts = Parts(self.database, self.apply, self.clock, self.ids, self.telemetry)
+        return Reconciler(Source(name, tree.root), tree, parts)
+
+    def worker(self, runner: str, *, workdir: Path, ended: Callable[[], None]) -> Worker:
+        """A worker with the executors that this machine has; `ended` is called from their threads."""
+        from automations.adapters.executors import local_executors  # noqa: PLC0415  # only a worker executes
+        from automations.adapters.launching import ThreadLauncher  # noqa: PLC0415
+
+        executors = local_executors(self.settings.environment, workdir=workdir, known_secrets=self.secrets.revealed)
+        launcher = ThreadLauncher(executors, ended=ended)
+        worker = Worker(self.database, self.queue, self.programs, launcher=launcher, clock=self.clock)
+        worker.runner = runner
+        worker.telemetry = self.telemetry
+        return worker
+
+    def close(self) -> None:
+        """Close the store."""
+        self.database.close()
+
+
+def open_runtime(settings: Settings) -> Runtime:
+    """Open the store, bring its schema up to date, wire the rest. Raises StoreError, InvalidInput for a bad URL."""
+    clock, ids = SystemClock(), UuidIds()
+    database = open_database(settings.store_url)
+    try:
+        migrate(database, now=clock.now(), lineage=ids.new())
+    except BaseException:
+        database.close()
+        raise
+    return Runtime(settings, database, clock, ids, Telemetry())
