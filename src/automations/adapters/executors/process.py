@@ -1,0 +1,209 @@
+"""Runs one process group to its end: nothing of the group is left, and nothing waits for pipes that stay open.
+
+The child leads a session and process group of its own. To stop it, the whole group gets TERM, then KILL after a grace;
+its pipes are read for a bounded time more, even when somebody still holds them. The leader is reaped only after the
+last signal, so that the group's number cannot have become another's in between. A process that leaves the group on
+purpose (`setsid`) is out of reach: it is not killed, but it cannot hold the attempt up.
+"""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from threading import Event
+from typing import Literal
+
+from automations.adapters.executors.bounded import OUTPUT_LIMIT, Capture
+from automations.adapters.executors.redaction import Redactor
+
+_TICK = 0.05
+"""Seconds between looks at the cancel event, and at the process where the system cannot wake us when it ends."""
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one process: `grace` from TERM to KILL and `drain` of pipes in seconds, `output` in bytes a stream."""
+
+    grace: float = 5.0
+    drain: float = 2.0
+    output: int = OUTPUT_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to start. `stdin` None means an empty input; `timeout` in seconds, None for none."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+    stdin: bytes | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended: `status` is the exit status, or minus the signal; `stopped` says whether we ended it, and why."""
+
+    status: int
+    stopped: Literal["", "timeout", "cancelled"]
+    stdout: Capture
+    stderr: Capture
+
+
+def run(command: Command, cancelled: Event, *, limits: Limits, redactor: Redactor) -> Ended:
+    """Run `command` until it ends, times out or is cancelled; the group is gone when this returns.
+
+    Raises OSError when it cannot be started, ValueError for a NUL in an argument or variable.
+    """
+    stdout, stderr = Capture(limits.output, redactor), Capture(limits.output, redactor)
+    # S603: no shell; the command line is the manifest's own, event data is only argv items, variables or stdin.
+    child = subprocess.Popen(  # noqa: S603  # explained above
+        command.argv,
+        cwd=command.cwd,
+        env=command.env,
+        stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+    )
+    try:
+        with closing(_Pipes(child, command.stdin or b"", captures=(stdout, stderr))) as pipes:
+            stopped = _until_done(pipes, cancelled, timeout=command.timeout)
+            if stopped:
+                _signal_group(child, signal.SIGTERM)
+                pipes.read_until(_Deadline(limits.grace), exited=True)
+                _signal_group(child, signal.SIGKILL)
+            # After a normal end what is still written may belong to the output: a `tee` behind the leader, for one.
+            pipes.read_until(_Deadline(limits.drain), exited=False)
+    finally:
+        _signal_group(child, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=limits.drain)
+    stdout.finish()
+    stderr.finish()
+    return Ended(-signal.SIGKILL if child.returncode is None else child.returncode, stopped, stdout, stderr)
+
+
+class _Deadline:
+    """A point in time that real waiting is measured against; None never comes."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self, seconds: float | None) -> None:
+        self._at = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float:
+        return float("inf") if self._at is None else self._at - time.monotonic()
+
+
+class _Pipes:
+    """The parent's ends of a child's pipes, read and written without blocking."""
+
+    def __init__(self, child: subprocess.Popen[bytes], stdin: bytes, *, captures: tuple[Capture, Capture]) -> None:
+        self._child = child
+        self._unwritten = memoryview(stdin)
+        self._selector = selectors.DefaultSelector()
+        self._open = 0
+        for pipe, capture in zip((child.stdout, child.stderr), captures, strict=True):
+            if pipe is not None:
+                os.set_blocking(pipe.fileno(), False)
+                self._selector.register(pipe, selectors.EVENT_READ, capture)
+                self._open += 1
+        if child.stdin is not None:
+            os.set_blocking(child.stdin.fileno(), False)
+            self._selector.register(child.stdin, selectors.EVENT_WRITE)
+        self._exit = _exit_descriptor(child)
+        if self._exit is not None:
+            self._selector.register(self._exit, selectors.EVENT_READ)
+
+    def exited(self) -> bool:
+        """Whether the leader ended; it is not reaped by asking."""
+        return _exited(self._child)
+
+    def pump(self, seconds: float) -> None:
+        """Move what can be moved now; wait at most `seconds` for something to happen."""
+        for key, _ in self._selector.select(max(0.0, min(seconds, _TICK))):
+            if key.fileobj == self._exit:
+                # Readable from now on: it has said what it had to say.
+                self._selector.unregister(key.fileobj)
+            elif isinstance(key.data, Capture):
+                self._read(key)
+            else:
+                self._write()
+
+    def read_until(self, deadline: _Deadline, *, exited: bool) -> None:
+        """Pump until both outputs ended (and, with `exited`, the leader too) or the deadline came."""
+        while (self._open or (exited and not self.exited())) and deadline.left() > 0:
+            self.pump(deadline.left())
+
+    def close(self) -> None:
+        """Let go of every pipe, whoever holds the other end."""
+        self._selector.close()
+        for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
+            if pipe is not None:
+                pipe.close()
+        if self._exit is not None:
+            os.close(self._exit)
+
+    def _read(self, key: selectors.SelectorKey) -> None:
+        try:
+            chunk = os.read(key.fd, _CHUNK)
+        except BlockingIOError:
+            return
+        if chunk:
+            key.data.feed(chunk)
+        else:
+            self._selector.unregister(key.fileobj)
+            self._open -= 1
+
+    def _write(self) -> None:
+        pipe = self._child.stdin
+        if pipe is None:
+            return
+        try:
+            self._unwritten = self._unwritten[os.write(pipe.fileno(), self._unwritten) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            # The child does not read its input; that is its right.
+            self._unwritten = self._unwritten[:0]
+        if not self._unwritten:
+            self._selector.unregister(pipe)
+            pipe.close()
+
+
+def _until_done(pipes: _Pipes, cancelled: Event, *, timeout: float | None) -> Literal["", "timeout", "cancelled"]:
+    deadline = _Deadline(timeout)
+    while not pipes.exited():
+        if cancelled.is_set():
+            return "cancelled"
+        if deadline.left() <= 0:
+            return "timeout"
+        pipes.pump(deadline.left())
+    return ""
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
+
+
+def _exited(child: subprocess.Popen[bytes]) -> bool:
+    if sys.platform == "linux":
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    else:  # noqa: RET505  # mypy knows a platform's branch only as an else
+        return child.poll() is not None  # here asking reaps
+
+
+def _exit_descriptor(child: subprocess.Popen[bytes]) -> int | None:
+    if sys.platform == "linux":
+        with suppress(OSError):  # kernels before 5.3, or a sandbox that forbids it
+            return os.pidfd_open(child.pid)
+    return None
