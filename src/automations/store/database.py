@@ -9,7 +9,15 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from automations.errors import StoreError
+
 Row = dict[str, Any]
+
+
+class ConstraintViolated(StoreError):
+    """A row breaks a UNIQUE, NOT NULL, CHECK or foreign key constraint; the transaction can only be rolled back."""
+
+    code = "constraint_violated"
 
 
 class Transaction(Protocol):
@@ -34,6 +42,10 @@ class Transaction(Protocol):
 
     def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> None:
         """Run one statement for each mapping of parameters."""
+        ...
+
+    def script(self, sql: str, /) -> None:
+        """Run several statements that take no parameters, inside this transaction."""
         ...
 
 
