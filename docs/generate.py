@@ -1,0 +1,122 @@
+"""Writes docs/reference from the source: commands, settings, errors, telemetry events. `--check` only compares.
+
+Nothing here is typed twice: commands come from their declarations, settings and errors from their modules, events from every
+`emit("…")` in the source.
+"""
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "automations"
+REFERENCE = ROOT / "docs" / "reference"
+NOTE = "<!-- Written by `make docs`; edit the source instead. -->\n\n"
+
+
+def main() -> int:
+    """Write or compare every page; 1 when a page differs under --check."""
+    pages = {"commands.md": commands(), "settings.md": settings(), "errors.md": errors(), "telemetry.md": telemetry()}
+    stale = [
+        name
+        for name, text in pages.items()
+        if not (REFERENCE / name).is_file() or (REFERENCE / name).read_text() != NOTE + text
+    ]
+    if "--check" in sys.argv:
+        for name in stale:
+            sys.stderr.write(f"docs/reference/{name} does not match the source; run: make docs\n")
+        return 1 if stale else 0
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items():
+        (REFERENCE / name).write_text(NOTE + text)
+    return 0
+
+
+def commands() -> str:
+    """Every command with its arguments and options."""
+    from automations.cli.globals import GLOBAL_OPTIONS
+    from automations.cli.registry import daemon_commands, every_command
+
+    lines = ["# Commands", "", "## Global options", "", "Accepted before and after the command.", ""]
+    lines += [f"- `{option.name}`: {option.help}" for option in GLOBAL_OPTIONS]
+    for program, declared in (("automations", every_command()), ("automations-daemon", daemon_commands())):
+        for command in declared:
+            words = [f"`{program} {command.name}`"]
+            lines += ["", f"## {' '.join(words)}", "", command.help]
+            if command.aliases:
+                lines += ["", f"Also: {', '.join(f'`{alias}`' for alias in command.aliases)}."]
+            rows = []
+            for argument in command.arguments:
+                default = f" Default `{argument.default}`." if argument.default else ""
+                rows.append(f"- `{argument.name.upper()}`: {argument.help}{default}")
+            for option in command.options:
+                value = "" if option.kind == "flag" else " VALUE" if option.kind == "text" else " N"
+                default = f" Default `{option.default}`." if option.default not in (None, False) else ""
+                rows.append(f"- `{option.name}{value}`: {option.help}{default}")
+            lines += ["", *rows] if rows else []
+    return "\n".join(lines) + "\n"
+
+
+def settings() -> str:
+    """Every environment variable."""
+    from automations.settings import SETTINGS
+
+    lines = ["# Settings", "", "| variable | default | what it is for |", "|---|---|---|"]
+    lines += [f"| `{each.name}` | {f'`{each.default}`' if each.default else ''} | {each.description} |" for each in SETTINGS]
+    lines += [
+        "",
+        "Secrets of a signed webhook route, first found wins: `HASNA_AUTOMATIONS_WEBHOOK_SECRET_<ROUTE_ID>`,",
+        "`AUTOMATIONS_WEBHOOK_SECRET_<ROUTE_ID>`, `HASNA_AUTOMATIONS_SECRET_<REF>`, then the file `<ref>` in",
+        "`AUTOMATIONS_SECRETS_DIR`. Names are upper-cased and every run of other characters is one `_`. Beside any of them",
+        "`<NAME>_PREVIOUS` keeps the old value valid while you rotate.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def errors() -> str:
+    """Every error class: stable code, exit status, meaning."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+        if "postgres" not in name:
+            importlib.import_module(name)
+    from automations.errors import AutomationsError
+
+    lines = ["# Errors", "", "| code | exit | what it means |", "|---|---|---|"]
+    rows = {}
+    for kind in _subclasses(AutomationsError):
+        meaning = (kind.__doc__ or "").strip().splitlines()[0]
+        rows[kind.code] = f"| `{kind.code}` | {kind.exit_status} | {meaning} |"
+    return "\n".join(lines + [rows[code] for code in sorted(rows)]) + "\n"
+
+
+def _subclasses(kind: type) -> Iterator[type]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _subclasses(below)
+
+
+def telemetry() -> str:
+    """Every event that the program tells of, with its fields."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit" and node.args:
+                found.setdefault(_name(node.args[0]), set()).update(each.arg or "…" for each in node.keywords)
+    lines = ["# Telemetry events", "", "One line each in the log. Never payloads, never secrets.", ""]
+    lines += ["| event | fields |", "|---|---|"]
+    lines += [f"| `{name}` | {', '.join(sorted(fields))} |" for name, fields in sorted(found.items()) if name]
+    return "\n".join(lines) + "\n"
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else "<…>" for part in node.values)
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
