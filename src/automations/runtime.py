@@ -1,25 +1,33 @@
-"""The only place where parts are wired together: a store, a clock, ids, executors, telemetry become services."""
+"""The only place where parts are wired together: a store, a clock, ids, executors, telemetry become services.
+
+Imports stand in the functions that need them: a runner calls `queue claim` in a loop and must not pay for a web server.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from automations.adapters.clock import SystemClock
 from automations.adapters.ids import UuidIds
-from automations.adapters.secrets import EnvironmentSecrets
 from automations.adapters.telemetry import Telemetry
-from automations.services.apply import Apply
-from automations.services.definitions import Bindings, Programs
-from automations.services.ingest import Ingest
-from automations.services.inspect import Inspect
-from automations.services.queue import Queue
-from automations.services.reconcile import Parts, Reconciler, Source
-from automations.services.worker import Worker
 from automations.settings import Settings
 from automations.store.database import Database
 from automations.store.migrate import migrate
 from automations.store.open import open_database
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from automations.adapters.secrets import EnvironmentSecrets
+    from automations.services.apply import Apply
+    from automations.services.definitions import Bindings
+    from automations.services.ingest import Ingest
+    from automations.services.inspect import Inspect
+    from automations.services.programs import Programs
+    from automations.services.queue import Queue
+    from automations.services.reconcile import Reconciler
+    from automations.services.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -33,54 +41,70 @@ class Runtime:
     telemetry: Telemetry
 
     @cached_property
-    def secrets(self) -> EnvironmentSecrets:
+    def secrets(self) -> "EnvironmentSecrets":
         """Resolves secret references at the edge."""
+        from automations.adapters.secrets import EnvironmentSecrets
+
         return EnvironmentSecrets(self.settings.environment, self.settings.secrets_dir)
 
     @cached_property
-    def bindings(self) -> Bindings:
+    def bindings(self) -> "Bindings":
         """The current binding table."""
+        from automations.services.definitions import Bindings
+
         return Bindings(self.database)
 
     @cached_property
-    def programs(self) -> Programs:
+    def programs(self) -> "Programs":
         """Compiled programs of live runs."""
+        from automations.services.programs import Programs
+
         return Programs()
 
     @cached_property
-    def apply(self) -> Apply:
+    def apply(self) -> "Apply":
         """Commits plans."""
+        from automations.services.apply import Apply
+
         return Apply(self.database, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
 
     @cached_property
-    def ingest(self) -> Ingest:
+    def ingest(self) -> "Ingest":
         """Takes events in."""
+        from automations.services.ingest import Ingest
+
         return Ingest(self.database, self.bindings, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
 
     @cached_property
-    def queue(self) -> Queue:
+    def queue(self) -> "Queue":
         """Hands actions out."""
+        from automations.services.queue import Queue
+
         return Queue(self.database, self.programs, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
 
     @cached_property
-    def inspect(self) -> Inspect:
+    def inspect(self) -> "Inspect":
         """Reads."""
+        from automations.services.inspect import Inspect
+
         url = self.settings.store_url
         shown = "/" + url.removeprefix("sqlite:").lstrip("/") if url.startswith("sqlite:") else "postgresql"
         return Inspect(self.database, clock=self.clock, data_dir=str(self.settings.data_dir), store=shown)
 
-    def reconciler(self, name: str, directory: Path) -> Reconciler:
+    def reconciler(self, name: str, directory: "Path") -> "Reconciler":
         """A loop for one directory."""
-        from automations.adapters.files import DirectoryTree  # noqa: PLC0415  # only a loop reads trees
+        from automations.adapters.files import DirectoryTree
+        from automations.services.reconcile import Parts, Reconciler, Source
 
         tree = DirectoryTree(directory)
         parts = Parts(self.database, self.apply, self.clock, self.ids, self.telemetry)
         return Reconciler(Source(name, tree.root), tree, parts)
 
-    def worker(self, runner: str, *, workdir: Path, ended: Callable[[], None]) -> Worker:
+    def worker(self, runner: str, *, workdir: "Path", ended: Callable[[], None]) -> "Worker":
         """A worker with the executors that this machine has; `ended` is called from their threads."""
-        from automations.adapters.executors import local_executors  # noqa: PLC0415  # only a worker executes
-        from automations.adapters.launching import ThreadLauncher  # noqa: PLC0415
+        from automations.adapters.executors import local_executors
+        from automations.adapters.launching import ThreadLauncher
+        from automations.services.worker import Worker
 
         executors = local_executors(self.settings.environment, workdir=workdir, known_secrets=self.secrets.revealed)
         launcher = ThreadLauncher(executors, ended=ended)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Plan, ask on a terminal, commit. Exit 4 refused by a safety rule, 5 stale."""
-    from automations.cli.desired import declared  # noqa: PLC0415  # help must not pay for it
-    from automations.core.plan.plan import Request  # noqa: PLC0415
-    from automations.core.plan.render.document import document  # noqa: PLC0415
-    from automations.core.plan.render.human import human, summary_line  # noqa: PLC0415
-    from automations.errors import SpecInvalid  # noqa: PLC0415
-    from automations.services.apply import Authority, check_hazards  # noqa: PLC0415
-    from automations.services.plan import plan  # noqa: PLC0415
+    from automations.cli.desired import declared
+    from automations.core.plan.plan import Request
+    from automations.core.plan.render.document import document
+    from automations.core.plan.render.human import human, summary_line
+    from automations.errors import SpecInvalid
+    from automations.services.apply import Authority, check_hazards
+    from automations.services.plan import plan
 
     snapshot, catalogue = declared(context, given["path"], source=given["source"])
     request = Request(given["source"], revision=snapshot.revision)
@@ -52,7 +52,7 @@ def _ask(made: "Plan", *, as_json: bool) -> None:
             f"{len(made.changes)} changes wait for approval and nobody is here to give it",
             hint="look at the plan, then: automations apply --auto-approve",
         )
-    import typer  # noqa: PLC0415  # only a prompt needs it
+    import typer
 
     if not typer.confirm("Apply these changes?", default=False):
         raise Refused("not applied", hint="nothing was changed")

@@ -20,7 +20,7 @@ HIGHEST_PORT = 65_535
 
 def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Everything but HTTP, until a signal; with --once, one tick of everything."""
-    from automations.daemon.daemon import Daemon  # noqa: PLC0415  # help must not pay for it
+    from automations.daemon.daemon import Daemon
 
     options = _options(context, given, mode="run")
     daemon = Daemon(context.runtime, options)
@@ -34,8 +34,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 
 def serve(context: "Context", given: Mapping[str, Any]) -> int:
     """Everything, until a signal."""
-    from automations.daemon.daemon import Daemon  # noqa: PLC0415  # help must not pay for it
-    from automations.web.server import WebConfig, WebServer  # noqa: PLC0415
+    from automations.daemon.daemon import Daemon
+    from automations.web.server import WebConfig, WebServer
 
     host, port, largest = given["host"], given["port"], given["max_body_bytes"]
     if not host:
@@ -73,7 +73,7 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
 
 
 def _options(context: "Context", given: Mapping[str, Any], *, mode: str) -> "Options":
-    from automations.daemon.daemon import Options  # noqa: PLC0415  # help must not pay for it
+    from automations.daemon.daemon import Options
 
     interval, ttl = given["interval_ms"], given["ttl_ms"]
     if interval < SHORTEST_INTERVAL_MS:
@@ -93,7 +93,7 @@ def _options(context: "Context", given: Mapping[str, Any], *, mode: str) -> "Opt
 
 
 def _logs(context: "Context") -> None:
-    from automations.adapters.telemetry import LogLines  # noqa: PLC0415  # only a daemon logs
+    from automations.adapters.telemetry import LogLines
 
     wanted = context.settings.log_format
     as_json = None if wanted not in ("json", "text") else wanted == "json"

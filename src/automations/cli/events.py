@@ -16,10 +16,10 @@ LARGEST = 1 << 20
 
 def run_send(context: "Context", given: Mapping[str, Any]) -> int:
     """Materialize an event; `{event, materialized:[{automation, run, actions}]}`."""
-    from automations.core.canonical import digest_bytes  # noqa: PLC0415  # help must not pay for it
-    from automations.core.strict_json import parse  # noqa: PLC0415
-    from automations.core.trigger.envelope import from_document, to_document  # noqa: PLC0415
-    from automations.services.ingest import Delivery  # noqa: PLC0415
+    from automations.core.canonical import digest_bytes
+    from automations.core.strict_json import parse
+    from automations.core.trigger.envelope import from_document, to_document
+    from automations.services.ingest import Delivery
 
     raw = _raw(given)
     runtime = context.runtime

@@ -46,7 +46,7 @@ def _boundary(program: str, argv: Sequence[str]) -> int:
         sys.stdout = None  # the interpreter flushes it on exit otherwise
         return 0
     except Exception as bug:  # noqa: BLE001  # the boundary: a bug becomes a report, never a traceback
-        from automations.cli.crash import report  # noqa: PLC0415  # only a bug needs it
+        from automations.cli.crash import report
 
         _tell(program, report(bug, program=program, argv=argv, data_dir=settings.data_dir), as_json=as_json)
         return BUG
@@ -64,7 +64,7 @@ def _run(program: str, argv: Sequence[str], settings: Settings) -> int:
     try:
         command = registry.among(known, given.rest)
         if command and command.quick and not {"--help", "-h"} & set(given.rest):
-            from automations.cli.quick import parse  # noqa: PLC0415  # only quick commands need it
+            from automations.cli.quick import parse
 
             return command.run(context, parse(command, given.rest[len(command.words) :]))
         return _typer(program, given, context=context)
@@ -73,7 +73,7 @@ def _run(program: str, argv: Sequence[str], settings: Settings) -> int:
 
 
 def _typer(program: str, given: Globals, *, context: Context) -> int:
-    from automations.cli.application import run  # noqa: PLC0415  # importing typer costs more than a quick command takes
+    from automations.cli.application import run
 
     commands = registry.daemon_commands() if program == "automations-daemon" else registry.every_command()
     return run(program, commands, given.rest, context=context)

@@ -16,11 +16,11 @@ FORMATS = ("human", "json")
 
 def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Print the plan; 0, or with --detailed-exitcode 0 none, 2 changes, 3 changes that destroy; 1 for invalid specs."""
-    from automations.cli.desired import declared  # noqa: PLC0415  # help must not pay for it
-    from automations.core.plan.plan import Request  # noqa: PLC0415
-    from automations.core.plan.render.document import document  # noqa: PLC0415
-    from automations.core.plan.render.human import human  # noqa: PLC0415
-    from automations.services.plan import plan  # noqa: PLC0415
+    from automations.cli.desired import declared
+    from automations.core.plan.plan import Request
+    from automations.core.plan.render.document import document
+    from automations.core.plan.render.human import human
+    from automations.services.plan import plan
 
     if given["format"] not in FORMATS:
         raise UsageError(f"unknown format: {given['format']}", hint=f"one of: {', '.join(FORMATS)}")

@@ -18,8 +18,8 @@ MOST_CLAIMED = 1000
 
 def run_claim(context: "Context", given: Mapping[str, Any]) -> int:
     """Lease the next action, or print null; with --limit, a list."""
-    from automations.core.instant import MILLISECOND  # noqa: PLC0415  # start-up is part of this command's speed
-    from automations.services.queue import Claim, records  # noqa: PLC0415
+    from automations.core.instant import MILLISECOND
+    from automations.services.queue import Claim, records
 
     limit, lease = given["limit"], given["lease_ms"]
     if limit is not None and not 1 <= limit <= MOST_CLAIMED:
@@ -34,9 +34,9 @@ def run_claim(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_complete(context: "Context", given: Mapping[str, Any]) -> int:
     """Report success."""
-    from automations.core.record import action_record  # noqa: PLC0415  # start-up is part of this command's speed
-    from automations.core.run.queue import Holder  # noqa: PLC0415
-    from automations.services.queue import Done  # noqa: PLC0415
+    from automations.core.record import action_record
+    from automations.core.run.queue import Holder
+    from automations.services.queue import Done
 
     result = None if given["result_json"] is None else _json_object(given["result_json"], "--result-json")
     row = context.runtime.queue.complete(Done(given["id"], Holder(_runner(given), given["fence"]), result))
@@ -46,10 +46,10 @@ def run_complete(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_fail(context: "Context", given: Mapping[str, Any]) -> int:
     """Report failure: retried later, or dead."""
-    from automations.core.instant import MILLISECOND  # noqa: PLC0415  # start-up is part of this command's speed
-    from automations.core.record import action_record  # noqa: PLC0415
-    from automations.core.run.queue import Failure, Holder  # noqa: PLC0415
-    from automations.services.queue import Undone  # noqa: PLC0415
+    from automations.core.instant import MILLISECOND
+    from automations.core.record import action_record
+    from automations.core.run.queue import Failure, Holder
+    from automations.services.queue import Undone
 
     retryable = given["retryable"]
     if retryable not in ("true", "false"):
@@ -70,7 +70,7 @@ def _runner(given: Mapping[str, Any]) -> str:
 
 
 def _json_object(text: str, option: str) -> dict[str, Any]:
-    from automations.core.strict_json import parse  # noqa: PLC0415  # only when there is something to parse
+    from automations.core.strict_json import parse
 
     try:
         value = parse(text)

@@ -17,7 +17,7 @@ SHOWN = 200
 
 def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     """Runs, newest first, a page at a time."""
-    from automations.services.inspect import Filter  # noqa: PLC0415  # help must not pay for it
+    from automations.services.inspect import Filter
 
     limit = given["limit"]
     if not 1 <= limit <= MOST:
@@ -90,7 +90,7 @@ def _step(action: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    import json  # noqa: PLC0415  # only a person's view needs it
+    import json
 
     text = json.dumps(value, ensure_ascii=False)
     return clean(text if len(text) <= SHOWN else f"{text[:SHOWN]} … ({len(text)} characters; see --json)")

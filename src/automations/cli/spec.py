@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def run_example(context: "Context", _: Mapping[str, Any]) -> int:
     """Print the example spec as JSON (which is YAML)."""
-    from automations.core.spec.example import example_automation_spec  # noqa: PLC0415  # help must not pay for it
+    from automations.core.spec.example import example_automation_spec
 
     context.document(example_automation_spec())
     return 0

@@ -34,9 +34,9 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 
 
 def _catalogue(path: str) -> "tuple[Catalogue, bool]":
-    from automations.adapters.files import one_file  # noqa: PLC0415  # help must not pay for it
-    from automations.cli.desired import snapshot_of  # noqa: PLC0415
-    from automations.services.catalogue import catalogue_of_files  # noqa: PLC0415
+    from automations.adapters.files import one_file
+    from automations.cli.desired import snapshot_of
+    from automations.services.catalogue import catalogue_of_files
 
     if path == "-":
         return catalogue_of_files([("-", sys.stdin.buffer.read((1 << 20) + 1))]), True

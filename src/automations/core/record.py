@@ -119,7 +119,7 @@ def _invocation(row: Row) -> dict[str, Any]:
         "id": row["id"],
         "actionId": row["action_id"],
         "manifestVersion": row["manifest_version"],
-        "input": _json(row["input_json"]) or {},
+        "input": {} if row["input_json"] is None else decode(row["input_json"]),
         "automationId": row["automation_id"],
         "runId": row["run_id"],
         "requestedAt": iso(row["created_at"]),

@@ -9,7 +9,7 @@ from automations.core.run.materialize import changed
 from automations.core.run.program import Program
 from automations.core.run.states import ActionStatus, RunStatus
 from automations.errors import StoreError
-from automations.services.definitions import Programs
+from automations.services.programs import Programs
 from automations.store import actions, events, runs
 from automations.store.database import Row, Transaction
 

@@ -7,7 +7,6 @@ from typing import Any
 from automations.core.canonical import decode
 from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State
 from automations.core.record import route_record
-from automations.core.run.program import Program, compile_program
 from automations.core.spec import build
 from automations.core.spec.manifests import resolve_all
 from automations.core.spec.model import Manifest
@@ -122,35 +121,3 @@ class Bindings:
 
 def _pins(pinned: Any) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((step, manifest.digest) for step, manifest in pinned.items()))
-
-
-class Programs:
-    """Compiled programs of the generations that live runs are pinned to. They never change, so they are kept."""
-
-    MOST = 4096
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, int, str], Program] = {}
-
-    def of_run(self, tx: Transaction, run: Row) -> Program:
-        """The program of a run, from exactly the generation and manifests that it started with."""
-        key = (run["automation_uid"], run["generation"], run["manifests_json"])
-        program = self._kept.get(key)
-        if program is None:
-            program = self._load(tx, run)
-            if len(self._kept) >= self.MOST:
-                self._kept.clear()
-            self._kept[key] = program
-        return program
-
-    def _load(self, tx: Transaction, run: Row) -> Program:
-        row = automations.generation(tx, run["automation_uid"], run["generation"])
-        assert row is not None, "generations outlive the runs pinned to them"  # noqa: S101  # retention keeps them
-        pinned = {}
-        for step, digest in decode(run["manifests_json"]).items():
-            body = manifests.body(tx, digest)
-            assert body is not None, "manifest texts outlive the runs pinned to them"  # noqa: S101  # never deleted
-            pinned[step] = build.manifest(decode(body))
-        return compile_program(
-            run["automation_uid"], run["generation"], automation=build.automation(decode(row["spec_json"])), manifests=pinned
-        )

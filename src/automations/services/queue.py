@@ -1,24 +1,31 @@
 """The queue's verbs: claim, complete, fail, heartbeat, release, recover. Each is one transaction of guarded updates.
 
 Whatever ends an action moves its run in the same commit. The run's row is held before the action's, always in that order.
+
+The run machine and its compilers are imported where a report needs them, not up here: `queue claim` is called in loops as a
+process of its own, and needs none of them.
 """
 
-from collections.abc import Iterable, Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from automations.core.canonical import decode, encode
 from automations.core.instant import SECOND
 from automations.core.record import action_record
-from automations.core.run.program import Program
 from automations.core.run.queue import Action, Change, Failure, Holder, complete, fail, lose, may_finish
 from automations.core.run.states import ActionStatus
 from automations.errors import Conflict, NotFound, StoreError
-from automations.services.advance import advance_run, output_of
-from automations.services.definitions import Programs
-from automations.services.ports import Clock, Ids, Telemetry, Wake
 from automations.store import actions, runs
-from automations.store.database import Database, Row, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from automations.core.run.program import Program
+    from automations.services.ports import Clock, Ids, Telemetry, Wake
+    from automations.services.programs import Programs
+    from automations.store.database import Database, Row, Transaction
 
 LEASE = 30 * SECOND
 """How long a claim holds without a heartbeat (microseconds)."""
@@ -138,6 +145,8 @@ class Queue:
         return self._persist(tx, run, row=row, change=change, result=result, now=now)
 
     def _judge(self, report: Done | Undone, action: Action, *, program: Program, step_id: str, now: int) -> Change:
+        from automations.services.advance import output_of  # noqa: PLC0415  # see the module's head
+
         step = program.step(step_id)
         if isinstance(report, Done):
             violations = step.yields.violations(output_of(report.result)) if step.yields else ()
@@ -164,6 +173,8 @@ class Queue:
     def _persist(
         self, tx: Transaction, run: Row, *, row: Row, change: Change, result: Mapping[str, Any] | None, now: int
     ) -> Row:
+        from automations.services.advance import advance_run  # noqa: PLC0415  # see the module's head
+
         over = change.status.final
         settled = row | {
             "status": str(change.status),
@@ -207,9 +218,9 @@ def records(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return [action_record(row) for row in rows]
 
 
-def input_of(row: Row) -> dict[str, Any]:
-    """An action's frozen input."""
-    return dict(decode(row["input_json"])) if row["input_json"] else {}
+def input_of(row: Row) -> Any:
+    """An action's frozen input: whatever plain data its author wrote, most often an object."""
+    return decode(row["input_json"]) if row["input_json"] else {}
 
 
 def _hold(tx: Transaction, action_id: str) -> tuple[Row, Row]:

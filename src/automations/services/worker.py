@@ -10,7 +10,7 @@ from automations.core.run.execution import Cancelled, Failed, Invocation, Outcom
 from automations.core.run.queue import Failure, Holder
 from automations.core.spec.model import Binding
 from automations.errors import Conflict, NotFound
-from automations.services.definitions import Programs
+from automations.services.programs import Programs
 from automations.services.ports import Clock, Launcher, Running, Telemetry
 from automations.services.queue import LEASE, Claim, Done, Queue, Undone, input_of
 from automations.store import runs

@@ -24,7 +24,7 @@ class Invocation:
     idempotency_key: str
     attempt: int
     fence: int
-    input: Mapping[str, Any]
+    input: Any
     binding: Binding
     timeout: int | None = None
     dry_run: bool = False

@@ -51,7 +51,7 @@ class ActionChange:
     step_id: str
     status: ActionStatus
     reason: str | None = None
-    input: Mapping[str, Any] | None = None
+    input: Any = None
     input_digest: str | None = None
     error: Mapping[str, Any] | None = None
 

@@ -82,7 +82,7 @@ def changed(change: ActionChange, *, now: int, program: StepProgram) -> Row:
     return {
         "status": str(change.status),
         "reason": change.reason,
-        "input_json": None if change.input is None else encode(change.input),
+        "input_json": encode(change.input) if change.input_digest else None,
         "input_digest": change.input_digest,
         "error_json": encode(change.error) if change.error else None,
         "approval_json": encode(_gate(change, now=now, program=program)) if waits else None,

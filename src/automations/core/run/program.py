@@ -79,7 +79,7 @@ def _step(step: Step, manifest: Manifest | None) -> StepProgram:
     return StepProgram(
         step=step,
         when=None if step.when is None else compile_when(step.when),
-        input=compile_template(dict(step.input)),
+        input=compile_template(step.input),
         manifest=manifest,
         accepts=compile_schema(manifest.input_schema) if manifest else None,
         yields=compile_schema(manifest.output_schema) if manifest and manifest.output_schema else None,

@@ -9,14 +9,19 @@ The refusals' words are those of the original.
                                     └─lease lost─► retrying | dead (poison after 3)
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from automations.core.instant import iso
 from automations.core.run.retry import wait
 from automations.core.run.states import ActionStatus
-from automations.core.spec.model import Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from automations.core.spec.model import Retry
 
 POISON_AFTER = 3
 """Lost leases after which an action is taken out of circulation."""

@@ -1,7 +1,13 @@
 """How long a failed attempt waits before the next one."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from automations.core.instant import SECOND
-from automations.core.spec.model import Retry
+
+if TYPE_CHECKING:
+    from automations.core.spec.model import Retry
 
 LONGEST_RETRY_AFTER = 3600 * SECOND
 """A downstream `Retry-After` lengthens a wait to an hour at most (microseconds)."""

@@ -191,8 +191,11 @@ def _approval(raw: Data) -> Approval | None:
     )
 
 
-def _approval_count(raw: Any) -> int:
-    return raw if isinstance(raw, int) else len(raw)
+def _approval_count(raw: int | Sequence[Data]) -> int:
+    """How many people a manifest asks for: a number, or the sum over its listed kinds of approval."""
+    if isinstance(raw, int):
+        return raw
+    return sum(each.get("count", 1) for each in raw if each.get("kind") != "none")
 
 
 def _duration(text: str | None) -> int | None:

@@ -46,10 +46,10 @@ def check_manifest(document: Document, manifest: Manifest) -> tuple[Diagnostic, 
 def check_inputs(document: Document, path: Path, *, step: Step, manifest: Manifest) -> Iterator[Diagnostic]:
     """A constant input is checked whole; a templated one by the keys it lacks or has too many."""
     where = (*path, "input")
-    templated = {inner[0] for inner, _, _ in references(dict(step.input)) if inner}
+    templated = {inner[0] for inner, _, _ in references(step.input) if inner}
     schema = dict(manifest.input_schema) if not templated else _keys_only(manifest.input_schema, templated)
     try:
-        violations = compile_schema(schema).violations(dict(step.input))
+        violations = compile_schema(schema).violations(step.input)
     except InvalidInput:
         return
     for violation in violations:

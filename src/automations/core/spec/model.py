@@ -124,7 +124,7 @@ class Step:
     id: str
     action_id: str
     manifest_version: str | None = None
-    input: Mapping[str, Any] = field(default_factory=dict)
+    input: Any = field(default_factory=dict)
     depends_on: tuple[Dependency, ...] = ()
     when: str | Mapping[str, Any] | None = None
     retry: Retry = Retry()
