@@ -72,13 +72,13 @@ def _step(action: Mapping[str, Any]) -> Iterator[str]:
         error = attempt.get("error", {})
         yield f"      attempt {attempt['attempt']} by {clean(attempt['runner'])}: {attempt['outcome']} at {attempt['endedAt']}"
         if error:
-            yield f"        {error['code']}: {clean(error['message'])}"
+            yield from _error(error, indent=8)
     if action["invocation"]["input"]:
         yield f"      input   {_short(action['invocation']['input'])}"
     if "result" in action:
         yield f"      output  {_short(action['result'].get('output', action['result']))}"
     if "error" in action and not action["attempts"]:
-        yield f"      error   {action['error']['code']}: {clean(action['error']['message'])}"
+        yield from _error(action["error"], indent=6)
     if state == "claimed":
         yield f"      held by {clean(action['claimedBy'])} until {action['leaseExpiresAt']}"
     if state == "retrying":
@@ -87,6 +87,14 @@ def _step(action: Mapping[str, Any]) -> Iterator[str]:
         yield f"      waiting for a runner since {action['availableAt']}"
     if "deadLetter" in action:
         yield f"      dead: {clean(action['deadLetter']['reason'])} after {action['deadLetter']['attempts']} attempts"
+
+
+def _error(error: Mapping[str, Any], *, indent: int) -> Iterator[str]:
+    """An error's code and message, and the last thing that a process said on stderr."""
+    yield f"{' ' * indent}{error['code']}: {clean(error['message'])}"
+    said = error.get("metadata", {}).get("stderr", "").strip().splitlines()
+    if said:
+        yield f"{' ' * indent}stderr: {clean(said[-1])[:SHOWN]}"
 
 
 def _short(value: Any) -> str:

@@ -97,7 +97,7 @@ def scope(program: Program, run: RunView, *, states: Mapping[str, ActionView] | 
         "inputs": run.inputs,
         "vars": program.automation.vars,
         "steps": {step_id: _step_scope(action) for step_id, action in actions.items()},
-        "run": {"id": run.id, "status": _outcome(program, actions), "createdAt": iso(run.created_at)},
+        "run": {"id": run.id, "status": str(_outcome(program, actions)), "createdAt": iso(run.created_at)},
         "automation": {
             "id": program.automation.id,
             "name": program.automation.name,
@@ -174,7 +174,7 @@ def _failures(program: Program, states: Mapping[str, ActionView]) -> list[Action
     ]
 
 
-def _outcome(program: Program, states: Mapping[str, ActionView]) -> str:
+def _outcome(program: Program, states: Mapping[str, ActionView]) -> RunStatus:
     """What `run.status` says to an expression: how the run would end if no more went wrong."""
     if _failures(program, states):
         return RunStatus.FAILED
