@@ -64,7 +64,9 @@ def settings() -> str:
     from automations.settings import SETTINGS
 
     lines = ["# Settings", "", "| variable | default | what it is for |", "|---|---|---|"]
-    lines += [f"| `{each.name}` | {f'`{each.default}`' if each.default else ''} | {each.description} |" for each in SETTINGS]
+    lines += [
+        f"| `{each.name}` | {f'`{each.default}`' if each.default else ''} | {each.description} |" for each in SETTINGS
+    ]
     lines += [
         "",
         "Secrets of a signed webhook route, first found wins: `HASNA_AUTOMATIONS_WEBHOOK_SECRET_<ROUTE_ID>`,",
@@ -102,7 +104,12 @@ def telemetry() -> str:
     found: dict[str, set[str]] = {}
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit" and node.args:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "emit"
+                and node.args
+            ):
                 found.setdefault(_name(node.args[0]), set()).update(each.arg or "…" for each in node.keywords)
     lines = ["# Telemetry events", "", "One line each in the log. Never payloads, never secrets.", ""]
     lines += ["| event | fields |", "|---|---|"]

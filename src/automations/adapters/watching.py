@@ -18,12 +18,15 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
 
 
 class Watcher:
-    """Threads that call `changed` after a burst of changes and `healthy` when watching begins or breaks."""
+    """Threads that call `changed` after a burst of changes, `healthy` when watching begins, `broken` when it ends."""
 
-    def __init__(self, root: Path, *, changed: Callable[[], None], healthy: Callable[[bool], None]) -> None:
+    def __init__(
+        self, root: Path, *, changed: Callable[[], None], healthy: Callable[[], None], broken: Callable[[], None]
+    ) -> None:
         self._root = root
         self._changed = changed
         self._healthy = healthy
+        self._broken = broken
         self._stop = Event()
         self._moved = Event()
         self._threads = (
@@ -48,7 +51,7 @@ class Watcher:
                 watch()
                 backoff = FIRST_BACKOFF
             except Exception:  # noqa: BLE001  # a watcher may break in many ways; the resync goes on without it
-                self._healthy(False)
+                self._broken()
                 self._stop.wait(backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
                 self._changed()
@@ -58,7 +61,7 @@ class Watcher:
 
         target = self._root.resolve(strict=True)
         self._moved.clear()
-        self._healthy(True)
+        self._healthy()
         for changes in watch(
             target,
             watch_filter=None,

@@ -93,7 +93,8 @@ def _option(option: Option) -> inspect.Parameter:
     base: Any = _TYPES[option.kind]
     if option.many:
         base = list[base]
-    kind: Any = Annotated[base if option.kind == "flag" else base | None, shown]
+    inner: Any = base if option.kind == "flag" else base | None
+    kind: Any = Annotated[inner, shown]
     return inspect.Parameter(option.key, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=kind)
 
 

@@ -29,7 +29,9 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     made = plan(runtime.database, catalogue, request, prefix=snapshot.prefix)
     if not made.sound:
         errors = tuple(each for each in made.diagnostics if each.severity == "error")
-        raise SpecInvalid("the specs have errors; nothing was applied", errors, hint=f"see: automations validate {given['path']}")
+        raise SpecInvalid(
+            "the specs have errors; nothing was applied", errors, hint=f"see: automations validate {given['path']}"
+        )
     authority = Authority(context.settings.actor, allow_deletes=given["allow_deletes"])
     if not context.json:
         context.say(human(made, color=context.color))
@@ -39,7 +41,9 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     applied = runtime.apply.strict(made, authority, prefix=snapshot.prefix)
     if context.json:
         shown = document(made, now=runtime.clock.now())
-        context.document({"ok": True, "serial": applied.serial, "summary": shown["summary"], "changes": shown["changes"]})
+        context.document(
+            {"ok": True, "serial": applied.serial, "summary": shown["summary"], "changes": shown["changes"]}
+        )
     elif made.changes:
         context.say(f"Applied at serial {applied.serial}. {summary_line(made).replace('Plan: ', 'Done: ')}")
     return 0
@@ -67,7 +71,9 @@ COMMANDS = (
         options=(
             SOURCE,
             Option("--auto-approve", "Do not ask.", "flag", default=False),
-            Option("--allow-deletes", "Allow exactly this many deletes where a safety rule would refuse them.", "number"),
+            Option(
+                "--allow-deletes", "Allow exactly this many deletes where a safety rule would refuse them.", "number"
+            ),
         ),
     ),
 )

@@ -28,14 +28,19 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     started = daemon.start()
     if given["once"]:
         daemon.once()
-    _announce(context, {"ok": True, **started, "once": given["once"]}, text=f"automations-daemon heartbeat {started['leaseId']}")
+    _announce(
+        context,
+        {"ok": True, **started, "once": given["once"]},
+        text=f"automations-daemon heartbeat {started['leaseId']}",
+    )
     return 0 if given["once"] else daemon.run()
 
 
 def serve(context: "Context", given: Mapping[str, Any]) -> int:
     """Everything, until a signal."""
     from automations.daemon.daemon import Daemon
-    from automations.web.server import WebConfig, WebServer
+    from automations.web.limits import Limits
+    from automations.web.server import Parts, WebConfig, WebServer
 
     host, port, largest = given["host"], given["port"], given["max_body_bytes"]
     if not host:
@@ -46,14 +51,8 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
         raise UsageError("--max-body-bytes must be a positive integer")
     options = _options(context, given, mode="serve")
     runtime = context.runtime
-    web = WebServer(
-        runtime.ingest,
-        runtime.bindings,
-        runtime.secrets,
-        clock=runtime.clock,
-        telemetry=runtime.telemetry,
-        config=WebConfig(host=host, port=port, max_body_bytes=largest),
-    )
+    parts = Parts(runtime.ingest, runtime.bindings, runtime.secrets, runtime.clock, runtime.telemetry)
+    web = WebServer(parts, WebConfig(host=host, port=port, limits=Limits(body_bytes=largest)))
     daemon = Daemon(runtime, options, web=web)
 
     def describe() -> dict[str, Any]:

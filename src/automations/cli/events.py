@@ -55,7 +55,9 @@ def _raw(given: Mapping[str, Any]) -> bytes:
     try:
         return Path(given["file"]).read_bytes()
     except OSError as problem:
-        raise InvalidInput(f"{given['file']}: {problem.strerror}", hint="check the path", code="file_unreadable") from problem
+        raise InvalidInput(
+            f"{given['file']}: {problem.strerror}", hint="check the path", code="file_unreadable"
+        ) from problem
 
 
 COMMANDS = (

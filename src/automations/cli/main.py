@@ -102,5 +102,3 @@ def _tell(program: str, error: AutomationsError, *, as_json: bool) -> None:
         print(f"  {diagnostic}", file=sys.stderr)
     if error.hint:
         print(f"  {error.hint}", file=sys.stderr)
-
-

@@ -47,7 +47,12 @@ COMMANDS = (
         options=(
             SOURCE,
             Option("--format", f"How to print it: {' or '.join(FORMATS)}.", default="human"),
-            Option("--detailed-exitcode", "Exit 0 for no changes, 2 for changes, 3 when something is destroyed.", "flag", False),
+            Option(
+                "--detailed-exitcode",
+                "Exit 0 for no changes, 2 for changes, 3 when something is destroyed.",
+                "flag",
+                default=False,
+            ),
         ),
     ),
 )

@@ -77,7 +77,9 @@ def _json_object(text: str, option: str) -> dict[str, Any]:
     except InvalidInput as problem:
         raise InvalidInput(f"{option}: {problem.message}", hint=problem.hint, code="malformed_json") from problem
     if not isinstance(value, dict):
-        raise InvalidInput(f"{option} must be a JSON object", hint='such as: {"output": {"n": 1}}', code="malformed_json")
+        raise InvalidInput(
+            f"{option} must be a JSON object", hint='such as: {"output": {"n": 1}}', code="malformed_json"
+        )
     return value
 
 

@@ -53,8 +53,10 @@ def _arguments(command: Command, plain: list[str]) -> dict[str, Any]:
         if plain:
             values[argument.name] = plain.pop(0)
         elif argument.required and argument.default is None:
-            raise UsageError(f"{command.name} requires {argument.help[0].lower()}{argument.help[1:].rstrip('.')}",
-                             hint=f"see: automations {command.name} --help")
+            raise UsageError(
+                f"{command.name} requires {argument.help[0].lower()}{argument.help[1:].rstrip('.')}",
+                hint=f"see: automations {command.name} --help",
+            )
         else:
             values[argument.name] = argument.default
     if plain:

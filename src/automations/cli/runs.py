@@ -30,7 +30,10 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     if not records:
         context.say("no runs" if given["cursor"] else "no runs yet")
         return 0
-    rows = [(each["id"], each["automationId"], each["status"], each["createdAt"], each.get("triggerEventId", "")) for each in records]
+    rows = [
+        (each["id"], each["automationId"], each["status"], each["createdAt"], each.get("triggerEventId", ""))
+        for each in records
+    ]
     context.say(table(("RUN", "AUTOMATION", "STATUS", "CREATED", "EVENT"), rows))
     if len(records) == limit:
         context.note(f"more: automations runs list --limit {limit} --cursor {records[-1]['id']}")

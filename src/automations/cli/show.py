@@ -16,7 +16,10 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
     if context.json:
         context.document(records)
     elif records:
-        rows = [(each["id"], each["status"], str(each["generation"]), each["owner"], each.get("file", "")) for each in records]
+        rows = [
+            (each["id"], each["status"], str(each["generation"]), each["owner"], each.get("file", ""))
+            for each in records
+        ]
         context.say(table(("ID", "STATUS", "GENERATION", "OWNER", "FILE"), rows))
     else:
         context.say("no automations yet; write a spec into automations.d and run: automations apply")

@@ -27,7 +27,9 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     warnings = len(catalogue.diagnostics) - len(errors)
     total = len(catalogue.digests)
     if counted:
-        context.say(f"invalid: {_count(len(errors), 'error')}, {_count(warnings, 'warning')} in {_count(total, 'file')}")
+        context.say(
+            f"invalid: {_count(len(errors), 'error')}, {_count(warnings, 'warning')} in {_count(total, 'file')}"
+        )
         return 1
     context.say("valid" if single else f"valid: {_count(total, 'file')}, {_count(warnings, 'warning')}")
     return 0

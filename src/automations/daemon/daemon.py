@@ -1,33 +1,40 @@
 """The daemon: takes its lease, starts its services, waits for a signal, drains, and leaves nothing behind.
 
-    lease · reconcile (with its watcher) · bindings · worker · recover · web
+lease · reconcile (with its watcher) · bindings · worker · recover · web
 """
+
+from __future__ import annotations
 
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from automations.adapters.watching import Watcher
 from automations.core.instant import MILLISECOND, SECOND, iso
 from automations.daemon.pidfile import PidFile
 from automations.daemon.supervisor import Service, Supervised, Supervisor
 from automations.errors import AutomationsError, LockNotHeld
-from automations.runtime import Runtime
 from automations.services.lease import DaemonLease, Identity
-from automations.services.reconcile import Reconciler
-from automations.services.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+
+    from automations.runtime import Runtime
+    from automations.services.reconcile import Reconciler
+    from automations.services.worker import Worker
 
 REFRESH = SECOND
 """How often the bindings are compared with the store's serial, for changes that other processes applied."""
 RECOVER = 5 * SECOND
 GRACE = 25.0
 """Seconds that running actions get to finish after SIGTERM; then they are stopped and go back to the queue."""
+WEB_GRACE = 10.0
+"""Seconds that requests under way get to be answered."""
 STOPPING = 5.0
 
 
@@ -50,8 +57,8 @@ class Web(Protocol):
     def start(self) -> None:
         """Bind and serve. Raises AutomationsError when the port cannot be had."""
 
-    def drain(self) -> None:
-        """Stop accepting, finish what is in flight."""
+    def drain(self, grace: float) -> bool:
+        """Stop accepting, finish what is in flight within `grace` seconds; whether all of it did."""
 
     def stop(self) -> None:
         """End."""
@@ -98,7 +105,8 @@ class Daemon:
     def run(self) -> int:
         """Serve until a signal, then drain; the exit status."""
         previous = [
-            (number, signal.signal(number, self._signalled)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+            (number, signal.signal(number, self._signalled))
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         ]
         try:
             self._supervisor.start()
@@ -146,11 +154,14 @@ class Daemon:
 
         supervised = self._supervisor.add(Service("reconcile", tick))
 
-        def healthy(watching: bool) -> None:  # noqa: FBT001  # the watcher's callback
-            reconciler.watch_healthy = watching
+        def healthy() -> None:
+            reconciler.watch_healthy = True
+
+        def broken() -> None:
+            reconciler.watch_healthy = False
 
         root = self._options.specs.absolute()
-        self._watcher = Watcher(root, changed=supervised.wake, healthy=healthy)
+        self._watcher = Watcher(root, changed=supervised.wake, healthy=healthy, broken=broken)
         return reconciler
 
     def _add_services(self) -> None:
@@ -200,7 +211,7 @@ class Daemon:
     def _drain(self) -> None:
         self._runtime.telemetry.emit("daemon.draining", running=self._worker.busy if self._worker else 0)
         if self._web:
-            self._web.drain()
+            self._web.drain(WEB_GRACE)
         if self._worker is None:
             return
         self._worker.drain()

@@ -89,7 +89,11 @@ class Supervised:
             self._error = str(problem) or type(problem).__name__
             pause = min(LONGEST_PAUSE, FIRST_PAUSE << min(self._failures - 1, 6))
             self._telemetry.emit(
-                "service.failed", service=self.service.name, error=self._error, failures=self._failures, pause_ms=pause // 1000
+                "service.failed",
+                service=self.service.name,
+                error=self._error,
+                failures=self._failures,
+                pause_ms=pause // 1000,
             )
             return now + pause
         if self._failures:

@@ -6,7 +6,6 @@ Whoever calls this holds the run's row (`runs.hold`), so two settlements of one 
 from automations.core.canonical import decode, encode
 from automations.core.run.machine import ActionView, Decision, RunView, advance
 from automations.core.run.materialize import changed
-from automations.core.run.program import Program
 from automations.core.run.states import ActionStatus, RunStatus
 from automations.errors import StoreError
 from automations.services.programs import Programs
@@ -17,7 +16,7 @@ from automations.store.database import Row, Transaction
 def advance_run(tx: Transaction, run: Row, *, programs: Programs, now: int) -> Decision:
     """Move a held run as far as it goes. Raises StoreError if a guarded write found something else than was read."""
     program = programs.of_run(tx, run)
-    decision = advance(program, view_of(tx, run, program=program))
+    decision = advance(program, view_of(tx, run))
     for change in decision.actions:
         row = changed(change, now=now, program=program.step(change.step_id)) | {"id": change.id, "now": now}
         if not actions.unblock(tx, row):
@@ -37,7 +36,7 @@ def advance_run(tx: Transaction, run: Row, *, programs: Programs, now: int) -> D
     return decision
 
 
-def view_of(tx: Transaction, run: Row, *, program: Program) -> RunView:
+def view_of(tx: Transaction, run: Row) -> RunView:
     """A run as the machine sees it. The event is read only while a step may still want to look at it."""
     rows = actions.of_run(tx, run["id"])
     blocked = any(row["status"] == ActionStatus.BLOCKED for row in rows)

@@ -50,7 +50,9 @@ class Apply:
         moved on, StoreUnavailable when it cannot be written.
         """
         if not plan.sound:
-            raise SpecInvalid("the specs have errors; nothing was applied", plan.diagnostics, hint="see: automations validate")
+            raise SpecInvalid(
+                "the specs have errors; nothing was applied", plan.diagnostics, hint="see: automations validate"
+            )
         check_hazards(plan, authority)
         return self.commit(plan, authority, prefix=prefix)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from automations.core.canonical import decode, digest_bytes, encode
-from automations.core.spec import build
 from automations.core.diagnostic import Diagnostic, in_order
+from automations.core.spec import build
 from automations.core.spec.catalogue import Catalogue, Interpreted, accept, assemble, interpret
 from automations.core.spec.document import Document, Marks
 from automations.core.spec.reader import read
@@ -70,6 +70,7 @@ def with_problems(catalogue: Catalogue, problems: Iterable[Diagnostic]) -> Catal
         catalogue,
         diagnostics=in_order((*found, *catalogue.diagnostics)),
         bad_files=catalogue.bad_files | bad,
+        unidentified=catalogue.unidentified | bad,
     )
 
 
@@ -105,4 +106,3 @@ def _remember(database: Database, snapshot: Snapshot, *, remembered: Mapping[str
     with database.write() as tx:
         readings.put(tx, snapshot.root, fresh)
         readings.forget(tx, snapshot.root, gone)
-

@@ -41,7 +41,9 @@ def load_state(tx: Transaction, *, prefix: str = "") -> State:
             for row in manifests.live(tx)
         },
         routes={
-            row["path"]: HeldRoute(row["id"], row["automation_id"], row["path"], row["owner"])
+            row["path"]: HeldRoute(
+                row["id"], row["automation_id"], row["path"], row["owner"], declared=row["trigger_id"] is not None
+            )
             for row in routes.every(tx)
             if row["deleted_at"] is None
         },
@@ -93,14 +95,16 @@ class Bindings:
     def within(self, tx: Transaction) -> Table:
         """The table of the serial that this transaction sees."""
         serial = state.read(tx)["serial"]
-        if serial != self._table.serial:
+        table = self._table
+        if serial != table.serial:
             with self._lock:
-                self._table = self._build(tx, serial)
-        return self._table
+                table = self._table = self._build(tx, serial)
+        return table
 
     def _build(self, tx: Transaction, serial: int) -> Table:
         known = {
-            (row["action_id"], row["version"]): build.manifest(decode(row["manifest_json"])) for row in manifests.live(tx)
+            (row["action_id"], row["version"]): build.manifest(decode(row["manifest_json"]))
+            for row in manifests.live(tx)
         }
         kept: dict[tuple[str, int, tuple[tuple[str, str], ...]], Bound] = {}
         for row in automations.live(tx):

@@ -86,7 +86,11 @@ class Ingest:
     def _tell(self, envelope: Envelope, result: Ingested) -> None:
         outcome = "duplicate" if result.duplicate else "materialized" if result.materialized else "unmatched"
         self._telemetry.emit(
-            f"event.{outcome}", event_id=envelope.id, source=envelope.source, type=envelope.type, runs=len(result.materialized)
+            f"event.{outcome}",
+            event_id=envelope.id,
+            source=envelope.source,
+            type=envelope.type,
+            runs=len(result.materialized),
         )
         if result.conflict:
             self._telemetry.emit("event.conflict", event_id=envelope.id, source=envelope.source)

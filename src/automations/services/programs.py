@@ -46,5 +46,8 @@ class Programs:
             assert body is not None, "manifest texts outlive the runs pinned to them"  # noqa: S101  # never deleted
             pinned[step] = build.manifest(decode(body))
         return compile_program(
-            run["automation_uid"], run["generation"], automation=build.automation(decode(row["spec_json"])), manifests=pinned
+            run["automation_uid"],
+            run["generation"],
+            automation=build.automation(decode(row["spec_json"])),
+            manifests=pinned,
         )

@@ -130,13 +130,13 @@ class Reconciler:
                     ),
                 },
             )
-            self._mark(tx, errors, catalogue=catalogue, prefix=snapshot.prefix, now=now)
+            self._mark(tx, errors, prefix=snapshot.prefix, now=now)
         if errors:
-            self._parts.telemetry.emit("reconcile.invalid", source=self._source.name, problems=len(errors), first=str(errors[0]))
+            self._parts.telemetry.emit(
+                "reconcile.invalid", source=self._source.name, problems=len(errors), first=str(errors[0])
+            )
 
-    def _mark(
-        self, tx: Transaction, errors: list[Diagnostic], *, catalogue: Catalogue, prefix: str, now: int
-    ) -> None:
+    def _mark(self, tx: Transaction, errors: list[Diagnostic], *, prefix: str, now: int) -> None:
         """Every automation of ours says whether the file it came from is still good."""
         by_file: dict[str, list[Diagnostic]] = {}
         for error in errors:
@@ -193,4 +193,3 @@ def summary(errors: list[Diagnostic]) -> str:
     """The first few errors in one line."""
     shown = "; ".join(f"{each.span}: {each.message}" for each in errors[:MOST_IN_MESSAGE])
     return shown + (f"; and {len(errors) - MOST_IN_MESSAGE} more" if len(errors) > MOST_IN_MESSAGE else "")
-

@@ -10,8 +10,8 @@ from automations.core.run.execution import Cancelled, Failed, Invocation, Outcom
 from automations.core.run.queue import Failure, Holder
 from automations.core.spec.model import Binding
 from automations.errors import Conflict, NotFound
-from automations.services.programs import Programs
 from automations.services.ports import Clock, Launcher, Running, Telemetry
+from automations.services.programs import Programs
 from automations.services.queue import LEASE, Claim, Done, Queue, Undone, input_of
 from automations.store import runs
 from automations.store.database import Database, Row
@@ -31,7 +31,9 @@ class _Slot:
 class Worker:
     """Runs up to `concurrency` actions at a time as one runner."""
 
-    def __init__(self, database: Database, queue: Queue, programs: Programs, *, launcher: Launcher, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, queue: Queue, programs: Programs, *, launcher: Launcher, clock: Clock
+    ) -> None:
         self._database = database
         self._queue = queue
         self._programs = programs
@@ -116,7 +118,7 @@ class Worker:
     def _due(self, now: int) -> int:
         due = now + IDLE
         if self._slots:
-            due = min(due, min(slot.beat_at for slot in self._slots))
+            due = min(due, *(slot.beat_at for slot in self._slots))
         if len(self._slots) < self.concurrency and not self._draining:
             available = self._queue.next_available(here=True)
             if available is not None:

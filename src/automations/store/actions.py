@@ -43,7 +43,7 @@ def claim(tx: Transaction, /, *, runner: str, here: bool, limit: int, now: int, 
               fence = fence + 1, updated_at = :now
             WHERE id IN (SELECT id FROM actions WHERE status IN ('queued', 'retrying') AND available_at <= :now {kinds}
               ORDER BY priority DESC, available_at, id LIMIT :limit{tx.skip_locked})
-            RETURNING *""",  # noqa: S608  # fixed texts only
+            RETURNING *""",  # fixed texts only
         runner=runner,
         now=now,
         until=until,
@@ -56,7 +56,7 @@ def next_available(tx: Transaction, /, *, here: bool) -> int | None:
     """When the next claimable action becomes available (microseconds), or None when there is none."""
     kinds = "AND executor <> 'external'" if here else ""
     row = tx.one(
-        f"SELECT min(available_at) AS at FROM actions WHERE status IN ('queued', 'retrying') {kinds}"  # noqa: S608  # fixed texts
+        f"SELECT min(available_at) AS at FROM actions WHERE status IN ('queued', 'retrying') {kinds}"  # fixed texts
     )
     return None if row is None else row["at"]
 

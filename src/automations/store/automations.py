@@ -2,7 +2,8 @@
 
 from automations.store.database import Row, Transaction
 
-_COLUMNS = "a.uid, a.id, a.owner, a.status, a.generation, a.digest, a.file, a.conditions_json, a.created_at, a.updated_at, a.deleted_at"
+_COLUMNS = """a.uid, a.id, a.owner, a.status, a.generation, a.digest, a.file, a.conditions_json,
+  a.created_at, a.updated_at, a.deleted_at"""
 
 
 def every(tx: Transaction, /) -> list[Row]:
@@ -56,7 +57,8 @@ def update(tx: Transaction, row: Row, /) -> bool:
 def delete(tx: Transaction, uid: str, /, *, generation: int, now: int) -> bool:
     """Bindings off; the row stays as a tombstone."""
     changed = tx.run(
-        "UPDATE automations SET deleted_at = :now, updated_at = :now WHERE uid = :uid AND generation = :generation AND deleted_at IS NULL",
+        """UPDATE automations SET deleted_at = :now, updated_at = :now
+           WHERE uid = :uid AND generation = :generation AND deleted_at IS NULL""",
         uid=uid,
         generation=generation,
         now=now,

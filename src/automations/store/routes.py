@@ -17,7 +17,8 @@ def count(tx: Transaction, /) -> int:
 def put(tx: Transaction, row: Row, /) -> None:
     """Create a route or replace the one of the same id (its creation time stays)."""
     tx.run(
-        """INSERT INTO routes (id, automation_id, trigger_id, path, status, owner, signature_json, mapping_json, created_at, updated_at)
+        """INSERT INTO routes (id, automation_id, trigger_id, path, status, owner, signature_json, mapping_json,
+             created_at, updated_at)
            VALUES (:id, :automation_id, :trigger_id, :path, :status, :owner, :signature_json, :mapping_json, :now, :now)
            ON CONFLICT (id) DO UPDATE SET automation_id = excluded.automation_id, trigger_id = excluded.trigger_id,
              path = excluded.path, status = excluded.status, owner = excluded.owner, signature_json = excluded.signature_json,

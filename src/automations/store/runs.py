@@ -25,7 +25,9 @@ def hold(tx: Transaction, run_id: str, /) -> Row | None:
     return tx.one(f"SELECT * FROM runs WHERE id = :id{tx.for_update}", id=run_id)
 
 
-def page(tx: Transaction, /, *, automation_id: str | None, status: str | None, before: str | None, limit: int) -> list[Row]:
+def page(
+    tx: Transaction, /, *, automation_id: str | None, status: str | None, before: str | None, limit: int
+) -> list[Row]:
     """Runs, newest first, below the cursor `before` (a run id)."""
     conditions = ["1 = 1"]
     if automation_id is not None:
@@ -35,7 +37,7 @@ def page(tx: Transaction, /, *, automation_id: str | None, status: str | None, b
     if before is not None:
         conditions.append("id < :before")
     return tx.all(
-        f"SELECT * FROM runs WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT :limit",  # noqa: S608  # fixed texts only
+        f"SELECT * FROM runs WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT :limit",  # fixed texts only
         automation_id=automation_id,
         status=status,
         before=before,
@@ -43,7 +45,9 @@ def page(tx: Transaction, /, *, automation_id: str | None, status: str | None, b
     )
 
 
-def move(tx: Transaction, run_id: str, /, *, based_on: str, status: str, error_json: str | None, now: int, over: bool) -> bool:
+def move(
+    tx: Transaction, run_id: str, /, *, based_on: str, status: str, error_json: str | None, now: int, over: bool
+) -> bool:
     """Set a run's status; guarded by the status that the decision was based on."""
     changed = tx.run(
         """UPDATE runs SET status = :status, error_json = :error_json, updated_at = :now,

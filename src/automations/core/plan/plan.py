@@ -4,11 +4,12 @@ A plan is a value: it says what changes, why, where it is written, and what that
 apply service turns each change into rows, in one transaction, and only if the state is still the one planned against.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from automations.core.diagnostic import Diagnostic, Severity, Span, has_errors, in_order
+from automations.core.plan.conflicts import Rebinding, owned_elsewhere, rename_problems, renamed, route_problems
 from automations.core.plan.diff import ABSENT, Field, diff
 from automations.core.plan.hazards import Hazard, hazards_of
 from automations.core.plan.state import Held, InFlight, State, source_owner
@@ -37,6 +38,7 @@ class Change:
     fields: tuple[tuple[Field, int], ...] = ()
     previous_file: str | None = None
     previous_id: str | None = None
+    previous_owner: str | None = None
     uid: str | None = None
     based_on: int = 0
     in_flight: InFlight = field(default_factory=InFlight)
@@ -46,7 +48,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would change, against exactly which state."""
+    """What would change, against exactly which state.
+
+    `withheld` are deletes that would follow if the request allowed them and no bad file might hold what seems to be gone.
+    """
 
     lineage: str
     serial: int
@@ -57,6 +62,7 @@ class Plan:
     unchanged: int
     hazards: tuple[Hazard, ...]
     diagnostics: tuple[Diagnostic, ...]
+    withheld: tuple[Change, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -71,11 +77,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Whose plan is made: the source's name, its revision if known, and ids to take over from other owners."""
+    """Whose plan is made: the source's name, its revision if known, and ids to take over from other owners.
+
+    Without `prune` nothing is deleted: what is gone from the files is listed as withheld.
+    """
 
     source: str
     revision: str | None = None
     adopt: frozenset[str] = frozenset()
+    prune: bool = True
 
 
 def changed_ids(catalogue: Catalogue, state: State) -> frozenset[str]:
@@ -93,31 +103,32 @@ def changed_ids(catalogue: Catalogue, state: State) -> frozenset[str]:
 def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     """Desired against held. Pure; the same arguments give the same plan."""
     owner = source_owner(request.source)
+    problems = rename_problems(catalogue, state, owner=owner)
     changes: list[Change] = []
-    problems: list[Diagnostic] = []
+    found = list(problems.values())
     unchanged = 0
-    renamed: set[str] = set()
     for identity, declared in sorted(catalogue.automations.items()):
-        conflict = _conflict(identity, declared, state=state, request=request)
-        if conflict is not None:
-            problems.append(conflict)
-            continue
-        change = _automation(identity, declared, state=state, owner=owner)
-        if change is None:
-            unchanged += 1
-        else:
-            changes.append(change)
-            if change.action == "rename" and change.previous_id:
-                renamed.add(change.previous_id)
+        held = state.automations.get(identity)
+        foreign = owned_elsewhere(declared, held, owner=owner, source=request.source)
+        if foreign is not None and identity not in request.adopt:
+            found.append(foreign)
+        elif identity not in problems:
+            change = _automation(identity, declared, state=state, owner=owner)
+            unchanged += change is None
+            changes.extend([change] if change else [])
     for action_change in _manifests(catalogue, state, owner=owner):
         if isinstance(action_change, Diagnostic):
-            problems.append(action_change)
-        elif action_change is None:
-            unchanged += 1
+            found.append(action_change)
         else:
-            changes.append(action_change)
-    deletes = tuple(_deletes(catalogue, state, owner=owner, renamed=frozenset(renamed)))
-    changes.extend(deletes)
+            unchanged += action_change is None
+            changes.extend([action_change] if action_change else [])
+    renames = frozenset(change.previous_id for change in changes if change.action == "rename")
+    gone = tuple(_deletes(catalogue, state, owner=owner, renamed=renames))
+    prune = request.prune and not _mysterious(catalogue, state)
+    taken = route_problems(_rebindings((*changes, *(gone if prune else ())), catalogue, owner=owner), state)
+    changes = [change for change in changes if change.resource == "action" or change.id not in taken]
+    found.extend(each for listed in taken.values() for each in listed)
+    deletes = tuple(each.id for each in gone if prune and each.resource == "automation")
     owned = sum(1 for held in state.automations.values() if held.owner == owner and not held.deleted)
     return Plan(
         lineage=state.lineage,
@@ -125,44 +136,35 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
         source=request.source,
         source_revision=request.revision,
         files=catalogue.digests,
-        changes=tuple(changes),
+        changes=(*changes, *(gone if prune else ())),
         unchanged=unchanged,
-        hazards=hazards_of(deletes=tuple(each.id for each in deletes if each.resource == "automation"), owned=owned),
-        diagnostics=in_order((*catalogue.diagnostics, *problems)),
+        hazards=hazards_of(deletes=deletes, owned=owned),
+        diagnostics=in_order((*catalogue.diagnostics, *found)),
+        withheld=() if prune else gone,
     )
 
 
-def _conflict(
-    identity: str, declared: Declared[Automation], *, state: State, request: Request
-) -> Diagnostic | None:
-    """A source changes only its own; nobody's route is taken by another."""
-    held = state.automations.get(identity)
-    owner = source_owner(request.source)
-    span = declared.document.at(("id",))
-    if held and not held.deleted and held.owner != owner and identity not in request.adopt:
-        message = f"automation {identity} is owned by {held.owner}"
-        hint = f"rename yours, or take it over with: automations adopt {identity} --source {request.source}"
-        return Diagnostic("plan/owned-elsewhere", Severity.ERROR, message, span, ("id",), hint)
-    for index, trigger in enumerate(declared.value.triggers):
-        taken = state.routes.get(trigger.route.path) if trigger.route else None
-        if taken is None or taken.automation_id == identity or taken.owner == owner:
-            continue
-        path = ("triggers", index, "route", "path")
-        message = f"webhook route path {taken.path} belongs to automation {taken.automation_id} ({taken.owner})"
-        where = declared.document.at(path)
-        return Diagnostic("plan/route-taken", Severity.ERROR, message, where, path, "choose another path")
-    return None
+def _mysterious(catalogue: Catalogue, state: State) -> bool:
+    """Whether some bad file may hold anything: nobody can read what it declares, and nothing came from it before."""
+    known = {held.file for held in state.automations.values()} | {held.file for held in state.manifests.values()}
+    return not catalogue.unidentified <= known
 
 
-def _automation(
-    identity: str, declared: Declared[Automation], *, state: State, owner: str
-) -> Change | None:
+def _rebindings(changes: Iterable[Change], catalogue: Catalogue, *, owner: str) -> Iterator[Rebinding]:
+    for change in changes:
+        if change.resource == "automation" and change.action != "move":
+            owners = frozenset({owner, change.previous_owner or owner})
+            declared = None if change.action == "delete" else catalogue.automations[change.id]
+            yield Rebinding(change.id, change.previous_id or change.id, owners, declared)
+
+
+def _automation(identity: str, declared: Declared[Automation], *, state: State, owner: str) -> Change | None:
     automation, file = declared.value, declared.document.file
     held = state.automations.get(identity)
+    previous = renamed(declared, state, owner=owner)
+    if previous is not None:
+        return _update("rename", declared, held=previous, state=state)
     if held is None or (held.deleted and held.owner != owner):
-        previous = state.automations.get(automation.renamed_from or "")
-        if previous and not previous.deleted and previous.owner == owner:
-            return _update("rename", declared, held=previous, state=state)
         return Change(
             id=identity,
             resource="automation",
@@ -190,7 +192,7 @@ def _update(action: Action, declared: Declared[Automation], *, held: Held, state
     fields: tuple[tuple[Field, int], ...] = ()
     if held.digest != automation.digest:
         found = diff(state.specs.get(held.id, {}), automation.spec)
-        fields = tuple((each, declared.line(each.path)) for each in found)
+        fields = tuple((each, declared.line(each.path[:-1] if each.after is ABSENT else each.path)) for each in found)
     reasons = {
         "rename": f"renamed from {held.id}",
         "create": f"declared again at {declared.document.at(('id',))}; it keeps its history",
@@ -208,6 +210,7 @@ def _update(action: Action, declared: Declared[Automation], *, held: Held, state
         fields=fields,
         previous_file=held.file if held.file != declared.document.file else None,
         previous_id=held.id if held.id != automation.id else None,
+        previous_owner=held.owner if action == "adopt" else None,
         uid=held.uid,
         based_on=held.generation,
         in_flight=state.in_flight.get(held.id, InFlight()),
@@ -232,7 +235,9 @@ def _manifests(catalogue: Catalogue, state: State, *, owner: str) -> Iterator[Ch
         if held and held.owner != owner:
             message = f"action {manifest.id} version {manifest.version} is owned by {held.owner}"
             span = declared.document.at(("id",))
-            yield Diagnostic("plan/owned-elsewhere", Severity.ERROR, message, span, ("id",), "use another version or id")
+            yield Diagnostic(
+                "plan/owned-elsewhere", Severity.ERROR, message, span, ("id",), "use another version or id"
+            )
         elif held is None:
             reason = f"declared at {Span(file, line)}"
             yield Change(name, "action", "create", reason, file, line, manifest=manifest)
@@ -245,7 +250,7 @@ def _manifests(catalogue: Catalogue, state: State, *, owner: str) -> Iterator[Ch
             yield None
 
 
-def _deletes(catalogue: Catalogue, state: State, *, owner: str, renamed: frozenset[str]) -> Iterator[Change]:
+def _deletes(catalogue: Catalogue, state: State, *, owner: str, renamed: frozenset[str | None]) -> Iterator[Change]:
     """What is ours and declared nowhere. What a bad file may have meant counts as present; see the catalogue."""
     for identity, held in sorted(state.automations.items()):
         present = identity in catalogue.automations or identity in catalogue.claimed or identity in renamed

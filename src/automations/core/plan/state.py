@@ -41,12 +41,13 @@ class HeldManifest:
 
 @dataclass(frozen=True, slots=True)
 class HeldRoute:
-    """One live webhook route in the state."""
+    """One live webhook route in the state; `declared` by a spec, or registered by hand."""
 
     id: str
     automation_id: str
     path: str
     owner: str
+    declared: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,5 +193,9 @@ def _run_status(program: Program, *, run: RunView, states: Mapping[str, ActionVi
 def _run_error(program: Program, states: Mapping[str, ActionView]) -> dict[str, Any] | None:
     for action in _failures(program, states):
         error = action.error or {"code": str(action.status).upper(), "message": action.reason or str(action.status)}
-        return {"code": error["code"], "message": f"step {action.step_id}: {error['message']}", "stepId": action.step_id}
+        return {
+            "code": error["code"],
+            "message": f"step {action.step_id}: {error['message']}",
+            "stepId": action.step_id,
+        }
     return None

@@ -67,13 +67,17 @@ def materialize(bound: Bound, occasion: Occasion, *, now: int, new_id: Callable[
     for row in actions:
         row["automation_id"] = bound.automation.id
         if row["id"] in changes:
-            row |= changed(changes[row["id"]], now=now, program=bound.program.step(row["step_id"]))
+            row.update(changed(changes[row["id"]], now=now, program=bound.program.step(row["step_id"])))
     status = decision.run or RunStatus.MATERIALIZED
-    return Materialized(_run(bound, occasion, row_id=run_id, now=now) | {
-        "status": str(status),
-        "error_json": encode(decision.error) if decision.error else None,
-        "completed_at": now if status.final else None,
-    }, tuple(actions))
+    return Materialized(
+        _run(bound, occasion, row_id=run_id, now=now)
+        | {
+            "status": str(status),
+            "error_json": encode(decision.error) if decision.error else None,
+            "completed_at": now if status.final else None,
+        },
+        tuple(actions),
+    )
 
 
 def changed(change: ActionChange, *, now: int, program: StepProgram) -> Row:

@@ -118,7 +118,9 @@ def fail(action: Action, failure: Failure, policy: Retry, *, now: int, fraction:
         pause = failure.backoff
         if pause is None:
             pause = wait(policy, attempt, fraction=fraction, retry_after=failure.retry_after)
-        return Change(ActionStatus.RETRYING, attempt, action.crashes, available_at=now + pause, error=error, ended="failed")
+        return Change(
+            ActionStatus.RETRYING, attempt, action.crashes, available_at=now + pause, error=error, ended="failed"
+        )
     letter = dead_letter(reason, attempts=attempt, now=now, error=error)
     return Change(ActionStatus.DEAD, attempt, action.crashes, error=error, dead_letter=letter, ended="failed")
 

@@ -68,5 +68,7 @@ def _default(standing: Standing) -> Readiness:
     if standing.status is ActionStatus.SUCCEEDED:
         return Ready()
     if standing.status is ActionStatus.SKIPPED:
-        return Ready() if standing.reason == SkipReason.WHEN else Skip(SkipReason(standing.reason or "upstream_skipped"))
+        return (
+            Ready() if standing.reason == SkipReason.WHEN else Skip(SkipReason(standing.reason or "upstream_skipped"))
+        )
     return Ready() if standing.continues else Skip(SkipReason.UPSTREAM_FAILED)

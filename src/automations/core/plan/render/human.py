@@ -33,7 +33,9 @@ def summary_line(plan: Plan) -> str:
     if not plan.changes:
         return f"No changes: {counts['unchanged']} unchanged, not rebound."
     words = (("create", "add"), ("update", "change"), ("rename", "rename"), ("move", "move"), ("adopt", "adopt"))
-    parts = [f"{counts[action]} to {word}" for action, word in words if counts[action] or action in ("create", "update")]
+    parts = [
+        f"{counts[action]} to {word}" for action, word in words if counts[action] or action in ("create", "update")
+    ]
     parts.append(f"{counts['delete']} to destroy")
     return f"Plan: {', '.join(parts)}; {counts['unchanged']} unchanged, not rebound."
 

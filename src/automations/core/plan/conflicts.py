@@ -1,0 +1,127 @@
+"""Conflicts: what a source may not do, whatever its files say. Each is a finding at the place that asks for it.
+
+A source changes only its own. A rename needs an old id that is gone from the files and a new one that nobody had. A route's
+path and id stay with whoever has them until that one lets go in the same plan.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from automations.core.diagnostic import Diagnostic, Path, Severity
+from automations.core.plan.state import Held, HeldRoute, State
+from automations.core.spec.catalogue import Catalogue, Declared
+from automations.core.spec.model import Automation
+
+
+@dataclass(frozen=True, slots=True)
+class Rebinding:
+    """A change of one automation's routes: it lets go of those of `previous_id`, and wants those of `declared`, if any."""
+
+    id: str
+    previous_id: str
+    owners: frozenset[str]
+    declared: Declared[Automation] | None
+
+
+def owned_elsewhere(declared: Declared[Automation], held: Held | None, *, owner: str, source: str) -> Diagnostic | None:
+    """The finding when a live automation of this id has another owner."""
+    if held is None or held.deleted or held.owner == owner:
+        return None
+    message = f"automation {held.id} is owned by {held.owner}"
+    hint = f"rename yours, or take it over with: automations adopt {held.id} --source {source}"
+    return Diagnostic("plan/owned-elsewhere", Severity.ERROR, message, declared.document.at(("id",)), ("id",), hint)
+
+
+def renamed(declared: Declared[Automation], state: State, *, owner: str) -> Held | None:
+    """The automation that this one says it was, if there is a live one of that id and this one does not live itself."""
+    held = state.automations.get(declared.value.id)
+    if declared.value.renamed_from is None or (held is not None and not held.deleted):
+        return None
+    previous = state.automations.get(declared.value.renamed_from)
+    return previous if previous and not previous.deleted and previous.owner == owner else None
+
+
+def rename_problems(catalogue: Catalogue, state: State, *, owner: str) -> dict[str, Diagnostic]:
+    """By new id, the renames that cannot be: two of one, of one that is still declared, onto one that was deleted."""
+    claims: dict[str, list[Declared[Automation]]] = defaultdict(list)
+    for declared in catalogue.automations.values():
+        previous = renamed(declared, state, owner=owner)
+        if previous is not None:
+            claims[previous.id].append(declared)
+    found = {}
+    for identity, claimants in claims.items():
+        still = _still_declared(state.automations[identity], catalogue)
+        for declared in claimants:
+            others = [each for each in claimants if each is not declared]
+            problem = _rename_problem(declared, state, still=still, others=others)
+            if problem:
+                path: Path = ("lifecycle", "renamedFrom")
+                message = f"automation {declared.value.id} cannot be renamed from {identity}: {problem[0]}"
+                span = declared.document.at(path)
+                found[declared.value.id] = Diagnostic("plan/rename", Severity.ERROR, message, span, path, problem[1])
+    return found
+
+
+def _still_declared(previous: Held, catalogue: Catalogue) -> str | None:
+    if previous.id in catalogue.automations:
+        return str(catalogue.automations[previous.id].document.at(("id",)))
+    if previous.id in catalogue.claimed:
+        return min(catalogue.claimed[previous.id])
+    return previous.file if previous.file in catalogue.bad_files else None
+
+
+def _rename_problem(
+    declared: Declared[Automation], state: State, *, still: str | None, others: list[Declared[Automation]]
+) -> tuple[str, str] | None:
+    if others:
+        places = ", ".join(str(other.document.at(("lifecycle", "renamedFrom"))) for other in others)
+        return f"so does {places}", "keep one of these; the other is a new automation"
+    if still is not None:
+        return f"that one is still declared at {still}", "remove the old declaration, or this renamedFrom"
+    if declared.value.id in state.automations:
+        hint = "take an id that was never used, or remove renamedFrom to have the deleted one back"
+        return f"an automation {declared.value.id} was deleted, and its history is still kept", hint
+    return None
+
+
+def route_problems(rebindings: Iterable[Rebinding], state: State) -> dict[str, list[Diagnostic]]:
+    """By automation id, the wanted routes whose path or id stays with another; none of these rebindings can happen."""
+    standing = {each.id: each for each in rebindings}
+    found: dict[str, list[Diagnostic]] = {}
+    while True:
+        kept = _kept(standing.values(), state.routes)
+        problems = {identity: list(_taken(each, kept)) for identity, each in standing.items()}
+        refused = {identity: listed for identity, listed in problems.items() if listed}
+        if not refused:
+            return found
+        # Who is refused keeps the routes that it has, which may stand in the way of yet another.
+        found |= refused
+        standing = {identity: each for identity, each in standing.items() if identity not in refused}
+
+
+def _kept(rebindings: Iterable[Rebinding], routes: Mapping[str, HeldRoute]) -> tuple[HeldRoute, ...]:
+    letting_go = {each.previous_id: each.owners for each in rebindings}
+    return tuple(
+        route
+        for route in routes.values()
+        if not (route.declared and route.owner in letting_go.get(route.automation_id, frozenset()))
+    )
+
+
+def _taken(rebinding: Rebinding, kept: tuple[HeldRoute, ...]) -> Iterator[Diagnostic]:
+    if rebinding.declared is None:
+        return
+    by_path, by_id = {each.path: each for each in kept}, {each.id: each for each in kept}
+    for index, trigger in enumerate(rebinding.declared.value.triggers):
+        if trigger.route is None:
+            continue
+        for word, value, taken in (
+            ("path", trigger.route.path, by_path.get(trigger.route.path)),
+            ("id", trigger.route.id, by_id.get(trigger.route.id)),
+        ):
+            if taken is not None:
+                path: Path = ("triggers", index, "route", word)
+                span = rebinding.declared.document.at(path)
+                message = f"webhook route {word} {value} belongs to automation {taken.automation_id} ({taken.owner})"
+                yield Diagnostic("plan/route-taken", Severity.ERROR, message, span, path, f"choose another {word}")

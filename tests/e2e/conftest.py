@@ -1,0 +1,110 @@
+"""A real daemon as a process of its own, and a way to wait for what it does."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BIN = Path(sys.executable).parent
+PATIENCE = 30.0
+"""Seconds that anything may take before a test gives up; nothing waits this long when all is well."""
+
+
+def until(condition: Callable[[], Any], *, what: str, seconds: float = PATIENCE) -> Any:
+    """Ask again and again until the answer is true, and give it; fail with `what` when it never is."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = condition()
+        if answer:
+            return answer
+        os.sched_yield()
+    pytest.fail(f"waited {seconds:g} s in vain: {what}")
+
+
+@dataclass
+class Site:
+    """A data root and a directory of specs, with everything one can do to them from outside."""
+
+    folder: Path
+    environment: dict[str, str]
+    daemons: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def specs(self) -> Path:
+        """The directory of specs."""
+        return self.folder / "automations.d"
+
+    def write(self, name: str, text: str) -> Path:
+        """Put a file into the specs, by rename, as careful editors do."""
+        file = self.specs / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f".{file.name}.draft")
+        draft.write_text(text)
+        draft.replace(file)
+        return file
+
+    def automations(self, *words: str, check: bool = True) -> Any:
+        """Run `automations --json …`; its document, or None when it printed none."""
+        ended = subprocess.run(
+            [BIN / "automations", "--json", *words],
+            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert not check or ended.returncode == 0, ended.stdout + ended.stderr
+        return json.loads(ended.stdout) if ended.stdout else None
+
+    def start(self, *words: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+        """Start a daemon and wait for what it announces."""
+        log = (self.folder / "daemon.log").open("a")
+        process = subprocess.Popen(
+            [BIN / "automations-daemon", "--json", *words],
+            cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=log,
+        )  # fmt: skip
+        log.close()
+        self.daemons.append(process)
+        assert process.stdout is not None
+        text = ""
+        for line in process.stdout:
+            text += line
+            if line == "}\n":
+                return process, json.loads(text)
+        pytest.fail(f"the daemon did not start: {self.log()}")
+
+    def log(self) -> str:
+        """Everything that daemons logged so far."""
+        return (self.folder / "daemon.log").read_text()
+
+    def runs(self, **wanted: str) -> list[dict[str, Any]]:
+        """Runs whose record has these values."""
+        found: list[dict[str, Any]] = self.automations("runs", "list", "--limit", "1000")
+        return [run for run in found if all(run.get(key) == value for key, value in wanted.items())]
+
+    def stop(self) -> None:
+        """End whatever still runs."""
+        for process in self.daemons:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            process.wait(timeout=PATIENCE)
+            if process.stdout:
+                process.stdout.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """An empty site; its daemons are stopped by their own process ids."""
+    environment = {key: value for key, value in os.environ.items() if "AUTOMATIONS" not in key}
+    environment["HASNA_AUTOMATIONS_DIR"] = str(tmp_path / "root")
+    environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
+    made = Site(tmp_path, environment)
+    made.specs.mkdir()
+    yield made
+    made.stop()
