@@ -5,6 +5,7 @@ their places. Rules across files are the catalogue's.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from automations.core.trigger.filter import check_filter
 RESERVED_PATHS = ("/healthz", "/readyz", "/metrics", "/api")
 """Paths that the server answers itself; no route may take them or anything below `/api`."""
 
+_GRAPH_CODES = ("spec/depends-on", "spec/cycle", "spec/duplicate-step")
 _NOT_EXECUTED = "accepted and kept, but this version does not carry it out yet"
 
 
@@ -38,8 +40,11 @@ class Finding:
 def check(document: Document, automation: Automation) -> tuple[Diagnostic, ...]:
     """Every finding of every check, with its place."""
     found: list[Finding] = []
-    for rule in (_steps, _graph, _expressions, _step_references, _filters, _routes, _not_executed):
+    for rule in (_steps, _graph, _expressions, _filters, _routes, _not_executed):
         found.extend(rule(document.value, automation))
+    if not any(finding.code in _GRAPH_CODES for finding in found):
+        # While the graph is wrong, whom a step may read is a guess, and a second message about the same slip is noise.
+        found.extend(_step_references(document.value, automation))
     return tuple(place(document, each) for each in found)
 
 
@@ -126,19 +131,24 @@ def _step_references(spec: Mapping[str, Any], automation: Automation) -> Iterato
             if name in reachable:
                 continue
             known = any(each.id == name for each in automation.steps)
-            hint = f"add {name} to dependsOn of {step.id}" if known else f"it can read: {', '.join(sorted(reachable)) or 'none'}"
-            message = f"step {step.id} reads steps.{name}, which {'it does not wait for' if known else 'does not exist'}"
+            hint = (
+                f"add {name} to dependsOn of {step.id}"
+                if known
+                else f"it can read: {', '.join(sorted(reachable)) or 'none'}"
+            )
+            message = (
+                f"step {step.id} reads steps.{name}, which {'it does not wait for' if known else 'does not exist'}"
+            )
             yield Finding("spec/step-reference", (*path, *inner), message, hint)
 
 
 def _references(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """What a step reads; what does not compile is `_expressions`' to say."""
     when = raw.get("when")
     if when is not None:
-        try:
+        with suppress(ExpressionInvalid):
             for name in sorted(compile_when(when).step_references()):
                 yield ("when",), name
-        except ExpressionInvalid:
-            return
     for inner, _, steps in references(raw.get("input", {})):
         for name in sorted(steps):
             yield ("input", *inner), name
