@@ -13,10 +13,24 @@ from automations.core.spec.reader import read
 
 # What YAML files can hold as it stands, and JSON dumps unescaped: no surrogates, no NUL (refused even when escaped).
 _texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
-_ODD_WORDS = (
-    "on yes no null true ~ 12:30 2024-01-02 1e3 0o17 017 0x1F 1_000 .inf .5 << = # &a *a !x %TAG --- ...".split()
-)
-_words = st.sampled_from([*_ODD_WORDS, "- a", "a: b", " ", "\t", "\n", "a\n\n b", "\x85", "\u2028", ""])
+_RESOLVED = [
+    "on",
+    "yes",
+    "no",
+    "null",
+    "true",
+    "~",
+    "12:30",
+    "2024-01-02",
+    "1e3",
+    "0o17",
+    "017",
+    "0x1F",
+    "1_000",
+    ".inf",
+]
+_SYNTAX = [".5", "<<", "=", "#", "&a", "*a", "!x", "%TAG", "---", "...", "- a", "a: b", " ", "\t", "\n", "a\n\n b"]
+_words = st.sampled_from([*_RESOLVED, *_SYNTAX, "\x85", "\u2028", ""])
 _strings = _texts | _words
 _scalars = (
     st.none()

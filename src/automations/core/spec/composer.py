@@ -4,7 +4,6 @@ The good path pays for nothing else: no positions are kept, paths and lines are 
 does not end the pass unless reading on would be unsafe (a limit) or impossible (broken syntax).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from yaml import events
 from automations.core.diagnostic import Diagnostic, Path, Severity, Span
 from automations.core.spec import scalars
 from automations.core.spec.events import Events
-from automations.core.spec.positions import is_merge
+from automations.core.spec.positions import FirstLines, is_merge
 from automations.core.spec.scalars import NUMERIC, WORDS, BadScalarError, shown
 from automations.core.spec.syntax import UnreadableError, explain
 
@@ -37,10 +36,6 @@ class Limits:
     """Bytes of one key or value, in UTF-8."""
     findings: int = 100
     """Findings after which a file is given up."""
-
-
-FirstLines = Callable[[], dict[tuple[int, str], int]]
-"""Works out, when a key is found twice, where keys stand first (`positions.first_lines`)."""
 
 
 class _Marker:
@@ -72,7 +67,7 @@ class _Open:
 
     __slots__ = ("container", "copied", "event", "height", "key", "merge", "nodes")
 
-    def __init__(self, container: Any, event: Any, nodes: int, copied: int) -> None:
+    def __init__(self, container: Any, event: Any, *, nodes: int, copied: int) -> None:
         self.container = container
         self.event = event  # its start
         self.nodes = nodes  # how many were counted before it
@@ -87,7 +82,7 @@ class _Anchored:
 
     __slots__ = ("copied", "height", "nodes", "value")
 
-    def __init__(self, value: Any, nodes: int, height: int, copied: int) -> None:
+    def __init__(self, value: Any, *, nodes: int, height: int, copied: int) -> None:
         self.value = value
         self.nodes = nodes
         self.height = height
@@ -109,13 +104,13 @@ class Composer:
         self._short = limits.scalar // 4  # characters that cannot exceed the limit whatever they are
         self._max_nodes = limits.nodes
         self._nodes = self._aliases = self._copied = self._documents = 0
-        self._top = _Open(self.roots, None, 0, 0)
+        self._top = _Open(self.roots, None, nodes=0, copied=0)
         self._stack: list[_Open] = []
         self._anchors: dict[str, _Anchored | None] = {}
 
     def run(self) -> None:
         """Read to the end, or to what ends the pass; `roots`, `blank` and `findings` then tell the outcome."""
-        handlers: dict[type, Callable[[Any], None]] = {
+        handlers: dict[type, Any] = {
             events.ScalarEvent: self._scalar,
             events.MappingStartEvent: self._begin,
             events.SequenceStartEvent: self._begin,
@@ -142,13 +137,13 @@ class Composer:
         """Record why the rest cannot be read."""
         before = self._text[: min(fault.index, len(self._text))].replace("\r\n", "\n").replace("\r", "\n")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        self._record(fault.code, fault.message, Span(self._file, line, column), hint=fault.hint)
+        self._record(fault.code, fault.message, span=Span(self._file, line, column), hint=fault.hint)
 
     def _document(self, event: Any) -> None:
         self._documents += 1
         if self._documents > 1:
             message = "the file holds more than one document"
-            raise self._stop("yaml/documents", message, event, "Move each document to a file of its own.")
+            raise self._stop("yaml/documents", message, event=event, hint="Move each document to a file of its own.")
 
     def _scalar(self, event: Any) -> None:
         # Two of three events come here, so the usual case does everything in place.
@@ -179,7 +174,12 @@ class Composer:
             raise self._too_many_nodes(event)
         if len(text.encode()) > self._limits.scalar:
             message = f"a single value is longer than {self._limits.scalar} bytes"
-            self._find("yaml/scalar-size", message, event, "Keep large content in a file of its own and refer to it.")
+            self._find(
+                "yaml/scalar-size",
+                message,
+                event=event,
+                hint="Keep large content in a file of its own and refer to it.",
+            )
         if "\0" in text:
             self._find_nul(event)
         value = text if event.style and tag is None else self._resolved(event)
@@ -194,7 +194,7 @@ class Composer:
         try:
             return scalars.plain(text) if tag is None else scalars.tagged(tag, text)
         except BadScalarError as bad:
-            self._find(bad.code, bad.message, event, bad.hint)
+            self._find(bad.code, bad.message, event=event, hint=bad.hint)
             return text
 
     def _put(self, value: Any, event: Any) -> None:
@@ -218,24 +218,34 @@ class Composer:
             if top.merge is None:
                 top.merge = event
                 return _MERGE
-            self._find("yaml/duplicate-key", "two merge keys '<<' in one mapping", event, "Merge a list: <<: [*a, *b].")
+            self._find(
+                "yaml/duplicate-key",
+                "two merge keys '<<' in one mapping",
+                event=event,
+                hint="Merge a list: <<: [*a, *b].",
+            )
         elif value in top.container:
             top.key = value  # so that the finding's path names it
-            line = self._first_lines().get((top.event.start_mark.index, value))
+            line = self._first_lines.find(top.event.start_mark.index, value, before=event.start_mark.index)
             first = f"; it stands first on line {line}" if line else ""
             message = f"the key {shown(value)} appears twice in one mapping{first}"
-            self._find("yaml/duplicate-key", message, event, "Remove one of the two, or rename it.")
+            self._find("yaml/duplicate-key", message, event=event, hint="Remove one of the two, or rename it.")
         return value
 
     def _key_of_other_kind(self, value: Any, event: Any) -> str:
         if type(value) in (dict, list):
             what = "a mapping" if type(value) is dict else "a list"
-            self._find("yaml/key", f"{what} cannot be a key", event, "Use text as the key; quote it if it has braces.")
+            self._find(
+                "yaml/key",
+                f"{what} cannot be a key",
+                event=event,
+                hint="Use text as the key; quote it if it has braces.",
+            )
             return _SHORT
         text = str(event.value) if type(event) is events.ScalarEvent else str(value)
         kind = {bool: "a boolean", type(None): "null"}.get(type(value), "a number")
         hint = f'Write it in quotes: "{text}":' if len(text) <= 60 else "Write it in quotes."
-        self._find("yaml/key", f"keys are text, but {shown(text)} is {kind} unless quoted", event, hint)
+        self._find("yaml/key", f"keys are text, but {shown(text)} is {kind} unless quoted", event=event, hint=hint)
         return text
 
     def _begin(self, event: Any) -> None:
@@ -249,11 +259,11 @@ class Composer:
             kind, what = ("map", "a mapping") if type(container) is dict else ("seq", "a list")
             if not scalars.is_core(event.tag, kind):
                 bad = scalars.foreign_tag(event.tag, what)
-                self._find(bad.code, bad.message, event, bad.hint)
+                self._find(bad.code, bad.message, event=event, hint=bad.hint)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         self._stack.append(self._top)
-        self._top = _Open(container, event, self._nodes - 1, self._copied)
+        self._top = _Open(container, event, nodes=self._nodes - 1, copied=self._copied)
 
     def _end(self, event: Any) -> None:
         done = self._top
@@ -265,7 +275,9 @@ class Composer:
         start = done.event
         if start.anchor is not None:
             copied = event.end_mark.index - start.start_mark.index + self._copied - done.copied
-            self._anchors[start.anchor] = _Anchored(done.container, self._nodes - done.nodes, done.height, copied)
+            self._anchors[start.anchor] = _Anchored(
+                done.container, nodes=self._nodes - done.nodes, height=done.height, copied=copied
+            )
         self._put(done.container, start)
 
     def _merge(self, done: _Open) -> None:
@@ -276,32 +288,34 @@ class Composer:
                 continue
             if type(source) is not dict:
                 hint = "Merge an alias of a mapping (<<: *name) or a list of such aliases."
-                self._find("yaml/merge", "a merge key '<<' needs a mapping or a list of mappings", done.merge, hint)
+                self._find(
+                    "yaml/merge", "a merge key '<<' needs a mapping or a list of mappings", event=done.merge, hint=hint
+                )
                 continue
             clash = [shown(key) for key in source if key in into]
             if clash:
                 names = ", ".join(clash[:3]) + (", …" if len(clash) > 3 else "")
                 message = f"merging here brings keys that the mapping already has: {names}"
                 hint = "Remove them from one of the two; nothing is overridden silently."
-                self._find("yaml/merge", message, done.merge, hint)
+                self._find("yaml/merge", message, event=done.merge, hint=hint)
             into.update(source)
 
     def _alias(self, event: Any) -> None:
         self._aliases += 1
         if self._aliases > self._limits.aliases:
             message = f"more than {self._limits.aliases} aliases in one file"
-            raise self._stop("yaml/aliases", message, event, "Write the values out, or use vars.")
+            raise self._stop("yaml/aliases", message, event=event, hint="Write the values out, or use vars.")
         anchored = self._anchors.get(event.anchor, _UNKNOWN)
         if isinstance(anchored, _Anchored):
             self._put(self._repeat(anchored, event), event)
             return
         if anchored is None:
             message, hint = f"the alias {shown('*' + event.anchor)} stands inside what it repeats", "Remove the alias."
-            self._find("yaml/recursive-alias", message, event, hint)
+            self._find("yaml/recursive-alias", message, event=event, hint=hint)
         else:
             message = f"the alias {shown('*' + event.anchor)} has no anchor before it"
             hint = f"Set the anchor (&{event.anchor}) earlier in this file, or quote the text."
-            self._find("yaml/undefined-alias", message, event, hint)
+            self._find("yaml/undefined-alias", message, event=event, hint=hint)
         self._put(_UNKNOWN, event)
 
     def _repeat(self, anchored: _Anchored, event: Any) -> Any:
@@ -310,7 +324,7 @@ class Composer:
         self._copied += anchored.copied
         if self._nodes > self._max_nodes or self._copied > self._limits.copied:
             message = "aliases make this file too large when expanded"
-            raise self._stop("yaml/aliases", message, event, "Repeat less; aliases of aliases multiply.")
+            raise self._stop("yaml/aliases", message, event=event, hint="Repeat less; aliases of aliases multiply.")
         if len(self._stack) + anchored.height > self._limits.depth:
             raise self._too_deep(event)
         self._top.height = max(self._top.height, anchored.height + 1)
@@ -318,26 +332,26 @@ class Composer:
 
     def _too_deep(self, event: Any) -> _StopError:
         message = f"mappings and lists are nested more than {self._limits.depth} deep"
-        return self._stop("yaml/depth", message, event, "Flatten the structure.")
+        return self._stop("yaml/depth", message, event=event, hint="Flatten the structure.")
 
     def _too_many_nodes(self, event: Any) -> _StopError:
         message = f"the file holds more than {self._limits.nodes} keys and values"
-        return self._stop("yaml/nodes", message, event, "Split it into several files.")
+        return self._stop("yaml/nodes", message, event=event, hint="Split it into several files.")
 
     def _find_nul(self, event: Any) -> None:
-        self._find("yaml/character", "the character U+0000 is not allowed", event, "Remove the escape.")
+        self._find("yaml/character", "the character U+0000 is not allowed", event=event, hint="Remove the escape.")
 
-    def _stop(self, code: str, message: str, event: Any, hint: str) -> _StopError:
-        self._find(code, message, event, hint)
+    def _stop(self, code: str, message: str, *, event: Any, hint: str) -> _StopError:
+        self._find(code, message, event=event, hint=hint)
         return _StopError()
 
-    def _find(self, code: str, message: str, event: Any, hint: str) -> None:
+    def _find(self, code: str, message: str, *, event: Any, hint: str) -> None:
         span = Span(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
-        self._record(code, message, span, hint=hint)
+        self._record(code, message, span=span, hint=hint)
         if len(self.findings) >= self._limits.findings:
             raise _StopError
 
-    def _record(self, code: str, message: str, span: Span, *, hint: str) -> None:
+    def _record(self, code: str, message: str, *, span: Span, hint: str) -> None:
         self.findings.append(Diagnostic(code, Severity.ERROR, message, span, self._path(), hint))
 
     def _path(self) -> Path:

@@ -47,11 +47,11 @@ def foreseen(raw: bytes, text: str) -> UnreadableError | None:
     if b"%TAG" in raw and (found := _TAG_DIRECTIVE.search(text)):
         # libyaml compares each directive with all before it: 800 KB of them keep it busy for seconds.
         hint = "Remove it; only core tags exist here."
-        return UnreadableError("yaml/tag", "%TAG directives are not allowed", found.start(), hint=hint)
+        return UnreadableError("yaml/tag", "%TAG directives are not allowed", index=found.start(), hint=hint)
     if not raw.isascii() and (found := _ODD_BREAK.search(text)):
         # Line breaks to libyaml (YAML 1.1), plain text to YAML 1.2: a comment could hide what another reader obeys.
         name = f"U+{ord(found.group()):04X}"
         hint = "Remove it, or write it as an escape (\\N, \\L or \\P) in double quotes."
         message = f"the line separator {name} is not allowed in a YAML file"
-        return UnreadableError("yaml/character", message, found.start(), hint=hint)
+        return UnreadableError("yaml/character", message, index=found.start(), hint=hint)
     return None

@@ -134,11 +134,11 @@ class JsonEvents:
             hint = 'Write control characters as \\uNNNN; a backslash itself is "\\\\".'
             problem = error.msg.removesuffix(" at").lower()
             message = f"not readable as JSON: {problem} in a string"
-            raise UnreadableError(code, message, index, hint=hint) from error
+            raise UnreadableError(code, message, index=index, hint=hint) from error
         if "\\u" in token.group() and _SURROGATE.search(value):
             hint = "Write both halves of the surrogate pair, or the character itself."
             raise UnreadableError(
-                "yaml/character", "a lone surrogate escape is not a character", token.start(), hint=hint
+                "yaml/character", "a lone surrogate escape is not a character", index=token.start(), hint=hint
             )
         return value
 
@@ -146,16 +146,16 @@ class JsonEvents:
         text, at = self._text, self._at
         if self._want in (_Want.VALUE, _Want.VALUE_OR_END) and _NOT_FINITE.match(text, at):
             hint = "Write a number that JSON can hold, or put it in quotes if it is text."
-            return UnreadableError("yaml/number", "NaN and Infinity are not JSON numbers", at, hint=hint)
+            return UnreadableError("yaml/number", "NaN and Infinity are not JSON numbers", index=at, hint=hint)
         expected = _EXPECTED[self._want]
         if text[at : at + 1] == '"' and not _TOKEN.match(text, at):
             message = "not readable as JSON: this string never ends"
-            return UnreadableError("yaml/syntax", message, at, hint="Close the quotes.")
+            return UnreadableError("yaml/syntax", message, index=at, hint="Close the quotes.")
         if at == len(text):
             hint = "Close the open brackets; the file may have been cut off."
             message = f"not readable as JSON: the file ends where {expected} belongs"
-            return UnreadableError("yaml/syntax", message, at, hint=hint)
+            return UnreadableError("yaml/syntax", message, index=at, hint=hint)
         message = f"not readable as JSON: expected {expected}, found {text[at]!r}"
         return UnreadableError(
-            "yaml/syntax", message, at, hint="Check commas, quotes and brackets; JSON has no comments."
+            "yaml/syntax", message, index=at, hint="Check commas, quotes and brackets; JSON has no comments."
         )

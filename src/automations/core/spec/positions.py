@@ -22,7 +22,7 @@ class _Frame:
 
     __slots__ = ("anchor", "first", "index", "is_list", "key", "key_place", "path")
 
-    def __init__(self, path: Path, event: Any, first: int) -> None:
+    def __init__(self, path: Path, event: Any, *, first: int) -> None:
         self.path = path
         self.is_list = type(event) is events.SequenceStartEvent
         self.anchor: str | None = event.anchor
@@ -44,7 +44,7 @@ class _Walk:
         kind = type(event)
         if kind in (events.MappingStartEvent, events.SequenceStartEvent):
             first = len(self.entries)
-            self._stack.append(_Frame(self._place(event), event, first))
+            self._stack.append(_Frame(self._place(event), event, first=first))
         elif kind in (events.MappingEndEvent, events.SequenceEndEvent):
             frame = self._stack.pop()
             if frame.anchor is not None:
@@ -130,25 +130,44 @@ def _unmerged(path: Path) -> Path | None:
     return None if after_merge else tuple(kept)
 
 
-def first_lines(raw: bytes, file: str) -> dict[tuple[int, str], int]:
-    """Give, per mapping (by the index of its start) and key, the line where the key stands first; in bad files too."""
-    lines: dict[tuple[int, str], int] = {}
-    open_maps: list[list[int] | None] = []  # start and count of scalars, keys and values alike; None for a sequence
-    for event in _until_broken(raw, file):
+class FirstLines:
+    """Where keys stand first, also in a file with errors: the walk goes no further than it is asked about."""
+
+    def __init__(self, raw: bytes, file: str) -> None:
+        self._events = _until_broken(raw, file)
+        self._lines: dict[tuple[int, str], int] = {}
+        self._open: list[list[int] | None] = []  # start and count of a mapping's keys and values; None for a sequence
+
+    def find(self, mapping: int, key: str, *, before: int) -> int | None:
+        """Give the line (from 1) of `key` in the mapping that starts at an index, reading up to another; None if absent.
+
+        Indexes count characters from 0.
+        """
+        while (mapping, key) not in self._lines:
+            event = next(self._events, None)
+            if event is None:
+                return None
+            self._take(event)
+            if event.start_mark.index >= before:
+                return None
+        return self._lines[mapping, key]
+
+    def _take(self, event: Any) -> None:
         kind = type(event)
         if kind in (events.MappingEndEvent, events.SequenceEndEvent):
-            open_maps.pop()
-            continue
-        parent = open_maps[-1] if open_maps else None
-        if kind in (events.MappingStartEvent, events.SequenceStartEvent):
-            open_maps.append([event.start_mark.index, 0] if kind is events.MappingStartEvent else None)
-        elif kind not in (events.ScalarEvent, events.AliasEvent):
-            continue
+            self._open.pop()
+            return
+        if kind not in (events.MappingStartEvent, events.SequenceStartEvent, events.ScalarEvent, events.AliasEvent):
+            return
+        parent = self._open[-1] if self._open else None
         if parent is not None:
             if kind is events.ScalarEvent and parent[1] % 2 == 0:
-                lines.setdefault((parent[0], event.value), event.start_mark.line + 1)
+                self._lines.setdefault((parent[0], event.value), event.start_mark.line + 1)
             parent[1] += 1
-    return lines
+        if kind is events.MappingStartEvent:
+            self._open.append([event.start_mark.index, 0])
+        elif kind is events.SequenceStartEvent:
+            self._open.append(None)
 
 
 def _until_broken(raw: bytes, file: str) -> Iterator[Any]:

@@ -5,13 +5,13 @@ everything, so that no file can crash, stall or fill the program. Nothing raises
 """
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 from automations.core.diagnostic import Diagnostic, Severity, Span, in_order
 from automations.core.spec.composer import Composer, Limits
 from automations.core.spec.document import Document
 from automations.core.spec.events import foreseen, is_json, open_events
-from automations.core.spec.positions import first_lines, marks
+from automations.core.spec.positions import FirstLines, marks
 
 __all__ = ["LIMITS", "Limits", "Reading", "read"]
 
@@ -35,23 +35,24 @@ def read(raw: bytes, file: str, *, limits: Limits = LIMITS) -> Reading:
     Values are plain data that parts of a document may share (aliases): treat them as read-only. Never raises.
     """
     try:
-        return _read(raw, file, limits)
+        return _read(raw, file, limits=limits)
     except Exception as error:  # noqa: BLE001 - one odd file must not stop the others: it becomes a finding
         message = f"the file could not be read because of a fault in the reader: {type(error).__name__}"
-        return _refused(file, "yaml/internal", message, "Please report this with the file.")
+        return _refused(file, "yaml/internal", message=message, hint="Please report this with the file.")
 
 
-def _read(raw: bytes, file: str, limits: Limits) -> Reading:
+def _read(raw: bytes, file: str, *, limits: Limits) -> Reading:
     if len(raw) > limits.size:
         message = f"the file has {len(raw)} bytes; at most {limits.size} are read"
-        return _refused(file, "yaml/size", message, "Split it, or keep large content elsewhere and refer to it.")
+        return _refused(
+            file, "yaml/size", message=message, hint="Split it, or keep large content elsewhere and refer to it."
+        )
     raw = raw.removeprefix(_BOM)
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        return _not_utf8(raw, file, error.start)
-    lines = cache(partial(first_lines, raw, file))
-    composer = Composer(open_events(raw, file), file, text=text, limits=limits, first_lines=lines)
+        return _not_utf8(raw, file, at=error.start)
+    composer = Composer(open_events(raw, file), file, text=text, limits=limits, first_lines=FirstLines(raw, file))
     if not is_json(file) and (fault := foreseen(raw, text)):
         composer.fault(fault)
     else:
@@ -59,11 +60,13 @@ def _read(raw: bytes, file: str, limits: Limits) -> Reading:
     if composer.findings:
         return Reading(None, in_order(composer.findings))
     if composer.blank or not composer.roots:
-        return _refused(file, "yaml/empty", "the file holds no document", "Write a document, or delete the file.")
+        return _refused(
+            file, "yaml/empty", message="the file holds no document", hint="Write a document, or delete the file."
+        )
     return Reading(Document(file, composer.roots[0], partial(marks, raw, file)), ())
 
 
-def _not_utf8(raw: bytes, file: str, at: int) -> Reading:
+def _not_utf8(raw: bytes, file: str, *, at: int) -> Reading:
     before = raw[:at].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     line_start = before.rfind(b"\n") + 1
     span = Span(file, before.count(b"\n") + 1, len(before[line_start:].decode()) + 1)
@@ -73,5 +76,5 @@ def _not_utf8(raw: bytes, file: str, at: int) -> Reading:
     return Reading(None, (finding,))
 
 
-def _refused(file: str, code: str, message: str, hint: str) -> Reading:
+def _refused(file: str, code: str, *, message: str, hint: str) -> Reading:
     return Reading(None, (Diagnostic(code, Severity.ERROR, message, Span(file), (), hint),))

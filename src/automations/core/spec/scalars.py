@@ -37,7 +37,7 @@ _KINDS: Final[dict[str, type]] = {"int": int, "float": float, "bool": bool, "nul
 class BadScalarError(ValueError):
     """The text is no value that a document may hold; `code` is a diagnostic's, `hint` the next step."""
 
-    def __init__(self, code: str, message: str, hint: str) -> None:
+    def __init__(self, code: str, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -78,7 +78,7 @@ def tagged(tag: str, text: str) -> Scalar:
         return float(value)
     if type(value) is not _KINDS[kind]:
         raise BadScalarError(
-            "yaml/tag", f"{shown(text)} is not a value of !!{kind}", "Correct the value or remove the tag."
+            "yaml/tag", f"{shown(text)} is not a value of !!{kind}", hint="Correct the value or remove the tag."
         )
     return value
 
@@ -89,7 +89,7 @@ def foreign_tag(tag: str, what: str) -> BadScalarError:
     return BadScalarError(
         "yaml/tag",
         f"the tag {shown(name)} is not allowed on {what}",
-        "Only !!str, !!int, !!float, !!bool, !!null, !!map and !!seq exist here; remove the tag, or quote the text.",
+        hint="Only !!str, !!int, !!float, !!bool, !!null, !!map and !!seq exist here; remove the tag, or quote the text.",
     )
 
 
@@ -116,7 +116,7 @@ def _integer(text: str) -> int | None:
         raise BadScalarError(
             "yaml/number",
             f"the integer {shown(text)} does not fit 64 bits",
-            "Quote it if it is an identifier; numbers reach from -9223372036854775808 to 9223372036854775807.",
+            hint="Quote it if it is an identifier; numbers reach from -9223372036854775808 to 9223372036854775807.",
         )
     return number
 
@@ -130,4 +130,4 @@ def _finite(text: str) -> float:
 
 def _not_finite(text: str) -> BadScalarError:
     message = f"{shown(text)} is not a finite number"
-    return BadScalarError("yaml/number", message, "Write a number that JSON can hold, or quote it if it is text.")
+    return BadScalarError("yaml/number", message, hint="Write a number that JSON can hold, or quote it if it is text.")

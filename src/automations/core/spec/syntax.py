@@ -10,7 +10,7 @@ from yaml.reader import ReaderError
 class UnreadableError(Exception):
     """Why the rest of a file cannot be read, as parts of a diagnostic. `index` counts characters from 0."""
 
-    def __init__(self, code: str, message: str, index: int, *, hint: str) -> None:
+    def __init__(self, code: str, message: str, *, index: int, hint: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -66,7 +66,7 @@ _INSIDE_ESCAPE: Final = frozenset(
 def explain(error: yaml.YAMLError, text: str) -> UnreadableError:
     """Turn one of PyYAML's errors about `text` into ours."""
     if isinstance(error, ReaderError):
-        return unprintable(text) or UnreadableError("yaml/syntax", str(error.reason), 0, hint=_DEFAULT_HINT)
+        return unprintable(text) or UnreadableError("yaml/syntax", str(error.reason), index=0, hint=_DEFAULT_HINT)
     if not isinstance(error, yaml.MarkedYAMLError):
         raise error
     problem = error.problem or "unknown problem"
@@ -78,7 +78,7 @@ def explain(error: yaml.YAMLError, text: str) -> UnreadableError:
         problem, hint = "a tab cannot indent", _TABS
     code = _CODES.get(problem, "yaml/syntax")
     return UnreadableError(
-        code, f"not readable as YAML: {_sentence(problem)}{_context(error, index)}", index, hint=hint
+        code, f"not readable as YAML: {_sentence(problem)}{_context(error, index)}", index=index, hint=hint
     )
 
 
@@ -91,7 +91,9 @@ def unprintable(text: str) -> UnreadableError | None:
     hint = "Remove it, or write it as an escape in double quotes."
     if found.group() == "\0":
         hint = "Remove it; if the file is UTF-16 or binary, save it as UTF-8 text."
-    return UnreadableError("yaml/character", f"the character {name} is not allowed in a file", found.start(), hint=hint)
+    return UnreadableError(
+        "yaml/character", f"the character {name} is not allowed in a file", index=found.start(), hint=hint
+    )
 
 
 def _sentence(problem: str) -> str:
