@@ -69,10 +69,11 @@ class Apply:
                     hint="plan again and look at what changed in between",
                 )
             owner = source_owner(plan.source)
+            writer = Writer(tx, owner=owner, actor=authority.actor, prefix=prefix, now=now, ids=self._ids)
+            for change in plan.changes:
+                writer.unbind(change)
             for change in sorted(plan.changes, key=_order):
-                _Writer(tx, owner=owner, actor=authority.actor, prefix=prefix, now=now, ids=self._ids).write(
-                    change, revision=plan.source_revision
-                )
+                writer.write(change, revision=plan.source_revision)
             entry = Entry(now, authority.actor, "apply", owner, {"serial": plan.serial + 1, "summary": plan.summary()})
             audit.append(tx, seal(entry, last=audit.last(tx)))
         self._telemetry.emit("apply.committed", source=plan.source, serial=plan.serial + 1, **plan.summary())
@@ -93,12 +94,14 @@ def check_hazards(plan: Plan, authority: Authority) -> None:
 
 
 def _order(change: Change) -> tuple[int, str]:
-    """Deletes first, so that a route's path is free before it is bound again."""
+    """Deletes first, then by id."""
     return (0 if change.action == "delete" else 1, change.id)
 
 
 @dataclass(frozen=True, slots=True)
-class _Writer:
+class Writer:
+    """Turns changes into rows, within the transaction of whoever holds the serial."""
+
     tx: Transaction
     owner: str
     actor: str
@@ -106,7 +109,14 @@ class _Writer:
     now: int
     ids: Ids
 
+    def unbind(self, change: Change) -> None:
+        """Let go of a change's routes: of all changes before any is bound again, so that two can swap their paths."""
+        if change.resource == "automation" and change.action != "move":
+            for owner in {self.owner, change.previous_owner or self.owner}:
+                routes.delete_of(self.tx, change.previous_id or change.id, owner=owner, now=self.now)
+
     def write(self, change: Change, *, revision: str | None) -> None:
+        """Persist one change. Raises Conflict when the automation is not what the plan was made against."""
         if change.resource == "action":
             self._manifest(change)
         elif change.action == "delete":
@@ -116,7 +126,7 @@ class _Writer:
 
     def _manifest(self, change: Change) -> None:
         if change.action == "delete":
-            action_id, _, version = change.id.rpartition("@")
+            action_id, _, version = change.id.partition("@")  # ids hold no @, versions may
             manifests.delete(self.tx, action_id, version, now=self.now)
             return
         assert change.manifest is not None  # noqa: S101  # every other change of an action carries its manifest
@@ -137,7 +147,6 @@ class _Writer:
         assert change.uid is not None  # noqa: S101  # only what is held can be deleted
         if not automations.delete(self.tx, change.uid, generation=change.based_on, now=self.now):
             raise Conflict(f"automation {change.id} changed while it was being deleted")
-        routes.delete_of(self.tx, change.id, owner=self.owner, now=self.now)
 
     def _bind(self, change: Change, *, revision: str | None) -> None:
         automation = change.automation
@@ -162,7 +171,6 @@ class _Writer:
             kept |= {"spec_json": encode(automation.spec), "revision": revision, "applied_by": self.actor}
             automations.insert_generation(self.tx, kept)
         if change.action != "move":
-            routes.delete_of(self.tx, change.previous_id or automation.id, owner=self.owner, now=self.now)
             for trigger in automation.triggers:
                 if trigger.route is not None:
                     self._route(trigger.route, trigger_id=trigger.id, raw=trigger.raw)

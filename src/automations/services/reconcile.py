@@ -6,7 +6,7 @@ with `apply`, because absence in a watched directory is too often an accident.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from automations.core.canonical import decode, encode
@@ -80,18 +80,17 @@ class Reconciler:
             return False
         owner = source_owner(self._source.name)
         catalogue = catalogue_of(self._parts.database, snapshot, owner=owner)
-        request = Request(self._source.name, revision=snapshot.revision)
+        request = Request(self._source.name, revision=snapshot.revision, prune=False)
         made = plan(self._parts.database, catalogue, request, prefix=snapshot.prefix)
-        if not snapshot.files and any(change.action == "delete" for change in made.changes):
+        if not snapshot.files and made.withheld:
             empty = Untrusted(snapshot.root, "Empty", f"{snapshot.root} is empty, but its automations are bound")
             self._record_untrusted(empty)
             return False
-        allowed, withheld = _withhold(made)
         try:
-            self._parts.apply.commit(allowed, Authority(f"daemon:{self._source.name}"), prefix=snapshot.prefix)
+            self._parts.apply.commit(made, Authority(f"daemon:{self._source.name}"), prefix=snapshot.prefix)
         except StalePlan:
             return False
-        self._record(snapshot, catalogue, made, withheld=withheld)
+        self._record(snapshot, catalogue, made)
         return True
 
     def _record_untrusted(self, untrusted: Untrusted) -> None:
@@ -101,13 +100,14 @@ class Reconciler:
         with self._parts.database.write() as tx:
             self._put(tx, (ready, trusted, self._watch()), {})
 
-    def _record(self, snapshot: Snapshot, catalogue: Catalogue, made: Plan, *, withheld: tuple[str, ...]) -> None:
+    def _record(self, snapshot: Snapshot, catalogue: Catalogue, made: Plan) -> None:
         errors = [each for each in made.diagnostics if each.severity is Severity.ERROR]
         valid = Condition("SpecValid", "True", "Valid")
         if errors:
             valid = Condition("SpecValid", "False", "Invalid", summary(errors))
         prune = Condition("PruneBlocked", "False", "NothingToPrune")
-        if withheld:
+        if made.withheld:
+            withheld = tuple(change.id for change in made.withheld)
             shown = ", ".join(withheld[:MOST_IN_MESSAGE]) + (", …" if len(withheld) > MOST_IN_MESSAGE else "")
             prune = Condition(
                 "PruneBlocked", "True", "Unconfirmed", f"{shown}: gone from the files; confirm with: automations apply"
@@ -130,22 +130,26 @@ class Reconciler:
                     ),
                 },
             )
-            self._mark(tx, errors, prefix=snapshot.prefix, now=now)
+            self._mark(tx, errors, catalogue=catalogue, prefix=snapshot.prefix)
         if errors:
             self._parts.telemetry.emit(
                 "reconcile.invalid", source=self._source.name, problems=len(errors), first=str(errors[0])
             )
 
-    def _mark(self, tx: Transaction, errors: list[Diagnostic], *, prefix: str, now: int) -> None:
-        """Every automation of ours says whether the file it came from is still good."""
+    def _mark(self, tx: Transaction, errors: list[Diagnostic], *, catalogue: Catalogue, prefix: str) -> None:
+        """Every automation of ours says whether the files that it came from, and that now want its id, are good."""
         by_file: dict[str, list[Diagnostic]] = {}
         for error in errors:
-            by_file.setdefault(error.span.file.removeprefix(prefix), []).append(error)
+            by_file.setdefault(error.span.file, []).append(error)
         owner = source_owner(self._source.name)
+        now = self._parts.clock.now()
         for row in automations.every(tx):
             if row["owner"] != owner or row["deleted_at"] is not None:
                 continue
-            mine = by_file.get(row["file"] or "", [])
+            files = {prefix + (row["file"] or ""), *catalogue.claimed.get(row["id"], ())}
+            if row["id"] in catalogue.automations:
+                files.add(catalogue.automations[row["id"]].document.file)
+            mine = [error for file in sorted(files) for error in by_file.get(file, ())]
             valid = Condition("SpecValid", "True", "Valid")
             if mine:
                 message = f"{summary(mine)}; generation {row['generation']} keeps running"
@@ -180,13 +184,6 @@ class Reconciler:
         if self.watch_healthy:
             return Condition("WatchHealthy", "True", "Watching")
         return Condition("WatchHealthy", "False", "Polling", "changes are found by the resync only")
-
-
-def _withhold(made: Plan) -> tuple[Plan, tuple[str, ...]]:
-    """The plan without its deletes, and whose deletes those are."""
-    kept = tuple(change for change in made.changes if change.action != "delete")
-    gone = tuple(change.id for change in made.changes if change.action == "delete")
-    return replace(made, changes=kept), gone
 
 
 def summary(errors: list[Diagnostic]) -> str:

@@ -28,10 +28,10 @@ def put(tx: Transaction, row: Row, /) -> None:
 
 
 def delete_of(tx: Transaction, automation_id: str, /, *, owner: str, now: int) -> int:
-    """Unbind the routes that this owner declared for an automation."""
+    """Unbind the routes that this owner's spec declared for an automation; those registered by hand stay."""
     return tx.run(
         """UPDATE routes SET deleted_at = :now, updated_at = :now
-           WHERE automation_id = :automation_id AND owner = :owner AND deleted_at IS NULL""",
+           WHERE automation_id = :automation_id AND owner = :owner AND trigger_id IS NOT NULL AND deleted_at IS NULL""",
         automation_id=automation_id,
         owner=owner,
         now=now,

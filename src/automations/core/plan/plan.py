@@ -124,7 +124,7 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
             changes.extend([action_change] if action_change else [])
     renames = frozenset(change.previous_id for change in changes if change.action == "rename")
     gone = tuple(_deletes(catalogue, state, owner=owner, renamed=renames))
-    prune = request.prune and not _mysterious(catalogue, state)
+    prune = request.prune and not _mysterious(catalogue, state, owner=owner)
     taken = route_problems(_rebindings((*changes, *(gone if prune else ())), catalogue, owner=owner), state)
     changes = [change for change in changes if change.resource == "action" or change.id not in taken]
     found.extend(each for listed in taken.values() for each in listed)
@@ -144,9 +144,10 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     )
 
 
-def _mysterious(catalogue: Catalogue, state: State) -> bool:
-    """Whether some bad file may hold anything: nobody can read what it declares, and nothing came from it before."""
-    known = {held.file for held in state.automations.values()} | {held.file for held in state.manifests.values()}
+def _mysterious(catalogue: Catalogue, state: State, *, owner: str) -> bool:
+    """Whether some bad file may hold anything: nobody can read what it declares, and nothing of ours came from it."""
+    known = {held.file for held in state.automations.values() if held.owner == owner and not held.deleted}
+    known |= {held.file for held in state.manifests.values() if held.owner == owner}
     return not catalogue.unidentified <= known
 
 

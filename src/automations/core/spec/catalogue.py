@@ -47,7 +47,7 @@ class Interpreted:
         return not has_errors(self.diagnostics)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: with them Python 3.11 cannot make a frozen generic by its parametrized name
 class Declared(Generic[T]):
     """A good declaration and the document it stands in."""
 
@@ -61,13 +61,17 @@ class Declared(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What the tree declares. Bad files count as present: by the id they claim, or by their name alone."""
+    """What the tree declares. Bad files count as present: by the id they claim, or by their name alone.
+
+    `claimed` maps ids to the bad files that want them; `unidentified` are bad files of which nobody knows what they are.
+    """
 
     automations: Mapping[str, "Declared[Automation]"]
     manifests: Mapping[ManifestKey, "Declared[Manifest]"]
     diagnostics: tuple[Diagnostic, ...]
-    claimed: frozenset[str] = frozenset()
+    claimed: Mapping[str, frozenset[str]] = field(default_factory=dict)
     bad_files: frozenset[str] = frozenset()
+    unidentified: frozenset[str] = frozenset()
     digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -105,9 +109,7 @@ def accept(document: Document, kind: str, *, found: tuple[Diagnostic, ...] = (),
         return Interpreted(document.file, document, diagnostics=found)
     automation = build.automation(document.value)
     problems = () if checked else check(document, automation)
-    return Interpreted(
-        document.file, document, automation=automation, claims=claims, diagnostics=(*found, *problems)
-    )
+    return Interpreted(document.file, document, automation=automation, claims=claims, diagnostics=(*found, *problems))
 
 
 def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manifest] | None = None) -> Catalogue:
@@ -136,10 +138,19 @@ def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manife
         automations=automations,
         manifests=manifests,
         diagnostics=in_order(diagnostics),
-        claimed=frozenset(each.claims for each in interpreted if each.claims and each.file in bad),
+        claimed=_claimed(each for each in interpreted if each.file in bad),
         bad_files=frozenset(bad),
+        unidentified=frozenset(each.file for each in interpreted if each.file in bad and not each.claims),
         digests={each.file: _meaning(each) for each in interpreted},
     )
+
+
+def _claimed(files: Iterable[Interpreted]) -> dict[str, frozenset[str]]:
+    claims: dict[str, set[str]] = defaultdict(set)
+    for each in files:
+        if each.claims:
+            claims[each.claims].add(each.file)
+    return {identity: frozenset(names) for identity, names in claims.items()}
 
 
 def _meaning(each: Interpreted) -> str:
@@ -161,7 +172,9 @@ def _same_automation(files: tuple[Interpreted, ...]) -> Iterator[Diagnostic]:
         if each.claims:
             claims[each.claims].append(each)
     for identity, claimants in claims.items():
-        yield from _contested(f"automation id {identity}", [(each, ("id",)) for each in claimants], code="spec/duplicate-id")
+        yield from _contested(
+            f"automation id {identity}", [(each, ("id",)) for each in claimants], code="spec/duplicate-id"
+        )
 
 
 def _same_manifest(files: tuple[Interpreted, ...]) -> Iterator[Diagnostic]:
@@ -193,7 +206,9 @@ def _contested(what: str, claimants: list[tuple[Interpreted, Any]], *, code: str
     for (each, path), span in zip(claimants, places, strict=True):
         others = ", ".join(str(other) for other in places if other != span)
         message = f"{what} is also declared at {others}"
-        yield Diagnostic(code, Severity.ERROR, message, span, path, f"keep one declaration; {each.file} is not used until then")
+        yield Diagnostic(
+            code, Severity.ERROR, message, span, path, f"keep one declaration; {each.file} is not used until then"
+        )
 
 
 def _actions(
