@@ -1,13 +1,15 @@
 """From a snapshot to a catalogue, parsing only files that changed since they were last good.
 
 A file's meaning is remembered by its stamp, and only when nothing at all was wrong with it, so a remembered reading needs no
-second check.
+second check; another version of this program, which may check more, does not believe it.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from automations.core.canonical import decode, digest_bytes, encode
+from automations import __version__
+from automations.core.canonical import decode, digest_bytes
 from automations.core.diagnostic import Diagnostic, in_order
 from automations.core.spec import build
 from automations.core.spec.catalogue import Catalogue, Interpreted, accept, assemble, interpret
@@ -18,6 +20,9 @@ from automations.core.spec.structure import kind_of
 from automations.store import manifests, readings
 from automations.store.database import Database, Row
 
+_VERSION = f"@{__version__}"
+"""Ends the stamps of readings that this version of the program took."""
+
 Progress = Callable[[int, int], None]
 """Told how many of how many files are done."""
 
@@ -25,7 +30,8 @@ Progress = Callable[[int, int], None]
 def known_stamps(database: Database, root: str) -> dict[str, str]:
     """Names to stamps of the files whose meaning is remembered, for `take_snapshot`."""
     with database.read() as tx:
-        return {row["file"]: row["stamp"] for row in readings.of_root(tx, root)}
+        rows = readings.of_root(tx, root)
+    return {row["file"]: row["stamp"].removesuffix(_VERSION) for row in rows if row["stamp"].endswith(_VERSION)}
 
 
 def catalogue_of(database: Database, snapshot: Snapshot, *, owner: str, progress: Progress | None = None) -> Catalogue:
@@ -41,7 +47,7 @@ def catalogue_of(database: Database, snapshot: Snapshot, *, owner: str, progress
     fresh: list[Row] = []
     for count, file in enumerate(snapshot.files, start=1):
         row = remembered.get(file.name)
-        if file.raw is None and row is not None and row["stamp"] == file.stamp:
+        if file.raw is None and row is not None and row["stamp"] == file.stamp + _VERSION:
             interpreted.append(_recall(file, row, prefix=snapshot.prefix))
         else:
             raw = file.load() if file.raw is None else file.raw
@@ -92,9 +98,10 @@ def _locate(file: SpecFile, shown: str) -> Marks:
 def _reading(file: SpecFile, raw: bytes, document: Document) -> Row:
     return {
         "file": file.name,
-        "stamp": file.stamp,
+        "stamp": file.stamp + _VERSION,
         "digest": digest_bytes(raw),
-        "document_json": encode(document.value),
+        # In the author's order of keys, so that a plan from memory lists fields as one from the file does.
+        "document_json": json.dumps(document.value, ensure_ascii=False, separators=(",", ":")),
     }
 
 
