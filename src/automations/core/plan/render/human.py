@@ -23,6 +23,8 @@ def human(plan: Plan, *, color: bool = False) -> str:
     for hazard in plan.hazards:
         if hazard.refused:
             lines += [_paint(f"! {hazard.code} {hazard.message}", "31", color=color), ""]
+    for change in plan.withheld:
+        lines += [printable(f"! {change.id} would be deleted ({change.reason}); it is withheld for now"), ""]
     lines.extend(_diagnostics(plan, color=color))
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -40,14 +42,21 @@ def summary_line(plan: Plan) -> str:
     return f"Plan: {', '.join(parts)}; {counts['unchanged']} unchanged, not rebound."
 
 
+def printable(text: str) -> str:
+    """The text with everything that could drive a terminal or forge a line (controls, direction marks) escaped."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def _change(change: Change, *, color: bool) -> Iterator[str]:
     symbol = SYMBOLS[change.action]
     kind = "" if change.resource == "automation" else "action "
     place = f"  {change.file}:{change.line}" if change.file and change.action != "delete" else ""
-    yield _paint(f"{symbol} {kind}{change.id}", COLORS[symbol], color=color) + place
-    yield f"    {change.reason}"
+    yield _paint(f"{symbol} {kind}{change.id}", COLORS[symbol], color=color) + printable(place)
+    yield printable(f"    {change.reason}")
     for each, line in change.fields:
-        yield f"    {_field(each)}" + (f"  (line {line})" if each.after is not ABSENT else "")
+        yield printable(f"    {_field(each)}" + (f"  (line {line})" if each.after is not ABSENT else ""))
     consequence = _consequence(change)
     if consequence:
         yield f"    in flight: {consequence}"
@@ -62,7 +71,7 @@ def _field(each: Field) -> str:
 
 
 def show(value: Any) -> str:
-    """A value on one line, cut when long; control characters never reach a terminal raw."""
+    """A value on one line, cut when long."""
     text = encode(value)
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 20]} … ({len(text)} characters)"
 
@@ -89,10 +98,12 @@ def _consequence(change: Change) -> str:
 def _diagnostics(plan: Plan, *, color: bool) -> Iterator[str]:
     for diagnostic in plan.diagnostics:
         shade = "31" if diagnostic.severity is Severity.ERROR else "33"
-        yield f"{diagnostic.span}: {_paint(diagnostic.severity, shade, color=color)}: {diagnostic.message} [{diagnostic.code}]"
+        severity = _paint(diagnostic.severity, shade, color=color)
+        yield f"{printable(str(diagnostic.span))}: {severity}: {printable(diagnostic.message)} [{diagnostic.code}]"
         if diagnostic.hint:
-            yield f"    {diagnostic.hint}"
+            yield printable(f"    {diagnostic.hint}")
 
 
 def _paint(text: str, code: str, *, color: bool) -> str:
-    return f"\x1b[{code}m{text}\x1b[0m" if color else text
+    shown = printable(text)
+    return f"\x1b[{code}m{shown}\x1b[0m" if color else shown
