@@ -81,4 +81,5 @@ def _same(before: Any, after: Any) -> bool:
         return before.keys() == after.keys() and all(_same(before[key], after[key]) for key in before)
     if isinstance(before, list):
         return len(before) == len(after) and all(map(_same, before, after))
-    return bool(before == after)
+    # Zeroes of both signs are equal to Python and two texts, so two digests, to canonical JSON.
+    return repr(before) == repr(after) if isinstance(before, float) else bool(before == after)
