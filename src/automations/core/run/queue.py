@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automations.core.instant import iso
-from automations.core.run.retry import wait
+from automations.core.run.retry import LONGEST_WAIT, wait
 from automations.core.run.states import ActionStatus
 
 if TYPE_CHECKING:
@@ -115,8 +115,9 @@ def fail(action: Action, failure: Failure, policy: Retry, *, now: int, fraction:
     elif attempt >= action.max_attempts:
         reason = "max attempts exceeded"
     else:
-        pause = failure.backoff
-        if pause is None:
+        if failure.backoff is not None:
+            pause = max(0, min(failure.backoff, LONGEST_WAIT))
+        else:
             pause = wait(policy, attempt, fraction=fraction, retry_after=failure.retry_after)
         return Change(
             ActionStatus.RETRYING, attempt, action.crashes, available_at=now + pause, error=error, ended="failed"
