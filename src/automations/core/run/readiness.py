@@ -55,7 +55,10 @@ def _one(dependency: Dependency, standing: Standing) -> Readiness:
         case "completed":
             return Ready()
         case "failed":
-            return Ready() if status.unsuccessful else Skip(SkipReason.UPSTREAM_SUCCEEDED)
+            if status.unsuccessful:
+                return Ready()
+            succeeded = status is ActionStatus.SUCCEEDED
+            return Skip(SkipReason.UPSTREAM_SUCCEEDED if succeeded else SkipReason.UPSTREAM_SKIPPED)
         case "succeeded":
             if status is ActionStatus.SUCCEEDED:
                 return Ready()
