@@ -10,6 +10,8 @@ from automations.core.spec.document import Document
 from automations.core.spec.model import Manifest, Step
 from automations.errors import InvalidInput
 
+_KEPT = ("type", "required", "additionalProperties", "$schema", "$defs", "definitions")
+
 
 def resolve(step: Step, manifests: Mapping[tuple[str, str], Manifest]) -> tuple[Manifest | None, tuple[str, ...]]:
     """The manifest a step means, and all known versions of its action.
@@ -46,8 +48,12 @@ def check_manifest(document: Document, manifest: Manifest) -> tuple[Diagnostic, 
 def check_inputs(document: Document, path: Path, *, step: Step, manifest: Manifest) -> Iterator[Diagnostic]:
     """A constant input is checked whole; a templated one by the keys it lacks or has too many."""
     where = (*path, "input")
-    templated = {inner[0] for inner, _, _ in references(step.input) if inner}
-    schema = dict(manifest.input_schema) if not templated else _keys_only(manifest.input_schema, templated)
+    templated = [inner for inner, _, _ in references(step.input)]
+    if () in templated:
+        return
+    schema = manifest.input_schema
+    if templated:
+        schema = _keys_only(schema, {inner[0] for inner in templated})
     try:
         violations = compile_schema(schema).violations(step.input)
     except InvalidInput:
@@ -60,13 +66,21 @@ def check_inputs(document: Document, path: Path, *, step: Step, manifest: Manife
 
 def _keys_only(schema: Mapping[str, Any], templated: set[str | int]) -> dict[str, Any]:
     """The schema with templated properties accepting anything; what combines keys in other ways waits for the run."""
-    kept = {key: schema[key] for key in ("type", "required", "additionalProperties", "$schema", "$defs") if key in schema}
-    properties = {
-        key: {} if key in templated else value for key, value in dict(schema.get("properties", {})).items()
-    }
-    return {**kept, "properties": properties}
+    kept = {key: schema[key] for key in _KEPT if key in schema}
+    properties = dict(schema.get("properties", {}))
+    closed = schema.get("additionalProperties") is False
+    properties |= {key: {} for key in templated if isinstance(key, str) and (key in properties or not closed)}
+    patterns = dict.fromkeys(schema.get("patternProperties", {}), True)
+    return {**kept, "properties": properties, "patternProperties": patterns}
 
 
-def _order(version: str) -> tuple[tuple[int, int, str], ...]:
+def _order(version: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     """Versions by numeric parts where they have them (`1.10.0` after `1.9.0`), else as text."""
-    return tuple((1, int(part), "") if part.isascii() and part.isdigit() else (0, 0, part) for part in version.split("."))
+    return tuple(_part(part) for part in version.split(".")), version
+
+
+def _part(part: str) -> tuple[int, int, str]:
+    if not (part.isascii() and part.isdigit()):
+        return 0, 0, part
+    digits = part.lstrip("0")  # compared by length, then as text: Python reads no number of many thousand digits
+    return 1, len(digits), digits
