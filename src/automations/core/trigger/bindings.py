@@ -8,6 +8,8 @@ automation is the same object as long as its generation and manifests are.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, count
+from operator import attrgetter
 from typing import Any, Literal
 
 from automations.core.expression.cel import Activation, EvaluationFailed
@@ -21,6 +23,7 @@ from automations.core.trigger.patterns import Pattern, compile_pattern
 TRIGGER_ROOTS = frozenset({"event", "vars", "automation"})
 """What a trigger's expression can see: the rest exists only once a run does."""
 
+_made = attrgetter("order")
 _FIRED_BY_EVENTS = (TriggerKind.EVENT, TriggerKind.WEBHOOK)
 
 
@@ -41,10 +44,11 @@ class Bound:
 
 @dataclass(frozen=True)
 class BoundTrigger:
-    """One trigger of a bound automation."""
+    """One trigger of a bound automation. `order` counts triggers as they were made, in their authors' order."""
 
     bound: Bound
     trigger: Trigger
+    order: int = 0
 
     @cached_property
     def filter(self) -> Filter:
@@ -94,20 +98,24 @@ class Table:
     def candidates(self, envelope: Envelope) -> Iterable[BoundTrigger]:
         """Triggers whose source and type may match, in the order in which their automations were made."""
         source, kind = envelope.source, envelope.type
-        for key in ((source, kind), (source, None), (None, kind), (None, None)):
-            yield from self.by_kind.get(key, ())
+        keys = ((source, kind), (source, None), (None, kind), (None, None))
+        groups = [self.by_kind[key] for key in keys if key in self.by_kind]
+        if len(groups) == 1:
+            return groups[0]
+        return sorted(chain.from_iterable(groups), key=_made)
 
 
 def build_table(serial: int, bound: Iterable[Bound], routes: Iterable[BoundRoute]) -> Table:
     """Index what is bound. Paused and archived automations fire nothing, but stay known by id."""
     automations = {each.automation.id: each for each in bound}
+    order = count()
     index: dict[tuple[str | None, str | None], list[BoundTrigger]] = {}
     for each in automations.values():
         if each.automation.status is not AutomationStatus.ACTIVE:
             continue
         for trigger in each.automation.triggers:
             if trigger.kind in _FIRED_BY_EVENTS:
-                candidate = BoundTrigger(each, trigger)
+                candidate = BoundTrigger(each, trigger, next(order))
                 for key in _keys(trigger):
                     index.setdefault(key, []).append(candidate)
     paths: dict[str, BoundRoute] = {}
