@@ -104,17 +104,20 @@ def scope_of(envelope: Envelope) -> str:
 def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: Ids) -> Ingested:
     envelope = delivery.envelope
     known = events.known(tx, scope_of(envelope), identity(envelope))
-    if known is not None and known["outcome"] != "unmatched":
+    if known is not None and (known["outcome"] != "unmatched" or known["body_digest"] != delivery.body_digest):
         return _duplicate(known, delivery)
     row_id = known["id"] if known else ids.new()
     made = _runs(envelope, table, row_id=row_id, now=now, ids=ids)
     references = [each.reference() for each in made]
+    if known is not None and not made:
+        return _duplicate(known, delivery)
     if known is not None:
-        if not made or not events.rematerialize(tx, row_id, materialized_json=encode(references)):
-            return _duplicate(known, delivery)
-    elif not events.insert(tx, _event_row(delivery, row_id=row_id, references=references, now=now)):
+        recorded = events.rematerialize(tx, row_id, materialized_json=encode(references))
+    else:
+        recorded = events.insert(tx, _event_row(delivery, row_id=row_id, references=references, now=now))
+    if not recorded:  # another delivery of it was faster
         standing = events.known(tx, scope_of(envelope), identity(envelope))
-        assert standing is not None  # noqa: S101  # the insert found it
+        assert standing is not None  # noqa: S101  # the write found it
         return _duplicate(standing, delivery)
     if made:
         runs.insert(tx, [each.run for each in made])
