@@ -52,7 +52,10 @@ class DirectoryTree:
                 trouble = Untrusted(self.root, "Missing", f"{missing.filename or self.root} is not there")
                 continue
             except NotADirectoryError:
-                return Untrusted(self.root, "Missing", f"{self.root} is not a directory")
+                trouble = Untrusted(self.root, "Missing", f"{self.root} is not a directory")
+                continue
+            except RuntimeError:  # what pathlib makes of ELOOP before Python 3.13
+                return Untrusted(self.root, "Unreadable", f"{self.root}: a link that leads back to itself")
             except OSError as problem:
                 reason = problem.strerror or str(problem)
                 return Untrusted(self.root, "Unreadable", f"{problem.filename or self.root}: {reason}")
@@ -100,6 +103,7 @@ def one_file(path: Path) -> Snapshot:
 def _walk(root: Path, reading: _Reading, *, prefix: str) -> Iterator[tuple[str, Path]]:
     """Every candidate file below the root with its relative name; hidden ones and links out of the root left out."""
     pending = [root]
+    seen: set[Path] = set()
     count = 0
     while pending:
         directory = pending.pop()
@@ -111,18 +115,46 @@ def _walk(root: Path, reading: _Reading, *, prefix: str) -> Iterator[tuple[str, 
             name = path.relative_to(root).as_posix()
             if entry.name.startswith(".") or entry.name.endswith("~"):
                 continue
-            if entry.is_symlink() and not _inside(path, root):
-                if entry.name.endswith(SUFFIXES):
-                    message = "a link that leads out of the directory, or nowhere"
-                    reading.problems.append(_problem(prefix + name, message, "put the file itself here"))
-                continue
-            if entry.is_dir(follow_symlinks=False):
+            problem = _unusable(entry, root)
+            if problem:
+                reading.problems.append(_problem(prefix + _encodable(name), *problem))
+            elif _is_directory(path, entry, root=root, seen=seen):
                 pending.append(path)
             elif entry.name.endswith(SUFFIXES):
                 count += 1
                 if count > MOST_FILES:
                     raise OSError(0, f"more than {MOST_FILES} files", str(root))
                 yield name, path
+
+
+def _unusable(entry: os.DirEntry[str], root: Path) -> tuple[str, str] | None:
+    """Why an entry cannot be part of a snapshot, and what to do; None when it can, or is none of our business."""
+    if not entry.name.endswith(SUFFIXES) and not Path(entry.path).is_dir():
+        return None
+    if _encodable(entry.name) != entry.name:
+        return "its name is not UTF-8", "rename it"
+    if entry.is_symlink() and not _inside(Path(entry.path), root):
+        return "a link that leads out of the directory, or nowhere", "put what it leads to here"
+    return None
+
+
+def _is_directory(path: Path, entry: os.DirEntry[str], *, root: Path, seen: set[Path]) -> bool:
+    """Whether to look into an entry. A link is followed where the walk would not come anyway, and only once.
+
+    That is what Kubernetes makes of a ConfigMap's folders: links through `..data` into a hidden directory.
+    """
+    if not entry.is_symlink() or not path.is_dir():
+        return entry.is_dir(follow_symlinks=False)
+    target = path.resolve(strict=True)
+    hidden = target.is_relative_to(root) and any(part.startswith(".") for part in target.relative_to(root).parts)
+    if not hidden or target in seen:
+        return False
+    seen.add(target)
+    return True
+
+
+def _encodable(name: str) -> str:
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _inside(path: Path, root: Path) -> bool:
@@ -164,7 +196,7 @@ def _revision(directory: Path, resolved: Path) -> str | None:
     for parent in (resolved, *resolved.parents):
         head = parent / ".git" / "HEAD"
         try:
-            text = head.read_text().strip()
+            text = head.read_text(errors="replace").strip()
         except OSError:
             continue
         if not text.startswith("ref: "):
@@ -175,11 +207,11 @@ def _revision(directory: Path, resolved: Path) -> str | None:
 
 def _ref(git: Path, name: str) -> str | None:
     try:
-        return (git / name).read_text().strip()
+        return (git / name).read_text(errors="replace").strip()
     except OSError:
         pass
     try:
-        for line in (git / "packed-refs").read_text().splitlines():
+        for line in (git / "packed-refs").read_text(errors="replace").splitlines():
             commit, _, packed = line.partition(" ")
             if packed == name:
                 return commit
