@@ -1,0 +1,38 @@
+"""Secrets of signed routes, looked up for the requests of one second at a time.
+
+A rotated secret file counts within that second; nothing is kept longer, and nothing of it is ever shown.
+"""
+
+from time import monotonic
+
+from automations.adapters.secrets import route_secret_names
+from automations.core.spec.model import Route
+from automations.services.ports import Secrets
+
+MAX_AGE = 1.0
+"""Seconds for which a resolved secret is used again."""
+_MOST = 1024
+
+
+class RouteSecrets:
+    """Resolves secrets by route, on the event loop's thread."""
+
+    __slots__ = ("_known", "_secrets")
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._known: dict[tuple[str, str], tuple[float, tuple[bytes, ...]]] = {}
+
+    def of(self, route: Route, ref: str) -> tuple[bytes, ...]:
+        """Return the route's secrets, current first; empty when there is none. Raises SecretUnavailable."""
+        key = (route.id, ref)
+        known = self._known.get(key)
+        now = monotonic()
+        if known is not None and now - known[0] <= MAX_AGE:
+            return known[1]
+        self._known.pop(key, None)
+        values = self._secrets.resolve(route_secret_names(route.id, ref), ref)
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[key] = (now, values)
+        return values
