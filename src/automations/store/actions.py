@@ -99,11 +99,11 @@ def extend(tx: Transaction, /, *, action_id: str, runner: str, fence: int, now: 
 
 
 def release(tx: Transaction, /, *, action_id: str, runner: str, fence: int, now: int) -> bool:
-    """Give a claimed action back without spending an attempt."""
+    """Give a claimed action back without spending an attempt; False when the holder no longer holds it."""
     changed = tx.run(
         """UPDATE actions SET status = CASE WHEN attempt > 0 THEN 'retrying' ELSE 'queued' END, claimed_by = NULL,
              claimed_at = NULL, lease_expires_at = NULL, available_at = :now, updated_at = :now
-           WHERE id = :id AND status = 'claimed' AND claimed_by = :runner AND fence = :fence""",
+           WHERE id = :id AND status = 'claimed' AND claimed_by = :runner AND fence = :fence AND lease_expires_at > :now""",
         id=action_id,
         runner=runner,
         fence=fence,
