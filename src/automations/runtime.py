@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
     from automations.adapters.secrets import EnvironmentSecrets
     from automations.services.apply import Apply
+    from automations.services.author import Author
     from automations.services.definitions import Bindings
     from automations.services.ingest import Ingest
     from automations.services.inspect import Inspect
+    from automations.services.operate import Operate
     from automations.services.programs import Programs
     from automations.services.queue import Queue
     from automations.services.reconcile import Reconciler
+    from automations.services.webhook_routes import WebhookRoutes
     from automations.services.worker import Worker
 
 
@@ -81,6 +84,27 @@ class Runtime:
         from automations.services.queue import Queue
 
         return Queue(self.database, self.programs, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
+
+    @cached_property
+    def operate(self) -> "Operate":
+        """Decides about work in flight."""
+        from automations.services.operate import Operate, Parts
+
+        return Operate(Parts(self.database, self.programs, self.clock, self.ids, self.telemetry))
+
+    @cached_property
+    def author(self) -> "Author":
+        """Makes automations imperatively."""
+        from automations.services.author import Author
+
+        return Author(self.database, self.clock, self.ids)
+
+    @cached_property
+    def webhook_routes(self) -> "WebhookRoutes":
+        """Makes and tries webhook routes."""
+        from automations.services.webhook_routes import WebhookRoutes
+
+        return WebhookRoutes(self.database, self.clock, self.ids)
 
     @cached_property
     def inspect(self) -> "Inspect":

@@ -5,6 +5,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from automations.adapters.clock import SystemClock
+from automations.adapters.ids import UuidIds
 from automations.runtime import Runtime, open_runtime
 from automations.settings import Settings
 
@@ -26,6 +28,16 @@ class Context:
         if self._runtime is None:
             self._runtime = open_runtime(self.settings)
         return self._runtime
+
+    @property
+    def clock(self) -> SystemClock:
+        """The clock, for commands that need no store."""
+        return SystemClock()
+
+    @property
+    def ids(self) -> UuidIds:
+        """Ids, for commands that need no store."""
+        return UuidIds()
 
     @property
     def color(self) -> bool:

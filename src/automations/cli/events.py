@@ -1,17 +1,13 @@
 """`events send`: hand an event in, from a file, standard input or the command line."""
 
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.errors import InvalidInput, UsageError
+from automations.errors import UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
-
-LARGEST = 1 << 20
 
 
 def run_send(context: "Context", given: Mapping[str, Any]) -> int:
@@ -27,13 +23,7 @@ def run_send(context: "Context", given: Mapping[str, Any]) -> int:
     envelope = from_document(parse(raw), received_at=now, new_id=runtime.ids.new())
     taken = runtime.ingest.one(Delivery(envelope, digest_bytes(raw)))
     if context.json:
-        materialized = []
-        for reference in taken.materialized:
-            run = runtime.inspect.run(reference["runId"])
-            actions = run.pop("actions")
-            run.pop("event", None)
-            automation = runtime.inspect.automation(reference["automationId"])
-            materialized.append({"automation": automation, "run": run, "actions": actions})
+        materialized = runtime.inspect.materialized(taken.materialized)
         context.document({"event": to_document(envelope), "materialized": materialized, "duplicate": taken.duplicate})
         return 0
     if taken.duplicate:
@@ -50,14 +40,9 @@ def _raw(given: Mapping[str, Any]) -> bytes:
         raise UsageError("events send takes a file (or - for standard input), or --event-json", hint="give one of them")
     if given["event_json"] is not None:
         return str(given["event_json"]).encode(errors="surrogateescape")
-    if given["file"] == "-":
-        return sys.stdin.buffer.read(LARGEST + 1)
-    try:
-        return Path(given["file"]).read_bytes()
-    except OSError as problem:
-        raise InvalidInput(
-            f"{given['file']}: {problem.strerror}", hint="check the path", code="file_unreadable"
-        ) from problem
+    from automations.cli.given import given_bytes
+
+    return given_bytes(given["file"])
 
 
 COMMANDS = (

@@ -1,4 +1,4 @@
-"""`queue claim`, `complete`, `fail`: the protocol that runners on any machine speak."""
+"""`queue claim`, `complete`, `fail`, `approve`, `reject`: the protocol that runners on any machine speak."""
 
 import os
 from collections.abc import Mapping
@@ -65,6 +65,23 @@ def run_fail(context: "Context", given: Mapping[str, Any]) -> int:
     return 0
 
 
+def run_approve(context: "Context", given: Mapping[str, Any]) -> int:
+    """Give one approval."""
+    from automations.core.record import action_record
+
+    context.document(action_record(context.runtime.operate.approve(given["id"], actor=context.settings.actor)))
+    return 0
+
+
+def run_reject(context: "Context", given: Mapping[str, Any]) -> int:
+    """End a waiting action for good."""
+    from automations.core.record import action_record
+
+    row = context.runtime.operate.reject(given["id"], actor=context.settings.actor, reason=given["reason"])
+    context.document(action_record(row))
+    return 0
+
+
 def _runner(given: Mapping[str, Any]) -> str:
     return given["runner"] or f"cli:{os.getpid()}"
 
@@ -120,6 +137,21 @@ COMMANDS = (
             Option("--retry-backoff-ms", "Wait this long instead of the policy's time.", "number"),
             Option("--fence", "The fence that the claim was given.", "number"),
         ),
+        quick=True,
+    ),
+    Command(
+        ("queue", "approve"),
+        "Approve an action that waits for it.",
+        run_approve,
+        arguments=(ACTION,),
+        quick=True,
+    ),
+    Command(
+        ("queue", "reject"),
+        "Reject an action that waits for approval; it will never run.",
+        run_reject,
+        arguments=(ACTION,),
+        options=(Option("--reason", "Why."),),
         quick=True,
     ),
 )

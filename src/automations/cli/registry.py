@@ -18,6 +18,11 @@ FILES = {
     "events": "events",
     "schema": "schema",
     "spec": "spec",
+    "create": "create",
+    "simulate": "simulate",
+    "dlq": "dlq",
+    "webhooks": "webhooks",
+    "runtimes": "runtimes",
 }
 """First word of a command to the module of `automations.cli` that declares it."""
 
@@ -27,6 +32,8 @@ GROUPS = {
     "runs": "See and steer runs.",
     "queue": "The queue protocol for runners.",
     "events": "Send events.",
+    "dlq": "Dead letters: what was given up, and trying it again.",
+    "webhooks": "Webhook routes made here, beside those that specs declare.",
     "spec": "Specs to start from.",
 }
 

@@ -18,6 +18,11 @@ def encode(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
+def as_written(value: Any) -> str:
+    """JSON text with the keys in the order in which their author wrote them: for what people will read again."""
+    return orjson.dumps(value).decode()
+
+
 def decode(text: str | bytes) -> Any:
     """Read back what `encode` wrote; for JSON from outside use `core.strict_json`."""
     return orjson.loads(text)

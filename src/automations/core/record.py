@@ -124,7 +124,7 @@ def _invocation(row: Row) -> dict[str, Any]:
         "runId": row["run_id"],
         "requestedAt": iso(row["created_at"]),
         "idempotencyKey": row["idempotency_key"],
-        "metadata": {},
+        "metadata": decode(row["metadata_json"]),
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.audit import Entry, seal
-from automations.core.canonical import encode
+from automations.core.canonical import as_written, encode
 from automations.core.plan.plan import Change, Plan
 from automations.core.plan.state import source_owner
 from automations.core.spec.model import Route
@@ -168,7 +168,7 @@ class Writer:
             raise Conflict(f"automation {change.id} changed while it was being applied")
         if not same:
             kept = {key: row[key] for key in ("uid", "generation", "digest", "file", "now")}
-            kept |= {"spec_json": encode(automation.spec), "revision": revision, "applied_by": self.actor}
+            kept |= {"spec_json": as_written(automation.spec), "revision": revision, "applied_by": self.actor}
             automations.insert_generation(self.tx, kept)
         if change.action != "move":
             for trigger in automation.triggers:
@@ -188,7 +188,7 @@ class Writer:
                 "status": route.status,
                 "owner": self.owner,
                 "signature_json": encode(signature) if signature else None,
-                "mapping_json": encode(mapping),
+                "mapping_json": as_written(mapping),
                 "now": self.now,
             },
         )

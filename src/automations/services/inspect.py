@@ -1,5 +1,6 @@
 """The verb inspect: everything that people and programs read, as contract-shaped records. Nothing here writes."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from automations.core.record import action_record, automation_record, run_record
 from automations.core.run.states import ActionStatus
 from automations.errors import NotFound
 from automations.services.ports import Clock
-from automations.store import actions, automations, events, routes, runs, sources, state
+from automations.store import actions, automations, events, replays, routes, runs, sources, state
 from automations.store.database import Database, Row, Transaction
 
 SCHEMA_VERSION = "1.0"
@@ -40,7 +41,6 @@ class Inspect:
             counts = actions.counts(tx)
             bound = [row for row in automations.every(tx) if row["deleted_at"] is None]
             waiting = ("queued", "retrying", "claimed", "blocked", "waiting_approval")
-            replays = tx.one("SELECT count(*) AS n FROM replay_requests")
             return {
                 "service": "automations",
                 "schemaVersion": SCHEMA_VERSION,
@@ -51,7 +51,7 @@ class Inspect:
                     "runs": runs.count(tx),
                     "queuedActions": sum(counts.get(word, 0) for word in waiting),
                     "deadActions": counts.get(ActionStatus.DEAD, 0) + counts.get(ActionStatus.REJECTED, 0),
-                    "replayRequests": replays["n"] if replays else 0,
+                    "replayRequests": replays.count(tx),
                     "webhookRoutes": routes.count(tx),
                 },
                 "daemon": self._daemon(tx),
@@ -79,6 +79,22 @@ class Inspect:
                     )
                 row |= {key: kept[key] for key in ("generation", "digest", "spec_json", "file")}
             return automation_record(row)
+
+    def materialized(self, references: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """`{automation, run, actions}` for every `{automationId, runId}` that an ingest answered."""
+        shown = []
+        for reference in references:
+            run = self.run(reference["runId"])
+            actions_of_run = run.pop("actions")
+            run.pop("event", None)
+            automation = self.automation(reference["automationId"])
+            shown.append({"automation": automation, "run": run, "actions": actions_of_run})
+        return shown
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Dead and rejected actions, oldest first."""
+        with self._database.read() as tx:
+            return [action_record(row) for row in actions.dead(tx)]
 
     def runs(self, wanted: Filter) -> list[dict[str, Any]]:
         """Runs, newest first."""

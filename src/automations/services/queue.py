@@ -133,7 +133,7 @@ class Queue:
 
     def _report(self, tx: Transaction, report: Done | Undone, *, now: int) -> Row:
         verb = "complete" if isinstance(report, Done) else "fail"
-        run, row = _hold(tx, report.action_id)
+        run, row = hold(tx, report.action_id)
         action = action_of(row)
         refusal = may_finish(action, report.holder, verb=verb, now=now)
         if refusal:
@@ -162,7 +162,7 @@ class Queue:
         lost = actions.expired(tx, now=now, limit=RECOVERED_AT_ONCE)
         count = 0
         for seen in lost:
-            run, row = _hold(tx, seen["id"])
+            run, row = hold(tx, seen["id"])
             if row["status"] != ActionStatus.CLAIMED or row["fence"] != seen["fence"] or row["lease_expires_at"] > now:
                 continue
             self._persist(tx, run, row=row, change=lose(action_of(row), now=now), result=None, now=now)
@@ -223,7 +223,8 @@ def input_of(row: Row) -> Any:
     return decode(row["input_json"]) if row["input_json"] else {}
 
 
-def _hold(tx: Transaction, action_id: str) -> tuple[Row, Row]:
+def hold(tx: Transaction, action_id: str) -> tuple[Row, Row]:
+    """An action and its run, both held until commit, in the order that everybody takes. Raises NotFound."""
     found = actions.get(tx, action_id)
     if found is None:
         raise NotFound(f"queued action not found: {action_id}", hint="see: automations runs list")

@@ -6,10 +6,10 @@ from automations.store.database import Row, Transaction
 
 INSERT = """INSERT INTO actions (id, run_id, automation_id, step_id, position, action_id, manifest_version, manifest_digest,
     executor, idempotency_key, status, priority, input_json, input_digest, attempt, max_attempts, crashes, fence, available_at,
-    error_json, approval_json, reason, created_at, updated_at, completed_at)
+    error_json, approval_json, metadata_json, reason, created_at, updated_at, completed_at)
   VALUES (:id, :run_id, :automation_id, :step_id, :position, :action_id, :manifest_version, :manifest_digest,
     :executor, :idempotency_key, :status, :priority, :input_json, :input_digest, 0, :max_attempts, 0, 0, :now,
-    :error_json, :approval_json, :reason, :now, :now, :completed_at)"""
+    :error_json, :approval_json, :metadata_json, :reason, :now, :now, :completed_at)"""
 
 
 def insert(tx: Transaction, rows: Iterable[Row], /) -> None:
@@ -122,6 +122,52 @@ def unblock(tx: Transaction, row: Row, /) -> bool:
         **row,
     )
     return changed == 1
+
+
+def decide(tx: Transaction, row: Row, /) -> bool:
+    """Persist an approval decision. Guarded by the gate that was judged, so two deciders never overwrite each other."""
+    changed = tx.run(
+        """UPDATE actions SET status = :status, approval_json = :approval_json, dead_letter_json = :dead_letter_json,
+             available_at = :now, updated_at = :now, completed_at = :completed_at
+           WHERE id = :id AND status = 'waiting_approval' AND approval_json = :judged""",
+        **row,
+    )
+    return changed == 1
+
+
+def requeue(tx: Transaction, action_id: str, /, *, now: int) -> bool:
+    """Put a dead action back into the queue, as if it had never been tried; its history and its fence stay."""
+    changed = tx.run(
+        """UPDATE actions SET status = 'queued', attempt = 0, crashes = 0, error_json = NULL, dead_letter_json = NULL,
+             result_json = NULL, claimed_by = NULL, claimed_at = NULL, available_at = :now, updated_at = :now,
+             completed_at = NULL
+           WHERE id = :id AND status = 'dead'""",
+        id=action_id,
+        now=now,
+    )
+    return changed == 1
+
+
+def block_again(tx: Transaction, run_id: str, step_id: str, /, *, now: int) -> bool:
+    """A step that was skipped waits for its dependencies once more."""
+    changed = tx.run(
+        """UPDATE actions SET status = 'blocked', reason = NULL, updated_at = :now, completed_at = NULL
+           WHERE run_id = :run_id AND step_id = :step_id AND status = 'skipped'""",
+        run_id=run_id,
+        step_id=step_id,
+        now=now,
+    )
+    return changed == 1
+
+
+def dead(tx: Transaction, /) -> list[Row]:
+    """Dead and rejected actions, oldest first."""
+    return tx.all("SELECT * FROM actions WHERE status IN ('dead', 'rejected') ORDER BY updated_at, id")
+
+
+def waiting(tx: Transaction, /) -> list[Row]:
+    """Actions that wait for an approval, oldest first."""
+    return tx.all("SELECT * FROM actions WHERE status = 'waiting_approval' ORDER BY updated_at, id")
 
 
 def keep_attempt(tx: Transaction, row: Row, /) -> None:

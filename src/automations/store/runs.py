@@ -71,6 +71,18 @@ def start(tx: Transaction, run_ids: Iterable[str], /, *, now: int) -> None:
     )
 
 
+def reopen(tx: Transaction, run_id: str, /, *, based_on: str, now: int) -> bool:
+    """A run that was over runs again, because one of its dead actions is replayed."""
+    changed = tx.run(
+        """UPDATE runs SET status = 'running', error_json = NULL, completed_at = NULL, updated_at = :now
+           WHERE id = :id AND status = :based_on""",
+        id=run_id,
+        based_on=based_on,
+        now=now,
+    )
+    return changed == 1
+
+
 def live_counts(tx: Transaction, /) -> list[Row]:
     """`{automation_id, status, n}` of runs that are not over."""
     return tx.all(

@@ -5,17 +5,15 @@ written, and nothing but a bounded log line is kept, for a request that did not 
 """
 
 import asyncio
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import sha256
-from typing import Any
 
-from automations.core.expression.cel import BODY_ROOTS, EvaluationFailed, ExpressionInvalid
-from automations.core.expression.template import Template, compile_template
 from automations.core.spec.model import Route, Signature
 from automations.core.strict_json import parse
 from automations.core.trigger.bindings import Table
 from automations.core.trigger.envelope import Envelope
 from automations.core.trigger.signature import Headers, Rejected, verify
+from automations.core.trigger.type_template import render_type
 from automations.core.trigger.webhook import normalise
 from automations.errors import AutomationsError, InvalidInput, SecretUnavailable, StoreError
 from automations.services.ingest import Delivery
@@ -157,19 +155,3 @@ def _failed(problem: AutomationsError, route: Route) -> _Rejection:
     if problem.stable_code == "internal_error":
         return _Rejection("internal_error", route)
     return _Rejection("webhook_materialization_failed", route, detail=problem.stable_code)
-
-
-def render_type(template: str, body: Any) -> str:
-    """Evaluate a route's `typeTemplate` over a body. Raises InvalidInput when it fails or gives no text."""
-    try:
-        rendered = _template(template).render({"body": body})
-    except (EvaluationFailed, ExpressionInvalid) as problem:
-        raise InvalidInput(f"the route's typeTemplate failed: {problem}") from problem
-    if not isinstance(rendered, str):
-        raise InvalidInput("the route's typeTemplate does not give a text")
-    return rendered
-
-
-@lru_cache(maxsize=1024)
-def _template(text: str) -> Template:
-    return compile_template(text, roots=BODY_ROOTS)

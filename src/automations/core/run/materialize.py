@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automations.core.canonical import encode
-from automations.core.instant import iso
+from automations.core.canonical import as_written, encode
+from automations.core.run.approval import asked_gate, pending_gate
 from automations.core.run.machine import ActionChange, ActionView, RunView, advance
 from automations.core.run.program import StepProgram
 from automations.core.run.states import ActionStatus, RunStatus
@@ -50,8 +50,10 @@ def materialize(bound: Bound, occasion: Occasion, *, now: int, new_id: Callable[
     """A run of a bound automation. Times in microseconds."""
     key = f"{bound.automation.id}:{occasion.identity}"
     run_id = new_id()
+    about = encode(_about(occasion))
     actions = [
-        _action(step, run_id=run_id, key=key, position=position, row_id=new_id()) | {"now": now}
+        _action(step, run_id=run_id, key=key, position=position, row_id=new_id())
+        | {"now": now, "automation_id": bound.automation.id, "metadata_json": about}
         for position, step in enumerate(bound.program.steps)
     ]
     view = RunView(
@@ -65,7 +67,6 @@ def materialize(bound: Bound, occasion: Occasion, *, now: int, new_id: Callable[
     decision = advance(bound.program, view)
     changes = {change.id: change for change in decision.actions}
     for row in actions:
-        row["automation_id"] = bound.automation.id
         if row["id"] in changes:
             row.update(changed(changes[row["id"]], now=now, program=bound.program.step(row["step_id"])))
     status = decision.run or RunStatus.MATERIALIZED
@@ -89,17 +90,33 @@ def changed(change: ActionChange, *, now: int, program: StepProgram) -> Row:
         "input_json": encode(change.input) if change.input_digest else None,
         "input_digest": change.input_digest,
         "error_json": encode(change.error) if change.error else None,
-        "approval_json": encode(_gate(change, now=now, program=program)) if waits else None,
+        "approval_json": _gate(program, decision_id=change.id if waits else None, now=now),
         "completed_at": now if change.status.final else None,
     }
 
 
-def _gate(change: ActionChange, *, now: int, program: StepProgram) -> dict[str, Any]:
-    requirement: dict[str, Any] = {"requiresApproval": True, "count": program.approvals}
-    if program.step.approval and program.step.approval.reason:
-        requirement["reason"] = program.step.approval.reason
-    decision = {"id": change.id, "status": "pending", "requestedAt": iso(now)}
-    return {"requirement": requirement, "blockedUntilApproved": True, "decision": decision}
+def _requirement(step: StepProgram) -> dict[str, Any]:
+    requirement: dict[str, Any] = {"requiresApproval": True, "count": step.approvals}
+    if step.step.approval and step.step.approval.reason:
+        requirement["reason"] = step.step.approval.reason
+    return requirement
+
+
+def _gate(step: StepProgram, *, decision_id: str | None = None, now: int = 0) -> str | None:
+    """The gate of a step that asks for approval, open for a decision when `decision_id` is given."""
+    if not step.approvals:
+        return None
+    gate = pending_gate(_requirement(step))
+    return encode(gate if decision_id is None else asked_gate(gate, decision_id=decision_id, now=now))
+
+
+def _about(occasion: Occasion) -> dict[str, Any]:
+    """What an invocation says about the event that caused it."""
+    event = occasion.event
+    if event is None:
+        return {}
+    named = {"eventId": event["id"]}
+    return {**named, "eventDedupeKey": event["dedupeKey"]} if "dedupeKey" in event else named
 
 
 def _run(bound: Bound, occasion: Occasion, *, row_id: str, now: int) -> Row:
@@ -114,7 +131,7 @@ def _run(bound: Bound, occasion: Occasion, *, row_id: str, now: int) -> Row:
         "generation": bound.generation,
         "digest": bound.automation.digest,
         "manifests_json": encode({step: manifest.digest for step, manifest in bound.manifests.items()}),
-        "trigger_json": encode(dict(occasion.trigger.raw)),
+        "trigger_json": as_written(dict(occasion.trigger.raw)),
         "event_row_id": occasion.event_row_id,
         "trigger_event_id": event["id"] if event else None,
         "idempotency_key": f"{bound.automation.id}:{occasion.identity}",
@@ -141,7 +158,7 @@ def _action(step: StepProgram, *, run_id: str, key: str, position: int, row_id: 
         "input_digest": None,
         "max_attempts": step.step.retry.max_attempts,
         "error_json": None,
-        "approval_json": None,
+        "approval_json": _gate(step),
         "reason": None,
         "completed_at": None,
     }

@@ -151,6 +151,7 @@ CREATE TABLE actions (
   error_json TEXT,
   dead_letter_json TEXT,
   approval_json TEXT,
+  metadata_json TEXT NOT NULL,
   reason TEXT,
   created_at BIGINT NOT NULL,
   updated_at BIGINT NOT NULL,

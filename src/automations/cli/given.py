@@ -1,0 +1,35 @@
+"""What people hand in: files and standard input, read whole and bounded."""
+
+import sys
+from pathlib import Path
+
+from automations.errors import InvalidInput
+
+LARGEST = 1 << 20
+"""Bytes of a spec or an event."""
+
+
+def given_bytes(name: str) -> bytes:
+    """The bytes of a file, or of standard input for `-`. Raises InvalidInput when it cannot be read or is too large."""
+    if name == "-":
+        raw = sys.stdin.buffer.read(LARGEST + 1)
+    else:
+        try:
+            if not Path(name).is_file():
+                what = (
+                    "is a directory"
+                    if Path(name).is_dir()
+                    else "is not there"
+                    if not Path(name).exists()
+                    else "is no file"
+                )
+                raise InvalidInput(f"{name} {what}", hint="check the path", code="file_unreadable")
+            with Path(name).open("rb") as file:
+                raw = file.read(LARGEST + 1)
+        except OSError as problem:
+            raise InvalidInput(
+                f"{name}: {problem.strerror}", hint="check the path", code="file_unreadable"
+            ) from problem
+    if len(raw) > LARGEST:
+        raise InvalidInput(f"{name} is larger than {LARGEST} bytes", hint="split it", code="file_too_large")
+    return raw

@@ -1,0 +1,115 @@
+"""`simulate`: what an event would start; with --persist, start it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from automations.cli.command import Argument, Command, Option
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
+    from automations.core.spec.model import Automation
+    from automations.core.trigger.envelope import Envelope
+
+
+def run(context: "Context", given: Mapping[str, Any]) -> int:
+    """Without --persist nothing is written and the store need not exist."""
+    from automations.cli.given import given_bytes
+    from automations.core.canonical import digest
+    from automations.core.spec.catalogue import interpret
+    from automations.core.trigger.envelope import to_document
+    from automations.services.author import accepted
+    from automations.services.ingest import Delivery
+
+    interpreted = interpret(given_bytes(given["file"]), given["file"])
+    automation = accepted(interpreted)
+    if not given["persist"]:
+        _show(context, automation, _envelope(context, automation, given["event_json"]))
+        return 0
+    runtime = context.runtime
+    runtime.author.create(interpreted, actor=context.settings.actor)
+    envelope = _envelope(context, automation, given["event_json"])
+    taken = runtime.ingest.one(Delivery(envelope, digest(to_document(envelope)["data"])))
+    materialized = runtime.inspect.materialized(taken.materialized)
+    if context.json:
+        context.document(materialized)
+    else:
+        for each in materialized:
+            context.say(f"{each['automation']['id']}: run {each['run']['id']}, {len(each['actions'])} actions")
+        if not materialized:
+            context.say("the event matched no trigger")
+    return 0
+
+
+def _show(context: "Context", automation: "Automation", envelope: "Envelope") -> None:
+    from automations.core.run.materialize import Occasion, materialize
+    from automations.core.trigger.bindings import Bound
+    from automations.core.trigger.envelope import identity, to_document
+
+    document = to_document(envelope)
+    occasion = Occasion(identity(envelope), automation.triggers[0], event=document)
+    bound = Bound("simulated", 0, automation, {})
+    made = materialize(bound, occasion, now=context.clock.now(), new_id=context.ids.new)
+    shown: dict[str, Any] = {
+        "persisted": False,
+        "automation": automation.id,
+        "event": document,
+        "run": {
+            "automationId": automation.id,
+            "idempotencyKey": made.run["idempotency_key"],
+            "trigger": dict(automation.triggers[0].raw),
+        },
+        "actions": [_action(row) for row in made.actions],
+    }
+    if context.json:
+        context.document(shown)
+        return
+    context.say(f"{automation.id}: {len(made.actions)} actions, nothing written")
+    for action in shown["actions"]:
+        context.say(f"  {action['stepId']}: {action['status']}  {action['actionId']}")
+
+
+def _action(row: Mapping[str, Any]) -> dict[str, Any]:
+    from automations.core.canonical import decode
+
+    shown = {
+        "stepId": row["step_id"],
+        "actionId": row["action_id"],
+        "idempotencyKey": row["idempotency_key"],
+        "status": row["status"],
+    }
+    if row["input_digest"]:
+        shown["input"] = decode(row["input_json"])
+    if row["error_json"]:
+        shown["error"] = decode(row["error_json"])
+    return shown
+
+
+def _envelope(context: "Context", automation: "Automation", event_json: str | None) -> "Envelope":
+    from automations.core.strict_json import parse
+    from automations.core.trigger.envelope import from_document
+
+    now = context.clock.now()
+    if event_json is not None:
+        return from_document(parse(event_json), received_at=now)
+    trigger = automation.triggers[0]
+    example = {
+        "id": f"sim_{automation.id}",
+        "source": trigger.sources[0] if trigger.sources else "simulated",
+        "type": trigger.types[0] if trigger.types else "simulated",
+        "data": {key: value for key, value in trigger.filter.items() if not isinstance(value, (dict, list))},
+    }
+    return from_document(example, received_at=now)
+
+
+COMMANDS = (
+    Command(
+        ("simulate",),
+        "What an event would start; with --persist, start it.",
+        run,
+        arguments=(Argument("file", "A spec file, or - for standard input."),),
+        options=(
+            Option("--event-json", "The event; made up from the first trigger by default."),
+            Option("--persist", "Create the automation and materialize the event.", "flag", default=False),
+        ),
+    ),
+)
