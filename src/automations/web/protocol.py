@@ -62,13 +62,10 @@ class Connection(asyncio.Protocol):
         self._stuck = False
         self._expects = False
         self._held = 0
-        self._begin()
-
-    def _begin(self) -> None:
+        self._piece = 0
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
-        self._since = self._now
+        self._since = 0.0
         self._received = 0
         self._first = b""
         self._rest: bytearray | None = None
@@ -173,7 +170,8 @@ class Connection(asyncio.Protocol):
         if self._phase == _BETWEEN:
             self._phase = _HEAD
             self._since = self._now
-        self._silent += len(piece)
+        self._piece = len(piece)
+        self._silent += self._piece
         try:
             self._parser.feed_data(piece)
         except HttpParserCallbackError as problem:
@@ -185,36 +183,37 @@ class Connection(asyncio.Protocol):
             else:
                 named = "Content-Length" in str(problem)
                 self._refuse("invalid_content_length" if named else "malformed_request")
-        if self._silent > self._limits.header_bytes + _SLICE and self._phase != _DEAF:
+        if self._silent > self._limits.header_bytes + _SLICE and self._phase != _DEAF:  # what no callback showed
             self._refuse("headers_too_large")
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._begin()
-        self._silent = 0
+        """Begin a request. At most all of this piece is its head's."""
         self._phase = _HEAD
+        self._since = self._now
+        self._silent = self._piece
+        self._target = b""
+        self._headers = []
+        self._received = 0
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or the next piece of it."""
         self._target += url
-        if len(self._target) > self._limits.header_bytes:
-            self._stop("headers_too_large")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; a trailer field after a chunked body only counts."""
-        self._head_bytes += len(name) + len(value) + 4
-        self._silent = 0
-        headers = self._headers
-        if self._head_bytes > self._limits.header_bytes or len(headers) >= self._limits.header_count:
-            self._stop("headers_too_large")
+        """Take a header; a trailer field after a chunked body is passed over."""
         if self._phase == _HEAD:
-            headers.append((name.lower(), value.rstrip(b" \t")))
+            self._headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Judge the head, before anything of the body is looked at."""
+        headers = self._headers
+        if len(headers) > self._limits.header_count or (
+            self._silent > self._limits.header_bytes and self._head_size() > self._limits.header_bytes
+        ):
+            self._stop("headers_too_large")
         hosts = length = 0
         coding = expectation = b""
-        for name, value in self._headers:
+        for name, value in headers:
             if name == b"host":
                 hosts += 1
             elif name == b"content-length":
@@ -242,6 +241,9 @@ class Connection(asyncio.Protocol):
         if expectation and version == "1.1" and (length or coding):
             self._expects = True
             self._flush()
+
+    def _head_size(self) -> int:
+        return len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._headers)
 
     def on_chunk_header(self) -> None:
         """Note that a chunk's head ended, so that an endless one is noticed."""
@@ -272,16 +274,15 @@ class Connection(asyncio.Protocol):
         if self._phase == _DEAF:
             return
         close = self._old or not self._parser.should_keep_alive()
-        body = self._first if self._rest is None else bytes(self._rest)
-        request = self._request(body)
+        request = self._request(self._first if self._rest is None else bytes(self._rest))
         exchange = _Exchange(close=close, bare=request.method == "HEAD", held=self._held)
         self._held = 0
+        self._first, self._rest = b"", None
         self._exchanges.append(exchange)
         self._phase = _DEAF if close else _BETWEEN
         self._expects = False
         self.deadline = _NEVER
         self._shared.busy(self)
-        self._begin()
         self._settle(exchange, self._handled(request))
         if self._phase == _DEAF and not close:
             raise _Stop
@@ -305,7 +306,8 @@ class Connection(asyncio.Protocol):
             exchange.response = answer
             self._flush()
         else:
-            asyncio.ensure_future(answer).add_done_callback(partial(self._arrived, exchange))
+            future = answer if isinstance(answer, asyncio.Future) else asyncio.ensure_future(answer)
+            future.add_done_callback(partial(self._arrived, exchange))
 
     def _arrived(self, exchange: _Exchange, answer: "asyncio.Future[Response]") -> None:
         bug = asyncio.CancelledError() if answer.cancelled() else answer.exception()
@@ -331,7 +333,7 @@ class Connection(asyncio.Protocol):
             self._expects = False
             written.append(_CONTINUE)
         if written and not self._transport.is_closing():
-            self._transport.write(b"".join(written))
+            self._transport.write(written[0] if len(written) == 1 else b"".join(written))
         if last:
             self._finish()
         elif not exchanges:
