@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from automations.errors import InvalidInput
+
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7391
 
@@ -24,13 +26,23 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("HASNA_AUTOMATIONS_DIR", "~/.hasna/automations", "Data root: the embedded database, `daemon.pid`, crash reports."),
+    Setting(
+        "HASNA_AUTOMATIONS_DIR",
+        "~/.hasna/automations",
+        "Data root: the embedded database, `daemon.pid`, crash reports.",
+    ),
     Setting("AUTOMATIONS_DATA_DIR", "", "Data root where `HASNA_AUTOMATIONS_DIR` is not set."),
-    Setting("AUTOMATIONS_STORE", "sqlite:///<data root>/automations.db", "Store URL: `sqlite:///path` or `postgresql://…`."),
+    Setting(
+        "AUTOMATIONS_STORE", "sqlite:///<data root>/automations.db", "Store URL: `sqlite:///path` or `postgresql://…`."
+    ),
     Setting("AUTOMATIONS_SPECS", "", "The directory of specs that the daemon reconciles when no PATH is given."),
     Setting("AUTOMATIONS_SECRETS_DIR", "", "Directory of secret files, one a reference."),
     Setting("AUTOMATIONS_ACTOR", "the OS user", "Who is recorded for a change when `--actor` is not given."),
-    Setting("AUTOMATIONS_LOG_FORMAT", "", "`json` for JSON lines, `text` for key=value; by default JSON unless on a terminal."),
+    Setting(
+        "AUTOMATIONS_LOG_FORMAT",
+        "",
+        "`json` for JSON lines, `text` for key=value; by default JSON unless on a terminal.",
+    ),
     Setting("NO_COLOR", "", "Any value turns colour off."),
 )
 
@@ -59,10 +71,10 @@ class Settings:
         return self.data_dir / "daemon.pid"
 
     def over(self, *, directory: str | None, store: str | None, actor: str | None) -> "Settings":
-        """These settings with the command line's words over them."""
+        """These settings with the command line's words over them. Raises InvalidInput for an unusable data root."""
         chosen = self
         if directory:
-            data_dir = Path(directory).expanduser().absolute()
+            data_dir = _root(directory)
             given = self.environment.get("AUTOMATIONS_STORE", "")
             chosen = replace(chosen, data_dir=data_dir, store_url=given or _embedded(data_dir))
         if store:
@@ -71,10 +83,10 @@ class Settings:
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings of this process (or of the mapping given)."""
+    """Settings of this process (or of the mapping given). Raises InvalidInput for a data root that cannot be one."""
     given: Mapping[str, str] = os.environ if environment is None else environment
     root = given.get("HASNA_AUTOMATIONS_DIR") or given.get("AUTOMATIONS_DATA_DIR") or "~/.hasna/automations"
-    data_dir = Path(root).expanduser().absolute()
+    data_dir = _root(root)
     return Settings(
         data_dir=data_dir,
         store_url=given.get("AUTOMATIONS_STORE") or _embedded(data_dir),
@@ -85,6 +97,17 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         color="NO_COLOR" not in given,
         environment=dict(given),
     )
+
+
+def _root(named: str) -> Path:
+    try:
+        named.encode()
+        return Path(named).expanduser().absolute()
+    except UnicodeEncodeError:
+        problem = f"the data root {named!r} is not UTF-8"
+    except RuntimeError:
+        problem = f"the data root {named} begins with a home directory that is not known"
+    raise InvalidInput(problem, hint="give an absolute path in HASNA_AUTOMATIONS_DIR or with --dir")
 
 
 def _embedded(data_dir: Path) -> str:

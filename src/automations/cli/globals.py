@@ -13,7 +13,8 @@ GLOBAL_OPTIONS = (
     Option("--actor", "Who is recorded for a change (default: the OS user)."),
     Option("--verbose", "Tell more on stderr.", "flag", default=False),
 )
-_VALUED = ("--dir", "--store", "--actor")
+VALUED = ("--dir", "--store", "--actor")
+"""Those of them that take a value."""
 _FLAGS = {"--json": "--json", "-j": "--json", "--verbose": "--verbose"}
 
 
@@ -33,7 +34,7 @@ def lift(argv: Sequence[str], *, valued: frozenset[str]) -> Globals:
     """Take the global options out of a command line, wherever they stand before `--`.
 
     `valued` are the options of all commands that take a value, so that `--message --json` keeps its value. Raises UsageError
-    for a global option without its value.
+    for a global option without its value, or with an empty one.
     """
     flags: set[str] = set()
     values: dict[str, str] = {}
@@ -46,12 +47,12 @@ def lift(argv: Sequence[str], *, valued: frozenset[str]) -> Globals:
             break
         if word in _FLAGS:
             flags.add(_FLAGS[word])
-        elif name in _VALUED:
+        elif name in VALUED:
             if not equals:
                 following = next(words, None)
-                if following is None:
-                    raise UsageError(f"{name} requires a value", hint=f"such as: {name} VALUE")
-                value = following[1]
+                value = following[1] if following else ""
+            if not value:  # an empty one is a script's variable that was never set
+                raise UsageError(f"{name} requires a value", hint=f"such as: {name} VALUE")
             values[name] = value
         else:
             rest.append(word)

@@ -5,14 +5,16 @@ data root, names it, and exits 70.
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from automations import __version__
 from automations.cli import registry
 from automations.cli.command import Command
 from automations.cli.context import Context
-from automations.cli.globals import Globals, lift
+from automations.cli.globals import VALUED, Globals, lift
 from automations.errors import AutomationsError
 from automations.settings import Settings, load
 
@@ -32,35 +34,42 @@ def daemon_main(argv: Sequence[str] | None = None) -> int:
 
 
 def _boundary(program: str, argv: Sequence[str]) -> int:
+    _ready_streams()
     as_json = any(word in ("--json", "-j") for word in argv)
-    settings = load()
+    settings: Settings | None = None
     try:
-        return _run(program, argv, settings)
+        known = _known(argv, daemon=program == "automations-daemon")
+        given = lift(argv, valued=_valued(known))
+        settings = load().over(directory=given.directory, store=given.store, actor=given.actor)
+        status = _run(program, known, given=given, settings=settings)
+        sys.stdout.flush()
     except AutomationsError as error:
         _tell(program, error, as_json=as_json)
         return error.exit_status
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader went away, as `| head` does; what is left must not complain again at exit.
-        sys.stdout = None  # the interpreter flushes it on exit otherwise
+        _drop_output()  # the reader went away, as `| head` does
         return 0
     except Exception as bug:  # noqa: BLE001  # the boundary: a bug becomes a report, never a traceback
-        from automations.cli.crash import report
+        from automations.cli.crash import outside, report
 
-        _tell(program, report(bug, program=program, argv=argv, data_dir=settings.data_dir), as_json=as_json)
+        known_cause = outside(bug)
+        if known_cause:
+            _drop_output()
+            _tell(program, known_cause, as_json=as_json)
+            return known_cause.exit_status
+        data_dir = settings.data_dir if settings else None
+        _tell(program, report(bug, program=program, argv=argv, data_dir=data_dir), as_json=as_json)
         return BUG
+    return status
 
 
-def _run(program: str, argv: Sequence[str], settings: Settings) -> int:
-    daemon = program == "automations-daemon"
-    known = _known(argv, daemon=daemon)
-    given = lift(argv, valued=_valued(known))
+def _run(program: str, known: tuple[Command, ...], *, given: Globals, settings: Settings) -> int:
     if given.rest[:1] and given.rest[0] in _VERSION_WORDS:
         print(json.dumps({"version": __version__}) if given.json else __version__)
         return 0
-    chosen = settings.over(directory=given.directory, store=given.store, actor=given.actor)
-    context = Context(chosen, given.json, given.verbose)
+    context = Context(settings, given.json, given.verbose)
     try:
         command = registry.among(known, given.rest)
         if command and command.quick and not {"--help", "-h"} & set(given.rest):
@@ -76,15 +85,18 @@ def _typer(program: str, given: Globals, *, context: Context) -> int:
     from automations.cli.application import run
 
     commands = registry.daemon_commands() if program == "automations-daemon" else registry.every_command()
-    return run(program, commands, given.rest, context=context)
+    return run(program, commands, words=given.rest, context=context)
 
 
 def _known(argv: Sequence[str], *, daemon: bool) -> tuple[Command, ...]:
     """The commands of the file that the first plain word names; reading the others would cost start-up."""
     if daemon:
         return registry.daemon_commands()
-    for word in argv:
-        if word in registry.FILES:
+    words = iter(argv)
+    for word in words:
+        if word in VALUED:
+            next(words, None)
+        elif word in registry.FILES:
             return registry.commands_of(registry.FILES[word])
     return ()
 
@@ -93,12 +105,25 @@ def _valued(commands: tuple[Command, ...]) -> frozenset[str]:
     return frozenset(option.name for command in commands for option in command.options if option.kind != "flag")
 
 
+def _ready_streams() -> None:
+    """A closed stream (`>&-`) reads and writes nothing, and a character that a terminal cannot show is escaped."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # for good, not a file
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Nobody can have what is still to be written; the interpreter must not try again, and complain, at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _tell(program: str, error: AutomationsError, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(error.document(), ensure_ascii=False), file=sys.stderr)
-        return
-    print(f"{program}: {error.message}", file=sys.stderr)
-    for diagnostic in getattr(error, "diagnostics", ()):
-        print(f"  {diagnostic}", file=sys.stderr)
-    if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+    lines = [f"{program}: {error.message}"]
+    lines += [f"  {diagnostic}" for diagnostic in getattr(error, "diagnostics", ())]
+    lines += [f"  {error.hint}"] if error.hint else []
+    with suppress(OSError):  # when stderr is gone as well, the exit status still tells
+        print(json.dumps(error.document(), ensure_ascii=False) if as_json else "\n".join(lines), file=sys.stderr)
