@@ -13,10 +13,12 @@ from typer.exceptions import TyperException
 from automations.cli.command import Argument, Command, Option
 from automations.cli.context import Context
 from automations.cli.globals import GLOBAL_OPTIONS
-from automations.cli.registry import GROUPS
+from automations.cli.quick import whole_number
+from automations.cli.registry import GROUPS, among
 from automations.errors import UsageError
 
-_TYPES = {"text": str, "number": int, "flag": bool}
+_VALUES = {"text": "VALUE", "number": "N", "flag": None}
+"""How help shows what an option takes."""
 _ABOUT = {
     "automations": "Declarative, GitOps-style control plane for automations.",
     "automations-daemon": "Watches specs, takes webhooks, runs actions.",
@@ -24,17 +26,34 @@ _ABOUT = {
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 
-def run(program: str, commands: Sequence[Command], words: Sequence[str], *, context: Context) -> int:
+def run(program: str, commands: Sequence[Command], *, words: tuple[str, ...], context: Context) -> int:
     """Parse with typer and run; the exit status. Raises UsageError for what typer does not understand."""
     application = build(program, commands, context=context)
-    arguments = ["--help"] if not words or list(words) == ["help"] else list(words)
+    if words[:1] == ("help",):
+        words = (*words[1:], "--help")
     try:
-        status = application(arguments, prog_name=program, standalone_mode=False)
+        status = application(list(words) or ["--help"], prog_name=program, standalone_mode=False)
     except TyperException as problem:
-        raise UsageError(problem.format_message().replace("\n", " "), hint=f"see: {program} --help") from None
+        raise _not_understood(problem, program, commands=commands, words=words) from None
     except typer.Abort:
         return 130
+    except SystemExit as ended:  # from within typer, which does so when nobody reads what it prints
+        return ended.code if isinstance(ended.code, int) else 1
     return status if isinstance(status, int) else 0
+
+
+def _not_understood(
+    problem: TyperException, program: str, *, commands: Sequence[Command], words: tuple[str, ...]
+) -> UsageError:
+    """What typer says, or for a group without a command its commands; with the help page that is nearest."""
+    group = words[0] if words and any(len(each.words) > 1 and each.words[0] == words[0] for each in commands) else ""
+    found = among(tuple(commands), words)
+    page = " ".join((program, found.name if found else group)).rstrip()
+    message = problem.format_message().replace("\n", " ")
+    if words == (group,):
+        known = ", ".join(each.words[1] for each in commands if each.words[0] == group)
+        message = f"{group} needs a command: {known}"
+    return UsageError(message, hint=f"see: {page} --help")
 
 
 def build(program: str, commands: Sequence[Command], *, context: Context) -> typer.Typer:
@@ -76,8 +95,14 @@ def _function(command: Command, context: Context) -> Any:
 
 
 def _plain(command: Command, values: Mapping[str, Any]) -> dict[str, Any]:
-    many = {option.key for option in command.options if option.many}
-    return {name: tuple(value or ()) if name in many else value for name, value in values.items()}
+    plain = dict(values)
+    for option in command.options:
+        value = values[option.key]
+        if option.many:
+            plain[option.key] = tuple(value or ())
+        elif option.kind == "number" and value is not None:
+            plain[option.key] = whole_number(option, value)
+    return plain
 
 
 def _argument(argument: Argument) -> inspect.Parameter:
@@ -89,13 +114,15 @@ def _argument(argument: Argument) -> inspect.Parameter:
 
 
 def _option(option: Option) -> inspect.Parameter:
-    shown = typer.Option(option.name, help=option.help, show_default=option.default not in (None, False))
-    base: Any = _TYPES[option.kind]
-    if option.many:
-        base = list[base]
-    inner: Any = base if option.kind == "flag" else base | None
+    shown = typer.Option(
+        option.name, help=option.help, metavar=_VALUES[option.kind], show_default=option.default not in (None, False)
+    )
+    base: Any = list[str] if option.many else str
+    inner: Any = bool if option.kind == "flag" else base | None
     kind: Any = Annotated[inner, shown]
-    return inspect.Parameter(option.key, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=kind)
+    # Numbers are read by our own rule, the quick parser's: typer would take 5.0 and other people's digits.
+    default = str(option.default) if option.kind == "number" and option.default is not None else option.default
+    return inspect.Parameter(option.key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
 def _sign(function: Any, parameters: list[inspect.Parameter]) -> None:

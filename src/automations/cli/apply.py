@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Command, Option
 from automations.cli.plan import PATH, SOURCE
+from automations.cli.table import counted
 from automations.errors import Refused
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _ask(made: "Plan", *, as_json: bool) -> None:
     """Ask a person; without one, say what to add. Raises Refused."""
     if as_json or not sys.stdin.isatty():
         raise Refused(
-            f"{len(made.changes)} changes wait for approval and nobody is here to give it",
+            f"{counted(len(made.changes), 'change')} to approve, and nobody is here to do it",
             hint="look at the plan, then: automations apply --auto-approve",
         )
     import typer

@@ -19,6 +19,8 @@ SLOW = 500
 
 def snapshot_of(path: str, *, known: dict[str, str] | None = None) -> Snapshot:
     """A trusted snapshot of a directory. Raises InvalidInput when there is none."""
+    if not path:  # a script's variable that was never set; it must not mean the current directory
+        raise InvalidInput("the path is empty", hint="give the directory that holds the specs")
     taken = DirectoryTree(Path(path), shown=path).take(known or {})
     if isinstance(taken, Untrusted):
         raise InvalidInput(taken.message, hint="give the directory that holds the specs", code="source_untrusted")

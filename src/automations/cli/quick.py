@@ -4,10 +4,12 @@ A test holds it equal to typer's reading of the same declarations.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from automations.cli.command import Command, Option
 from automations.errors import UsageError
+
+MOST_DIGITS: Final = 18
 
 
 def parse(command: Command, words: Sequence[str]) -> dict[str, Any]:
@@ -39,12 +41,15 @@ def _given(option: Option, attached: str | None, *, rest: Any) -> Any:
     text = next(rest, None) if attached is None else attached
     if text is None:
         raise UsageError(f"{option.name} requires a value", hint=f"such as: {option.name} VALUE")
-    if option.kind == "text":
-        return text
-    try:
-        return int(text) if text.isascii() else int("x")
-    except ValueError:
-        raise UsageError(f"{option.name} takes a whole number, not {text!r}") from None
+    return text if option.kind == "text" else whole_number(option, text)
+
+
+def whole_number(option: Option, text: str) -> int:
+    """The number that an option was given: plain digits, as many as always fit 64 bits. Raises UsageError."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS):
+        raise UsageError(f"{option.name} takes a whole number of at most {MOST_DIGITS} digits, not {text[:40]!r}")
+    return int(text)
 
 
 def _arguments(command: Command, plain: list[str]) -> dict[str, Any]:

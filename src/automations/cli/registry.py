@@ -65,6 +65,6 @@ def find(words: tuple[str, ...]) -> Command | None:
 def among(commands: tuple[Command, ...], words: tuple[str, ...]) -> Command | None:
     """The command whose words these begin with, longest first, or None."""
     for command in sorted(commands, key=lambda each: -len(each.words)):
-        if words[: len(command.words)] == command.words or (len(command.words) == 1 and words[:1] == command.aliases):
+        if words[: len(command.words)] == command.words or (words and words[0] in command.aliases):
             return command
     return None

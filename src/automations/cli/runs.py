@@ -17,18 +17,22 @@ SHOWN = 200
 
 def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     """Runs, newest first, a page at a time."""
+    from automations.core.run.states import RunStatus
     from automations.services.inspect import Filter
 
     limit = given["limit"]
     if not 1 <= limit <= MOST:
         raise UsageError(f"--limit takes 1 to {MOST}, not {limit}")
+    if given["status"] not in (None, *RunStatus):
+        raise UsageError(f"no run has the status {given['status']}", hint=f"one of: {', '.join(RunStatus)}")
     wanted = Filter(given["automation"], given["status"], given["cursor"], limit)
     records = context.runtime.inspect.runs(wanted)
     if context.json:
         context.document(records)
         return 0
     if not records:
-        context.say("no runs" if given["cursor"] else "no runs yet")
+        narrowed = any(given[name] for name in ("automation", "status", "cursor"))
+        context.say("no such runs" if narrowed else "no runs yet")
         return 0
     rows = [
         (each["id"], each["automationId"], each["status"], each["createdAt"], each.get("triggerEventId", ""))
@@ -36,7 +40,8 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     ]
     context.say(table(("RUN", "AUTOMATION", "STATUS", "CREATED", "EVENT"), rows))
     if len(records) == limit:
-        context.note(f"more: automations runs list --limit {limit} --cursor {records[-1]['id']}")
+        chosen = "".join(f" --{name} {given[name]}" for name in ("automation", "status") if given[name])
+        context.note(f"more: automations runs list{chosen} --limit {limit} --cursor {records[-1]['id']}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Plain tables for terminals: columns as wide as their widest cell, control characters made visible."""
+"""Plain tables and phrases for terminals: columns as wide as their widest cell, control characters made visible."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
     return "\n".join(lines)
+
+
+def counted(number: int, word: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def clean(text: str) -> str:

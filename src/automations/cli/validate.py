@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
+from automations.cli.table import counted
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -16,22 +17,22 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Print all findings; 0 when none is an error (with --strict: none at all), else 1."""
     catalogue, single = _catalogue(given["path"])
     errors = [each for each in catalogue.diagnostics if each.severity == "error"]
-    counted = catalogue.diagnostics if given["strict"] else errors
+    failing = catalogue.diagnostics if given["strict"] else errors
     if context.json:
-        context.document(_document(catalogue, single=single, valid=not counted, errors=counted))
-        return 1 if counted else 0
+        context.document(_document(catalogue, single=single, valid=not failing, errors=failing))
+        return 1 if failing else 0
     for diagnostic in catalogue.diagnostics:
         context.say(str(diagnostic))
         if diagnostic.hint:
             context.say(f"    {diagnostic.hint}")
     warnings = len(catalogue.diagnostics) - len(errors)
     total = len(catalogue.digests)
-    if counted:
+    if failing:
         context.say(
-            f"invalid: {_count(len(errors), 'error')}, {_count(warnings, 'warning')} in {_count(total, 'file')}"
+            f"invalid: {counted(len(errors), 'error')}, {counted(warnings, 'warning')} in {counted(total, 'file')}"
         )
         return 1
-    context.say("valid" if single else f"valid: {_count(total, 'file')}, {_count(warnings, 'warning')}")
+    context.say("valid" if single else f"valid: {counted(total, 'file')}, {counted(warnings, 'warning')}")
     return 0
 
 
@@ -61,10 +62,6 @@ def _document(catalogue: "Catalogue", *, single: bool, valid: bool, errors: Any)
     elif not single:
         body["files"] = len(catalogue.digests)
     return {**body, "diagnostics": found} if found else body
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 COMMANDS = (
