@@ -1,6 +1,6 @@
 """Definitions as they stand in the store: the state that plans are made against, and the table that events are matched with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Any
 
@@ -8,7 +8,7 @@ from automations.core.canonical import decode
 from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State
 from automations.core.record import route_record
 from automations.core.spec import build
-from automations.core.spec.manifests import resolve_all
+from automations.core.spec.manifests import Shelf, resolve_all, shelve
 from automations.core.spec.model import Manifest
 from automations.core.trigger.bindings import Bound, BoundRoute, Table, build_table
 from automations.store import actions, automations, manifests, routes, runs, state
@@ -81,7 +81,8 @@ class Bindings:
         self._database = database
         self._lock = Lock()
         self._table = build_table(-1, (), ())
-        self._kept: dict[tuple[str, int, tuple[tuple[str, str], ...]], Bound] = {}
+        self._kept: dict[str, Bound] = {}
+        self._manifests: dict[str, Manifest] = {}
 
     def current(self) -> Table:
         """The table of the store's serial now. Raises StoreUnavailable."""
@@ -102,26 +103,37 @@ class Bindings:
         return table
 
     def _build(self, tx: Transaction, serial: int) -> Table:
-        known = {
-            (row["action_id"], row["version"]): build.manifest(decode(row["manifest_json"]))
-            for row in manifests.live(tx)
-        }
-        kept: dict[tuple[str, int, tuple[tuple[str, str], ...]], Bound] = {}
-        for row in automations.live(tx):
-            bound = self._bound(row, known)
-            kept[row["uid"], row["generation"], _pins(bound.manifests)] = bound
+        shelf = shelve(self._manifest(row) for row in manifests.live(tx))
+        kept: dict[str, Bound] = {}
+        for row in automations.every(tx):
+            if row["deleted_at"] is None:
+                kept[row["uid"]] = self._bound(tx, row, shelf)
         self._kept = kept
         bound_routes = [
             BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None) for row in routes.every(tx)
         ]
         return build_table(serial, kept.values(), bound_routes)
 
-    def _bound(self, row: Row, known: dict[tuple[str, str], Manifest]) -> Bound:
-        automation = build.automation(decode(row["spec_json"]))
-        pinned = resolve_all(automation.steps, known)
-        standing = self._kept.get((row["uid"], row["generation"], _pins(pinned)))
-        return standing or Bound(row["uid"], row["generation"], automation, pinned)
+    def _manifest(self, row: Row) -> Manifest:
+        if row["digest"] not in self._manifests:
+            self._manifests[row["digest"]] = build.manifest(decode(row["manifest_json"]))
+        return self._manifests[row["digest"]]
+
+    def _bound(self, tx: Transaction, row: Row, shelf: Shelf) -> Bound:
+        """The same object as before where generation and manifests are the same: what it compiled stays compiled."""
+        standing = self._kept.get(row["uid"])
+        if standing is not None and standing.generation == row["generation"]:
+            automation = standing.automation
+        else:
+            standing = None
+            kept = automations.generation(tx, row["uid"], row["generation"])
+            assert kept is not None  # noqa: S101  # an automation is inserted with its generation
+            automation = build.automation(decode(kept["spec_json"]))
+        pinned = resolve_all(automation.steps, shelf)
+        if standing is not None and _pins(pinned) == _pins(standing.manifests):
+            return standing
+        return Bound(row["uid"], row["generation"], automation, pinned)
 
 
-def _pins(pinned: Any) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((step, manifest.digest) for step, manifest in pinned.items()))
+def _pins(pinned: Mapping[str, Manifest]) -> dict[str, str]:
+    return {step: manifest.digest for step, manifest in pinned.items()}

@@ -26,7 +26,8 @@ from automations.store import automations, sources
 from automations.store.database import Database, Row, Transaction
 
 RESYNC = 60 * SECOND
-LONGEST_BACKOFF = 300 * SECOND
+LONGEST_BACKOFF = RESYNC
+"""However often it failed, a lost notification delays convergence by one resync at most."""
 MOST_IN_MESSAGE = 3
 
 

@@ -15,7 +15,7 @@ from automations.core.diagnostic import Diagnostic, Path, Severity, has_errors, 
 from automations.core.spec import build
 from automations.core.spec.checks import check, paths_of_steps
 from automations.core.spec.document import Document
-from automations.core.spec.manifests import check_inputs, check_manifest, resolve
+from automations.core.spec.manifests import Shelf, check_inputs, check_manifest, resolve, shelve
 from automations.core.spec.model import Automation, Manifest
 from automations.core.spec.reader import read
 from automations.core.spec.structure import check as check_structure
@@ -124,7 +124,7 @@ def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manife
         for each in interpreted
         if each.manifest and each.document and each.file not in bad
     }
-    usable = {**(known or {}), **{key: declared.value for key, declared in manifests.items()}}
+    usable = shelve({**(known or {}), **{key: declared.value for key, declared in manifests.items()}}.values())
     for each in interpreted:
         if each.automation and each.document and each.file not in bad:
             diagnostics.extend(_actions(each.document, each.automation, manifests=usable))
@@ -211,9 +211,7 @@ def _contested(what: str, claimants: list[tuple[Interpreted, Any]], *, code: str
         )
 
 
-def _actions(
-    document: Document, automation: Automation, *, manifests: Mapping[ManifestKey, Manifest]
-) -> Iterator[Diagnostic]:
+def _actions(document: Document, automation: Automation, *, manifests: Shelf) -> Iterator[Diagnostic]:
     for (path, _), step in zip(paths_of_steps(document.value), automation.steps, strict=True):
         manifest, versions = resolve(step, manifests)
         if manifest is not None:

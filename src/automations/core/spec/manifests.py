@@ -1,6 +1,7 @@
 """Action manifests among specs: which one a step means, and whether the step's input can satisfy it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from automations.core.diagnostic import Diagnostic, Path, Severity
@@ -13,20 +14,36 @@ from automations.errors import InvalidInput
 _KEPT = ("type", "required", "additionalProperties", "$schema", "$defs", "definitions")
 
 
-def resolve(step: Step, manifests: Mapping[tuple[str, str], Manifest]) -> tuple[Manifest | None, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Manifests by action id; each action's versions in ascending order."""
+
+    by_action: Mapping[str, tuple[Manifest, ...]]
+
+
+def shelve(manifests: Iterable[Manifest]) -> Shelf:
+    """Put manifests where `resolve` finds them without looking at all the others."""
+    found: dict[str, list[Manifest]] = {}
+    for manifest in manifests:
+        found.setdefault(manifest.id, []).append(manifest)
+    return Shelf({action: tuple(sorted(each, key=lambda one: _order(one.version))) for action, each in found.items()})
+
+
+def resolve(step: Step, shelf: Shelf) -> tuple[Manifest | None, tuple[str, ...]]:
     """The manifest a step means, and all known versions of its action.
 
     A step that names no version takes the only one there is, or the highest by numeric parts.
     """
-    versions = sorted((version for action, version in manifests if action == step.action_id), key=_order)
-    wanted = step.manifest_version or (versions[-1] if versions else None)
-    found = manifests.get((step.action_id, wanted)) if wanted else None
-    return found, tuple(versions)
+    there = shelf.by_action.get(step.action_id, ())
+    versions = tuple(manifest.version for manifest in there)
+    if step.manifest_version is None:
+        return (there[-1] if there else None), versions
+    return next((each for each in there if each.version == step.manifest_version), None), versions
 
 
-def resolve_all(steps: tuple[Step, ...], manifests: Mapping[tuple[str, str], Manifest]) -> dict[str, Manifest]:
+def resolve_all(steps: tuple[Step, ...], shelf: Shelf) -> dict[str, Manifest]:
     """Step ids to the manifests they are pinned to; steps without one are left out."""
-    found = {step.id: resolve(step, manifests)[0] for step in steps}
+    found = {step.id: resolve(step, shelf)[0] for step in steps}
     return {step_id: manifest for step_id, manifest in found.items() if manifest is not None}
 
 
