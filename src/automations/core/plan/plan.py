@@ -122,7 +122,9 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
         else:
             unchanged += action_change is None
             changes.extend([action_change] if action_change else [])
+    # A rename that cannot be still says that the old id is not gone.
     renames = frozenset(change.previous_id for change in changes if change.action == "rename")
+    renames |= {catalogue.automations[identity].value.renamed_from for identity in problems}
     gone = tuple(_deletes(catalogue, state, owner=owner, renamed=renames))
     prune = request.prune and not _mysterious(catalogue, state, owner=owner)
     taken = route_problems(_rebindings((*changes, *(gone if prune else ())), catalogue, owner=owner), state)
