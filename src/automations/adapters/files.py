@@ -168,7 +168,7 @@ def _still(root: Path, reading: _Reading) -> bool:
     """Whether every directory and file still is what was read."""
     try:
         directories = all(os.stat(name).st_mtime_ns == seen for name, seen in reading.directories.items())  # noqa: PTH116  # by name, thousands of them
-        return directories and all(_stamp(os.stat(root / file.name)) == file.stamp for file in reading.files)  # noqa: PTH116
+        return directories and all(_stamp(os.stat(root / file.name)) == file.stamp for file in reading.files)  # noqa: PTH116  # the same
     except OSError:
         return False
 

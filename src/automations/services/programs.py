@@ -36,7 +36,7 @@ class Programs:
 
     def _load(self, tx: Transaction, run: Row) -> Program:
         from automations.core.run.program import compile_program  # noqa: PLC0415  # see the module's head
-        from automations.core.spec import build  # noqa: PLC0415
+        from automations.core.spec import build  # noqa: PLC0415  # see the module's head
 
         row = automations.generation(tx, run["automation_uid"], run["generation"])
         assert row is not None, "generations outlive the runs pinned to them"  # noqa: S101  # retention keeps them

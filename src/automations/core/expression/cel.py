@@ -67,7 +67,7 @@ class _Engine:
 @lru_cache(maxsize=16)
 def _engine(roots: frozenset[str]) -> _Engine:
     # Imported here: loading the library takes 15 ms that commands which evaluate nothing must not pay.
-    from cel_expr_python import cel  # noqa: PLC0415
+    from cel_expr_python import cel  # noqa: PLC0415  # see above
 
     excluded = "".join(f'    - name: "{operator}"\n' for operator in _ORDER)
     env = cel.NewEnv(
