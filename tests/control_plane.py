@@ -41,6 +41,10 @@ class CountedIds:
         self._count = count(1)
         self.drawn = 0.5
 
+    def begin(self, number: int) -> None:
+        """Count from here, away from other counters of one store."""
+        self._count = count(number)
+
     def new(self) -> str:
         return f"00000000-0000-7000-8000-{next(self._count):012d}"
 
