@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import apsw
 
-from web_server import BODY, SECRET, Served, eventually, sign
+from automations.web.limits import Limits
+from web_server import BODY, SECRET, Serve, Served, eventually, sign
 
 
 def body(number: int) -> bytes:
@@ -47,6 +48,21 @@ def test_a_store_that_is_locked_answers_503_and_remembers_nothing(served: Served
     assert served.rows("events") == []
     status, _, answer = served.post("/webhooks/open", body(1))
     assert (status, "duplicate" in answer) == (202, False)
+
+
+def test_a_new_connection_is_told_to_come_back_while_all_others_are_at_work(serve: Serve) -> None:
+    served = serve(limits=Limits(connections=1))
+    connections = served.server._running.result(0)._connections
+    with closing(apsw.Connection(str(served.runtime.settings.database_path))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        working = served.dial()
+        working.sendall(b'POST /webhooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"id":"a"}')
+        eventually(lambda: connections._open and not connections._waiting)
+        refused = served.raw(b"")
+        other.execute("ROLLBACK")
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert refused.endswith(b'{"ok":false,"error":"overloaded"}')
+    assert working.recv(100).startswith(b"HTTP/1.1 202 ")
 
 
 def test_a_store_that_is_closed_answers_503_and_readiness_fails(served: Served) -> None:

@@ -177,6 +177,12 @@ def test_a_repeated_delivery_is_answered_with_the_first_ones_ids(served: Served)
     assert len(served.rows("events")) == len(served.rows("runs")) == 1
 
 
+def test_a_repeated_delivery_under_another_id_is_answered_with_the_first_one(served: Served) -> None:
+    served.post("/webhooks/open", b'{"id":"i1","meta":{"key":"mk"}}')
+    _, _, again = served.post("/webhooks/open", b'{"id":"i2","meta":{"key":"mk"}}')
+    assert (again["eventId"], again["dedupeKey"], again["duplicate"]) == ("i1", "mk", True)
+
+
 def test_an_unsigned_route_cannot_occupy_a_signed_ones_keys(served: Served) -> None:
     served.post("/webhooks/open", b'{"meta":{"key":"k1"},"data":{}}')
     _, _, answer = served.post("/webhooks/signed", X_Hasna_Signature=GOOD, X_Event_Id="k1")

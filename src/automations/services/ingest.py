@@ -35,6 +35,8 @@ class Ingested:
     materialized: tuple[dict[str, Any], ...]
     duplicate: bool = False
     conflict: bool = False
+    first_event_id: str | None = None
+    """Of a duplicate: the id that its event came in under the first time."""
 
 
 class Ingest:
@@ -144,7 +146,8 @@ def _runs(envelope: Envelope, table: Table, *, row_id: str, now: int, ids: Ids) 
 
 def _duplicate(row: Row, delivery: Delivery) -> Ingested:
     conflict = row["body_digest"] != delivery.body_digest
-    return Ingested(row["id"], tuple(decode(row["materialized_json"])), duplicate=True, conflict=conflict)
+    materialized = tuple(decode(row["materialized_json"]))
+    return Ingested(row["id"], materialized, duplicate=True, conflict=conflict, first_event_id=row["event_id"])
 
 
 def _event_row(delivery: Delivery, *, row_id: str, references: list[dict[str, Any]], now: int) -> Row:

@@ -63,7 +63,7 @@ def accept(route: Route, envelope: Envelope, result: Ingested) -> Response:
         "ok": True,
         "routeId": route.id,
         "automationId": route.automation_id,
-        "eventId": envelope.id,
+        "eventId": result.first_event_id or envelope.id,
         "dedupeKey": envelope.dedupe_key,
         "materialized": result.materialized,
     }

@@ -14,6 +14,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpRequestParse
 
 from automations.web.answers import refuse
 from automations.web.connections import Connections
+from automations.web.exchange import Exchange
 from automations.web.message import Answer, Request, Response
 
 _BETWEEN, _HEAD, _BODY, _DEAF = range(4)
@@ -29,18 +30,6 @@ class _Stop(Exception):  # ends the parser's work from inside its callbacks; no 
     pass
 
 
-class _Exchange:
-    """A request that was taken, and its answer once there is one. `held` is its share of the shared buffer in bytes."""
-
-    __slots__ = ("bare", "close", "held", "response")
-
-    def __init__(self, *, close: bool, bare: bool = False, held: int = 0) -> None:
-        self.close = close
-        self.bare = bare
-        self.held = held
-        self.response: Response | None = None
-
-
 class Connection(asyncio.Protocol):
     """One client. The parser calls the `on_` methods from inside `feed_data`."""
 
@@ -50,7 +39,7 @@ class Connection(asyncio.Protocol):
         self._parser = HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._peer = ""
-        self._exchanges: deque[_Exchange] = deque()
+        self._exchanges: deque[Exchange] = deque()
         self._phase = _BETWEEN
         self._now = 0.0
         self.deadline = _NEVER
@@ -80,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._now = self._shared.loop.time()
         self.deadline = self._now + self._limits.head_seconds
         if not self._shared.add(self):
+            self._phase = _DEAF
             self._shared.told("overloaded", None)
             self._transport.write(self._shared.encoder.encode(refuse("overloaded"), close=True, bare=False))
             self._transport.close()
@@ -275,7 +265,7 @@ class Connection(asyncio.Protocol):
             return
         close = self._old or not self._parser.should_keep_alive()
         request = self._request(self._first if self._rest is None else bytes(self._rest))
-        exchange = _Exchange(close=close, bare=request.method == "HEAD", held=self._held)
+        exchange = Exchange(close=close, bare=request.method == "HEAD", held=self._held)
         self._held = 0
         self._first, self._rest = b"", None
         self._exchanges.append(exchange)
@@ -301,7 +291,7 @@ class Connection(asyncio.Protocol):
             self._shared.told("internal_error", type(bug).__name__)
             return refuse("internal_error", close=True)
 
-    def _settle(self, exchange: _Exchange, answer: Answer) -> None:
+    def _settle(self, exchange: Exchange, answer: Answer) -> None:
         if isinstance(answer, Response):
             exchange.response = answer
             self._flush()
@@ -309,7 +299,7 @@ class Connection(asyncio.Protocol):
             future = answer if isinstance(answer, asyncio.Future) else asyncio.ensure_future(answer)
             future.add_done_callback(partial(self._arrived, exchange))
 
-    def _arrived(self, exchange: _Exchange, answer: "asyncio.Future[Response]") -> None:
+    def _arrived(self, exchange: Exchange, answer: "asyncio.Future[Response]") -> None:
         bug = asyncio.CancelledError() if answer.cancelled() else answer.exception()
         if bug is None:
             exchange.response = answer.result()
@@ -379,7 +369,7 @@ class Connection(asyncio.Protocol):
         self._expects = False
         self.deadline = _NEVER
         self._shared.busy(self)
-        exchange = _Exchange(close=True)
+        exchange = Exchange(close=True)
         self._exchanges.append(exchange)
         self._settle(exchange, answer)
 
