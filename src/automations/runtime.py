@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from automations.services.programs import Programs
     from automations.services.queue import Queue
     from automations.services.reconcile import Reconciler
+    from automations.services.trigger import Start
     from automations.services.webhook_routes import WebhookRoutes
     from automations.services.worker import Worker
 
@@ -91,6 +92,13 @@ class Runtime:
         from automations.services.operate import Operate, Parts
 
         return Operate(Parts(self.database, self.programs, self.clock, self.ids, self.telemetry))
+
+    @cached_property
+    def start(self) -> "Start":
+        """Starts runs by name."""
+        from automations.services.trigger import Parts, Start
+
+        return Start(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
     @cached_property
     def author(self) -> "Author":

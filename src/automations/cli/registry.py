@@ -16,6 +16,7 @@ FILES = {
     "runs": "runs",
     "queue": "queue",
     "events": "events",
+    "trigger": "trigger",
     "schema": "schema",
     "spec": "spec",
     "create": "create",

@@ -13,11 +13,13 @@ from automations.core.diagnostic import Diagnostic, Path, Severity
 from automations.core.expression.cel import BODY_ROOTS, ExpressionInvalid
 from automations.core.expression.matcher import compile_when
 from automations.core.expression.template import problems, references
+from automations.core.spec.conform import compile_schema
 from automations.core.spec.document import Document
 from automations.core.spec.graph import ancestors, cycle
 from automations.core.spec.model import Automation, Step, Trigger, TriggerKind
 from automations.core.trigger.bindings import TRIGGER_ROOTS
 from automations.core.trigger.filter import check_filter
+from automations.errors import InvalidInput
 
 RESERVED_PATHS = ("/healthz", "/readyz", "/metrics", "/api")
 """Paths that the server answers itself; no route may take them or anything below `/api`."""
@@ -40,7 +42,7 @@ class Finding:
 def check(document: Document, automation: Automation) -> tuple[Diagnostic, ...]:
     """Every finding of every check, with its place."""
     found: list[Finding] = []
-    for rule in (_steps, _graph, _expressions, _filters, _routes, _not_executed):
+    for rule in (_steps, _graph, _expressions, _filters, _routes, _schemas, _not_executed):
         found.extend(rule(document.value, automation))
     if not any(finding.code in _GRAPH_CODES for finding in found):
         # While the graph is wrong, whom a step may read is a guess, and a second message about the same slip is noise.
@@ -186,16 +188,24 @@ def path_problem(path: str) -> str | None:
     return None
 
 
+def _schemas(spec: Mapping[str, Any], _: Automation) -> Iterator[Finding]:
+    if "inputs" in spec:
+        try:
+            compile_schema(spec["inputs"])
+        except InvalidInput as problem:
+            yield Finding("spec/schema", ("inputs",), problem.message, problem.hint)
+
+
 def _not_executed(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
     def warn(path: Path, what: str) -> Finding:
         return Finding("spec/not-executed", path, f"{what}: {_NOT_EXECUTED}", severity=Severity.WARNING)
 
     for index, trigger in enumerate(automation.triggers):
-        if trigger.kind in (TriggerKind.SCHEDULE, TriggerKind.MANUAL, TriggerKind.API):
+        if trigger.kind in (TriggerKind.SCHEDULE, TriggerKind.API):
             yield warn(("triggers", index, "kind"), f"a {trigger.kind} trigger")
         for word in ("debounce", "rateLimit", "eventSchema"):
             if word in trigger.raw:
                 yield warn(("triggers", index, word), word)
-    for word in ("concurrency", "timeout", "inputs"):
+    for word in ("concurrency", "timeout"):
         if word in spec:
             yield warn((word,), word)

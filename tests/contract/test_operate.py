@@ -1,0 +1,180 @@
+"""Approvals, replay and manual triggers, on every store."""
+
+from typing import Any
+
+import pytest
+
+from automations.core.audit import broken_at
+from automations.core.canonical import decode
+from automations.errors import Conflict, InvalidInput, NotFound
+from automations.services import operate, trigger
+from automations.store import audit
+from automations.store.database import Database
+from control_plane import ControlPlane
+from samples import spec, step
+
+
+class Operated(ControlPlane):
+    """A control plane that can be operated."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.operate = operate.Operate(operate.Parts(database, self.programs, self.clock, self.ids, self.telemetry))
+        self.start = trigger.Start(trigger.Parts(database, self.bindings, self.clock, self.ids, self.telemetry))
+
+    def action(self, number: int = 0) -> str:
+        """The id of an action of a new run of the automation that one event starts."""
+        self._sent = getattr(self, "_sent", 0) + 1
+        return str(self.send(f"event-{self._sent}").materialized[0]["actionIds"][number])
+
+    def row(self, action_id: str) -> dict[str, Any]:
+        with self.database.read() as tx:
+            row = tx.one("SELECT * FROM actions WHERE id = :id", id=action_id)
+        assert row is not None
+        return row
+
+
+@pytest.fixture
+def plane(database: Database) -> Operated:
+    return Operated(database)
+
+
+GATE = {"approval": {"requiresApproval": True, "reason": "money"}}
+
+
+def test_a_step_with_a_gate_is_handed_out_only_after_its_approval(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a", actions=[step("pay", **GATE)])})
+    action = plane.action()
+    assert plane.claim() == []
+    approved = plane.operate.approve(action, actor="ada")
+    assert approved["status"] == "queued"
+    gate = decode(approved["approval_json"])
+    assert gate["requirement"] == {"requiresApproval": True, "count": 1, "reason": "money"}
+    assert gate["blockedUntilApproved"] is False
+    assert gate["decision"]["status"] == "approved"
+    assert gate["decision"]["metadata"] == {"decidedBy": "ada"}
+    assert [row["id"] for row in plane.claim()] == [action]
+
+
+def test_two_approvals_come_from_two_people(plane: Operated) -> None:
+    gate = {"approval": {"requiresApproval": True, "count": 2}}
+    plane.apply({"a.yaml": spec("a", actions=[step("pay", **gate)])})
+    action = plane.action()
+    assert plane.operate.approve(action, actor="ada")["status"] == "waiting_approval"
+    with pytest.raises(Conflict, match=r"ada approved queued action .* already"):
+        plane.operate.approve(action, actor="ada")
+    assert plane.operate.approve(action, actor="bob")["status"] == "queued"
+
+
+def test_a_rejected_action_is_over_and_takes_its_run_with_it(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a", actions=[step("pay", **GATE), step("ship", dependsOn=["pay"])])})
+    action = plane.action()
+    rejected = plane.operate.reject(action, actor="ada", reason="too dear")
+    assert rejected["status"] == "rejected"
+    assert decode(rejected["dead_letter_json"])["reason"] == "too dear"
+    assert plane.steps(rejected["run_id"]) == {"pay": "rejected", "ship": "skipped"}
+    assert plane.run(rejected["run_id"])["status"] == "failed"
+    with pytest.raises(Conflict, match=f"queued action is not replayable: {action}"):
+        plane.operate.replay(action, actor="ada")
+
+
+def test_decisions_are_refused_in_the_words_of_the_original(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a", actions=[step("one"), step("pay", dependsOn=["one"], **GATE)])})
+    one, pay = plane.action(0), plane.action(1)
+    with pytest.raises(NotFound, match="queued action not found: nope"):
+        plane.operate.approve("nope", actor="ada")
+    with pytest.raises(Conflict, match=f"queued action has no approval gate: {one}"):
+        plane.operate.approve(one, actor="ada")
+    with pytest.raises(Conflict, match=rf"not ready for a decision.*: {pay}"):
+        plane.operate.approve(pay, actor="ada")
+
+
+def test_a_decision_is_given_once_and_never_about_a_claimed_or_ended_action(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a", actions=[step("pay", **GATE)])})
+    action = plane.action()
+    plane.operate.approve(action, actor="ada")
+    with pytest.raises(Conflict, match=f"queued action approval decision is not pending: {action}"):
+        plane.operate.approve(action, actor="bob")
+    (claimed,) = plane.claim()
+    with pytest.raises(Conflict, match=f"cannot reject claimed queued action: {action}"):
+        plane.operate.reject(action, actor="bob")
+    plane.done(claimed)
+    with pytest.raises(Conflict, match=f"cannot approve terminal queued action: {action}"):
+        plane.operate.approve(action, actor="bob")
+
+
+def test_a_replayed_action_starts_over_and_what_was_skipped_for_it_runs_after_all(plane: Operated) -> None:
+    plane.apply(
+        {"a.yaml": spec("a", actions=[step("one"), step("two", dependsOn=["one"]), step("three", dependsOn=["two"])])}
+    )
+    action = plane.action()
+    (claimed,) = plane.claim()
+    plane.undone(claimed, retryable=False)
+    run = claimed["run_id"]
+    assert plane.steps(run) == {"one": "dead", "two": "skipped", "three": "skipped"}
+    replayed = plane.operate.replay(action, actor="ada", reason="upstream is back")
+    assert (replayed["status"], replayed["attempt"], replayed["dead_letter_json"]) == ("queued", 0, None)
+    assert plane.steps(run) == {"one": "queued", "two": "blocked", "three": "blocked"}
+    assert plane.run(run)["status"] == "running"
+    for _ in range(3):
+        plane.done(plane.claim()[0])
+    assert plane.run(run)["status"] == "succeeded"
+    assert plane.inspect.status()["counts"]["replayRequests"] == 1
+
+
+def test_only_a_dead_action_is_replayed(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a")})
+    action = plane.action()
+    with pytest.raises(Conflict, match=f"queued action is not dead: {action}"):
+        plane.operate.replay(action, actor="ada")
+
+
+def test_every_decision_is_in_the_audit_chain(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a", actions=[step("pay", **GATE)])})
+    plane.operate.approve(plane.action(), actor="ada")
+    plane.operate.reject(plane.action(), actor="bob")
+    with plane.database.read() as tx:
+        rows = audit.every(tx)
+    assert [(row["action"], row["actor"]) for row in rows] == [
+        ("apply", "tester"),
+        ("approval.approve", "ada"),
+        ("approval.reject", "bob"),
+    ]
+    assert broken_at(rows) is None
+
+
+MANUAL = {
+    "triggers": [{"kind": "manual"}],
+    "inputs": {"type": "object", "required": ["ref"], "properties": {"ref": {"type": "string"}}},
+    "actions": [{"id": "one", "actionId": "x.one", "input": {"ref": "${{ inputs.ref }}"}}],
+}
+
+
+def test_a_manual_trigger_starts_a_run_with_its_inputs(plane: Operated) -> None:
+    plane.apply({"a.yaml": {**spec("a"), **MANUAL}})
+    first = plane.start.manual("a", {"ref": "main"}, actor="ada")
+    second = plane.start.manual("a", {"ref": "main"}, actor="ada")
+    assert first["runId"] != second["runId"]
+    rows = plane.claim(limit=5)
+    assert [decode(row["input_json"]) for row in rows] == [{"ref": "main"}] * 2
+
+
+def test_inputs_that_do_not_conform_start_nothing_and_all_are_named(plane: Operated) -> None:
+    plane.apply({"a.yaml": {**spec("a"), **MANUAL}})
+    with pytest.raises(InvalidInput, match="ref"):
+        plane.start.manual("a", {"ref": 5}, actor="ada")
+    assert plane.claim() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({}, "has no manual trigger"), ({**MANUAL, "status": "paused"}, "is paused")],
+)
+def test_only_an_active_automation_with_a_manual_trigger_starts_by_hand(
+    plane: Operated, changes: dict[str, Any], message: str
+) -> None:
+    plane.apply({"a.yaml": {**spec("a"), **changes}})
+    with pytest.raises(Conflict, match=message):
+        plane.start.manual("a", {"ref": "main"}, actor="ada")
+    with pytest.raises(NotFound, match="automation not found: b"):
+        plane.start.manual("b", {}, actor="ada")
