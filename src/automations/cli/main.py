@@ -40,6 +40,7 @@ def _boundary(program: str, argv: Sequence[str]) -> int:
     try:
         known = _known(argv, daemon=program == "automations-daemon")
         given = lift(argv, valued=_valued(known))
+        as_json = given.json
         settings = load().over(directory=given.directory, store=given.store, actor=given.actor)
         status = _run(program, known, given=given, settings=settings)
         sys.stdout.flush()
