@@ -1,0 +1,145 @@
+"""What the store held before and holds after a commit, and who committed: everything that an invariant is judged on.
+
+SQLite's update hook names the rows that a transaction touched, so that looking after every commit costs only those.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from automations.core.run.queue import Holder
+from automations.store.database import Row, Transaction
+from simulation.specs import Text
+
+Key = tuple[Any, ...]
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "state": ("id",),
+    "automations": ("uid",),
+    "generations": ("uid", "generation"),
+    "manifests": ("action_id", "version"),
+    "routes": ("id",),
+    "events": ("id",),
+    "runs": ("id",),
+    "actions": ("id",),
+    "attempts": ("action_row_id", "fence"),
+    "audit": ("seq",),
+    "leases": ("name",),
+}
+"""The tables that are watched, by primary key; the rest are caches and texts named by their own digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row before and after a commit; None where it does not exist."""
+
+    table: str
+    key: Key
+    old: Row | None
+    new: Row | None
+
+    def columns(self) -> frozenset[str]:
+        """Which columns differ."""
+        if self.old is None or self.new is None:
+            return frozenset(self.new or self.old or ())
+        return frozenset(name for name in self.new if self.new[name] != self.old[name])
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a caller of the queue asked for: `verb` is done, undone, beat or release."""
+
+    verb: str
+    action_id: str
+    holder: Holder
+
+
+@dataclass(slots=True)
+class Frame:
+    """One service's or client's turn. `read_at` is when it last looked at the clock; `files` what it saw of a tree."""
+
+    process: str
+    service: str
+    read_at: int = 0
+    intents: tuple[Intent, ...] = ()
+    files: Mapping[str, Text] | None = None
+    faults: int = 0
+
+
+class Mirror:
+    """Every watched row as of the last commit."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[Key, Row]] = {table: {} for table in KEYS}
+        self.actions_of: dict[str, dict[str, Row]] = defaultdict(dict)
+        self.ends_of: dict[str, dict[int, Row]] = defaultdict(dict)
+        self.released: dict[str, set[int]] = defaultdict(set)
+        self.runs_of: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._keys: dict[tuple[str, int], Key] = {}
+
+    def get(self, table: str, *key: Any) -> Row | None:
+        """A row by its primary key."""
+        return self.rows[table].get(key)
+
+    def absorb(self, tx: Transaction, touched: Iterable[tuple[str, int]]) -> list[Change]:
+        """Read the touched rows again; what changed."""
+        changes = []
+        for table, rowid in touched:
+            found = tx.one(f"SELECT * FROM {table} WHERE rowid = :rowid", rowid=rowid)  # noqa: S608  # one of ours
+            key = tuple(found[name] for name in KEYS[table]) if found else self._keys.get((table, rowid))
+            if key is None:
+                continue
+            self._keys[table, rowid] = key
+            old = self.rows[table].get(key)
+            if old != found:
+                changes.append(Change(table, key, old, found))
+                self._put(table, key, found)
+        return changes
+
+    def differences(self, tx: Transaction) -> list[str]:
+        """Where the store is not what was mirrored: must be nowhere, else some change went unseen."""
+        found = []
+        for table, names in KEYS.items():
+            rows = tx.all(f"SELECT * FROM {table}")  # noqa: S608  # one of ours
+            stored = {tuple(row[name] for name in names): row for row in rows}
+            if stored != self.rows[table]:
+                found.append(table)
+        return found
+
+    def spec_of(self, run: Row) -> dict[str, Any] | None:
+        """The generation that a run is pinned to, as a row."""
+        return self.get("generations", run["automation_uid"], run["generation"])
+
+    def _put(self, table: str, key: Key, row: Row | None) -> None:
+        if row is None:
+            del self.rows[table][key]
+            return
+        self.rows[table][key] = row
+        if table == "actions":
+            self.actions_of[row["run_id"]][row["id"]] = row
+        elif table == "attempts":
+            self.ends_of[row["action_row_id"]][row["fence"]] = row
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One commit: what it changed, in whose turn, and how everything stands after it."""
+
+    mirror: Mirror
+    frame: Frame
+    changes: tuple[Change, ...]
+    by_table: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+
+    def of(self, table: str) -> tuple[Change, ...]:
+        """What changed in one table."""
+        return self.by_table.get(table, ())
+
+
+def moment(mirror: Mirror, frame: Frame, changes: Iterable[Change]) -> Moment:
+    """A commit with its changes by table."""
+    found = tuple(changes)
+    tables: dict[str, list[Change]] = defaultdict(list)
+    for change in found:
+        tables[change.table].append(change)
+    return Moment(mirror, frame, found, {table: tuple(each) for table, each in tables.items()})

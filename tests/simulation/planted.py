@@ -1,0 +1,244 @@
+"""Bugs that we plant to see whether the simulation finds them: if it did not, its silence would prove nothing.
+
+Each is a context manager that puts a broken piece where the real one is, for as long as its block lasts.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from automations.core.plan.plan import Plan, Request
+from automations.core.run import machine
+from automations.core.run import readiness as readiness_module
+from automations.core.run.queue import Action, Change, Holder, Refusal, lose
+from automations.core.run.readiness import Ready, Waiting
+from automations.core.run.states import ActionStatus
+from automations.core.spec.snapshot import Snapshot, Untrusted
+from automations.services import advance, ingest, programs, queue, reconcile
+from automations.services import plan as planning
+from automations.services.ingest import Delivery, Ingested
+from automations.store import actions, automations, events, leases, runs
+from automations.store.database import Row, Transaction
+from simulation.outside import VirtualTree
+
+Planted = Callable[[], AbstractContextManager[object]]
+
+
+@contextmanager
+def no_fence() -> Iterator[None]:
+    """Reports are taken from anybody, as long as somebody holds the action."""
+
+    def may_finish(action: Action, _holder: Holder, *, verb: str, now: int) -> Refusal | None:
+        held = action.status is ActionStatus.CLAIMED and now >= 0
+        return None if held else Refusal(f"cannot {verb} {action.id}")
+
+    with patch.object(queue, "may_finish", may_finish):
+        yield
+
+
+@contextmanager
+def rescue_from_a_snapshot() -> Iterator[None]:
+    """Recovery, also before a claim, looks in one transaction and acts in another, without looking again."""
+
+    def recover(self: Any) -> int:
+        now = self._clock.now()
+        with self._database.read() as tx:
+            lost = actions.expired(tx, now=now, limit=100)
+        with self._database.write() as tx:
+            for seen in lost:
+                run, row = queue.hold(tx, seen["id"])
+                if row["status"] == ActionStatus.CLAIMED:
+                    change = lose(queue.action_of(row), now=now)
+                    self._persist(tx, run, row=row, change=change, result=None, now=now)
+        return len(lost)
+
+    def claim(self: Any, asked: queue.Claim) -> list[Row]:
+        self.recover()
+        return real_claim(self, asked)
+
+    real_claim = queue.Queue.claim
+    with patch.object(queue.Queue, "recover", recover), patch.object(queue.Queue, "claim", claim):
+        yield
+
+
+@contextmanager
+def two_transactions() -> Iterator[None]:
+    """The event is committed first, its runs and actions afterwards."""
+
+    def commit(self: Any, deliveries: Sequence[Delivery]) -> list[Ingested]:
+        waiting: list[tuple[Callable[..., None], Any]] = []
+
+        def later(real: Callable[..., None]) -> Callable[[Transaction, Any], None]:
+            return lambda _, rows: waiting.append((real, rows))
+
+        with patch.object(runs, "insert", later(runs.insert)), patch.object(actions, "insert", later(actions.insert)):
+            results = real_commit(self, deliveries)
+        with self._database.write() as tx:
+            for real, rows in waiting:
+                real(tx, rows)
+        return results
+
+    real_commit = ingest.Ingest._commit
+    with patch.object(ingest.Ingest, "_commit", commit):
+        yield
+
+
+@contextmanager
+def steps_before_their_dependencies() -> Iterator[None]:
+    """A step that waits for several is let go when the first of them is over."""
+
+    def readiness(step: Any, standings: Mapping[str, Any]) -> Any:
+        verdict = real(step, standings)
+        some = any(standings[each.step].status.final for each in step.depends_on)
+        return Ready() if isinstance(verdict, Waiting) and some else verdict
+
+    real = readiness_module.readiness
+    with patch.object(machine, "readiness", readiness):
+        yield
+
+
+@contextmanager
+def claim_without_a_new_fence() -> Iterator[None]:
+    """A claim hands an action out under the fence of the claim before it."""
+
+    def claim(tx: Transaction, /, **asked: Any) -> list[Row]:
+        rows = real(tx, **asked)
+        for row in rows:
+            if row["fence"] > 1:
+                row["fence"] -= 1
+                tx.run("UPDATE actions SET fence = :fence WHERE id = :id", fence=row["fence"], id=row["id"])
+        return rows
+
+    real: Callable[..., list[Row]] = actions.claim
+    with patch.object(actions, "claim", claim):
+        yield
+
+
+@contextmanager
+def lost_leases_cost_nothing() -> Iterator[None]:
+    """A crash spends no attempt, so a poisonous action goes round for ever."""
+
+    def forgiving(action: Action, *, now: int) -> Change:
+        change = lose(action, now=now)
+        return Change(
+            ActionStatus.RETRYING, action.attempt, 0, available_at=now, error=change.error, ended=change.ended
+        )
+
+    with patch.object(queue, "lose", forgiving):
+        yield
+
+
+@contextmanager
+def the_dead_do_not_advance_their_run() -> Iterator[None]:
+    """A run hears of its actions' successes only."""
+
+    def advance_run(tx: Transaction, run: Row, *, programs: Any, now: int) -> Any:
+        if any(row["status"] == "dead" for row in actions.of_run(tx, run["id"])):
+            return None
+        return real(tx, run, programs=programs, now=now)
+
+    real = advance.advance_run
+    with patch.object(advance, "advance_run", advance_run):
+        yield
+
+
+@contextmanager
+def runs_on_todays_spec() -> Iterator[None]:
+    """A run works with whatever generation is current, not with the one it is pinned to."""
+
+    def generation(tx: Transaction, uid: str, _number: int, /) -> Row | None:
+        return tx.one("SELECT * FROM generations WHERE uid = :uid ORDER BY generation DESC LIMIT 1", uid=uid)
+
+    class Forgetful(programs.Programs):
+        MOST = 0
+
+    with patch.object(automations, "generation", generation), patch("simulation.programs.Programs", Forgetful):
+        yield
+
+
+@contextmanager
+def an_untrusted_tree_is_an_empty_one() -> Iterator[None]:
+    """What cannot be read is taken for gone, and what is gone is deleted."""
+
+    def take(self: VirtualTree, known: Mapping[str, str]) -> Snapshot | Untrusted:
+        found = real_take(self, known)
+        return Snapshot(found.root, "specs/", None, ()) if isinstance(found, Untrusted) else found
+
+    def plan(database: Any, catalogue: Any, request: Request, *, prefix: str = "") -> Plan:
+        return real_plan(database, catalogue, Request(request.source, revision=request.revision), prefix=prefix)
+
+    real_take, real_plan = VirtualTree.take, planning.plan
+    with patch.object(VirtualTree, "take", take), patch.object(reconcile, "plan", plan):
+        yield
+
+
+@contextmanager
+def repeated_deliveries_are_new() -> Iterator[None]:
+    """Nobody looks whether an event's identity was seen before."""
+
+    def insert(tx: Transaction, row: Row, /) -> bool:
+        return real(tx, row | {"identity": f"{row['identity']}#{row['id']}"})
+
+    real = events.insert
+    with patch.object(events, "known", lambda *_: None), patch.object(events, "insert", insert):
+        yield
+
+
+@contextmanager
+def a_lease_for_everybody() -> Iterator[None]:
+    """The daemon's lease is given to whoever asks."""
+
+    def take(tx: Transaction, name: str, /, **asked: Any) -> Row | None:
+        tx.run("DELETE FROM leases WHERE name = :name", name=name)
+        return real(tx, name, **asked)
+
+    real = leases.take
+    with patch.object(leases, "take", take):
+        yield
+
+
+@contextmanager
+def anybody_may_release() -> Iterator[None]:
+    """A release is written without asking whose claim it is."""
+
+    def release(tx: Transaction, /, *, action_id: str, runner: str, fence: int, now: int) -> bool:
+        del runner, fence
+        return (
+            tx.run(
+                """UPDATE actions SET status = 'queued', claimed_by = NULL, claimed_at = NULL, lease_expires_at = NULL,
+                     available_at = :now, updated_at = :now WHERE id = :id AND status = 'claimed'""",
+                id=action_id,
+                now=now,
+            )
+            == 1
+        )
+
+    with patch.object(actions, "release", release):
+        yield
+
+
+@contextmanager
+def nobody_recovers() -> Iterator[None]:
+    """Claims whose lease ran out stay claimed: nothing wrong ever happens, and nothing at all. Only rest shows it."""
+    with patch.object(actions, "expired", lambda *_, **__: []):
+        yield
+
+
+PLANTED: Mapping[str, Planted] = {
+    each.__name__: each
+    for each in (
+        no_fence,
+        rescue_from_a_snapshot,
+        two_transactions,
+        steps_before_their_dependencies,
+        claim_without_a_new_fence,
+        lost_leases_cost_nothing,
+        the_dead_do_not_advance_their_run,
+        runs_on_todays_spec,
+        an_untrusted_tree_is_an_empty_one,
+        repeated_deliveries_are_new,
+        a_lease_for_everybody,
+        anybody_may_release,
+    )
+}

@@ -1,0 +1,121 @@
+"""The real services as a daemon process holds them. All of it is in memory: a kill throws it away, a boot makes it anew."""
+
+from collections.abc import Iterable
+
+from automations.core.instant import SECOND
+from automations.core.run.queue import Holder
+from automations.errors import LockNotHeld
+from automations.services.apply import Apply
+from automations.services.definitions import Bindings
+from automations.services.ingest import Ingest
+from automations.services.lease import DaemonLease, Identity
+from automations.services.programs import Programs
+from automations.services.queue import LEASE, Done, Queue, Undone
+from automations.services.reconcile import Parts, Reconciler, Source
+from automations.services.worker import Worker
+from automations.store.database import Database, Row
+from simulation.faults import Process
+from simulation.mirror import Frame, Intent
+from simulation.outside import ROOT, Recorder, SeededIds, VirtualClock, VirtualLauncher, VirtualTree
+
+SOURCE = "default"
+LEASE_TTL = 15 * SECOND
+
+
+class Stage:
+    """Whose turn it is: the frames of services that are under way, the innermost last."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+
+    @property
+    def frame(self) -> Frame:
+        """The innermost turn."""
+        return self.frames[-1]
+
+    def looked(self, at: int) -> None:
+        """Whoever has the turn read the clock."""
+        if self.frames:
+            self.frame.read_at = at
+
+
+class WatchedQueue(Queue):
+    """The real queue, which also tells the stage what its caller asks for, for the invariants to judge by."""
+
+    stage: Stage
+
+    def settle(self, reports: Iterable[Done | Undone]) -> list[Row]:
+        """See `Queue.settle`."""
+        given = tuple(reports)
+        asked = [Intent("done" if isinstance(each, Done) else "undone", each.action_id, each.holder) for each in given]
+        self.stage.frame.intents = tuple(asked)
+        try:
+            return super().settle(given)
+        finally:
+            self.stage.frame.intents = ()
+
+    def heartbeat(self, action_id: str, holder: Holder, *, lease: int = LEASE) -> bool:
+        """See `Queue.heartbeat`."""
+        self.stage.frame.intents = (Intent("beat", action_id, holder),)
+        try:
+            return super().heartbeat(action_id, holder, lease=lease)
+        finally:
+            self.stage.frame.intents = ()
+
+    def release(self, action_id: str, holder: Holder) -> bool:
+        """See `Queue.release`."""
+        self.stage.frame.intents = (Intent("release", action_id, holder),)
+        try:
+            return super().release(action_id, holder)
+        finally:
+            self.stage.frame.intents = ()
+
+
+class Outside:
+    """What every process of a simulation shares."""
+
+    def __init__(self, stage: Stage, clock: VirtualClock, *, ids: SeededIds, recorder: Recorder) -> None:
+        self.stage = stage
+        self.clock = clock
+        self.ids = ids
+        self.telemetry = recorder
+        self.tree = VirtualTree()
+
+
+class Program:
+    """What any process has: its own view of the store, and the services that short commands use."""
+
+    def __init__(self, process: Process, database: Database, outside: Outside) -> None:
+        self.process = process
+        self.database = database
+        self.programs = Programs()
+        clock, ids, telemetry = outside.clock, outside.ids, outside.telemetry
+        self.queue = WatchedQueue(database, self.programs, clock=clock, ids=ids, telemetry=telemetry)
+        self.queue.stage = outside.stage
+        self.apply = Apply(database, clock=clock, ids=ids, telemetry=telemetry)
+
+
+class Daemon(Program):
+    """A daemon: takes events in, works, recovers, reconciles, keeps its lease."""
+
+    def __init__(self, process: Process, database: Database, outside: Outside, *, launcher: VirtualLauncher) -> None:
+        super().__init__(process, database, outside)
+        clock, ids, telemetry = outside.clock, outside.ids, outside.telemetry
+        self.bindings = Bindings(database)
+        self.ingest = Ingest(database, self.bindings, clock=clock, ids=ids, telemetry=telemetry)
+        self.worker = Worker(database, self.queue, self.programs, launcher=launcher, clock=clock)
+        self.worker.runner = process.name
+        self.worker.concurrency = 3
+        self.worker.telemetry = telemetry
+        parts = Parts(database, self.apply, clock, ids, telemetry)
+        self.reconciler = Reconciler(Source(SOURCE, ROOT), outside.tree, parts)
+        host, _, life = process.name.partition(".")
+        self.lease = DaemonLease(database, Identity(host, int(life), "run"), clock=clock, ttl=LEASE_TTL)
+
+    def beat(self) -> bool:
+        """Take or keep the lease; whether it is ours."""
+        try:
+            self.lease.beat()
+        except LockNotHeld:
+            return False
+        return True

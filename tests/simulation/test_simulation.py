@@ -1,0 +1,101 @@
+"""The simulation in CI: some dozens of seeds without a finding, every hazard met, planted bugs found, everything repeatable."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from simulation.faults import Weather
+from simulation.liveness import come_to_rest
+from simulation.planted import PLANTED, nobody_recovers
+from simulation.world import Broken, World
+
+STEPS = 250
+GROUP = 12
+MOST_SEEDS = 120
+"""In how many seeds a planted bug must be found; most are found in the first."""
+STORM = Weather(fault=0.03, between=0.5)
+FOLDER = Path(__file__).parents[1]
+
+MET = (
+    "acknowledged", "duplicate", "conflict", "event.unmatched", "no_route",
+    "refused", "statement_failed", "commit_aborted", "commit_unknown", "killed_before_commit", "killed_after_commit",
+    "killed_while_claimed", "interleaved", "clock_back", "clock_forward",
+    "action.lease_expired", "report_late", "stale_report", "report_refused", "heartbeat_refused", "release_refused",
+    "released", "lie", "action_retrying", "action_dead", "action_failed", "action_skipped", "action_waiting_approval",
+    "run_succeeded", "run_failed", "lease_held", "lease_refused",
+    "untrusted", "reconcile.untrusted", "reconcile.invalid", "reconcile.failed", "apply.committed", "applied",
+    "apply_spec_invalid", "edit_rename", "edit_remove", "edit_empty", "edit_swap_paths", "edit_take_path_over", "edit_copy",
+)  # fmt: skip
+"""What every group of seeds must have met, else its silence says little."""
+
+
+@pytest.mark.parametrize("first", range(0, 2 * GROUP, GROUP))
+def test_the_services_keep_their_promises_whatever_goes_wrong_and_come_to_rest_when_nothing_does(first: int) -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(first, first + GROUP):
+        world = World(seed)
+        world.run(STEPS)
+        come_to_rest(world)
+        counts += world.counts
+    assert [name for name in MET if not counts[name]] == []
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_bug_is_found_within_a_few_seeds(name: str) -> None:
+    with PLANTED[name](), pytest.raises(Broken, match=r"seed \d+, step \d+"):
+        _run_all(range(MOST_SEEDS))
+
+
+def _run_all(seeds: range) -> None:
+    for seed in seeds:
+        World(seed, STORM).run(STEPS)
+
+
+def test_work_that_nobody_takes_back_is_found_once_all_faults_are_healed() -> None:
+    world = World(3)
+    with nobody_recovers():
+        world.run(STEPS)
+        with pytest.raises(Broken, match="does not come to rest"):
+            come_to_rest(world)
+
+
+def test_a_finding_names_its_seed_and_step_and_ends_with_the_trace() -> None:
+    with PLANTED["two_transactions"](), pytest.raises(Broken) as found:
+        World(1).run(STEPS)
+    head, *trace = str(found.value).splitlines()
+    place = re.match(r"seed 1, step (\d+): event .* names run .*, which does not exist", head)
+    assert place
+    assert len(trace) <= 30
+    assert "BROKEN" in trace[-1]
+    assert trace[-1].split()[0] == place[1]
+
+
+def test_a_seed_finds_the_same_again() -> None:
+    findings = []
+    for _ in range(2):
+        with PLANTED["steps_before_their_dependencies"](), pytest.raises(Broken) as found:
+            World(2, STORM).run(4 * STEPS)
+        findings.append(str(found.value))
+    assert findings[0] == findings[1]
+
+
+def test_one_seed_gives_one_trace_in_every_process() -> None:
+    def digest(hash_seed: str) -> str:
+        command = [sys.executable, "-m", "simulation", "--first", "5", "--seeds", "1", "--steps", "150"]
+        environment = {**os.environ, "PYTHONPATH": str(FOLDER), "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+        return next(line for line in done.stdout.splitlines() if line.startswith("traces "))
+
+    assert digest("1") == digest("2")
+
+
+def test_another_seed_gives_another_trace() -> None:
+    worlds = [World(1), World(2)]
+    for world in worlds:
+        world.run(20)
+    assert worlds[0].digest != worlds[1].digest
