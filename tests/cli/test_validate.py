@@ -1,0 +1,142 @@
+"""`validate`: every problem of everything at once, each with its place, in an order that never changes."""
+
+import json
+
+import pytest
+
+from command_line import SPEC, CommandLine
+
+DIAGNOSTIC = {"code", "severity", "message", "file", "line", "column", "path", "hint"}
+SLIPS = (
+    ("version: 1.0.0", "versoin: 1.0.0", "spec/unknown-key"),
+    ("kind: event", "kind: evnet", "spec/value"),
+    ("id: only", "id: [only]", "spec/type"),
+    ("actions:", "actions: [", "yaml/syntax"),
+    ('schemaVersion: "1.0"', 'schemaVersion: "1.0"\nschemaVersion: "1.0"', "yaml/duplicate-key"),
+    ("actionId: x.do", "actionId: x.do\n    dependsOn: [nobody]", "spec/depends-on"),
+    ("actionId: x.do", 'actionId: x.do\n    input: {a: "${{ event. }}"}', "spec/expression"),
+)
+
+
+def test_a_good_file_gives_its_spec(automations: CommandLine) -> None:
+    file = automations.write("one")
+    answer = automations.json("validate", str(file))
+    assert answer["valid"] is True
+    assert answer["spec"]["id"] == "one"
+    assert [each["code"] for each in answer["diagnostics"]] == ["spec/no-manifest"]  # a warning
+    ended = automations("validate", str(file))
+    assert (ended.status, ended.out.splitlines()[-1]) == (0, "valid")
+    assert not automations.root.exists()
+
+
+def test_warnings_count_when_they_shall(automations: CommandLine) -> None:
+    file = automations.write("one")
+    assert automations("validate", "--strict", str(file)).status == 1
+
+
+def test_a_bad_file_gives_every_error_as_text_and_as_a_diagnostic(automations: CommandLine) -> None:
+    file = automations.write("one", SPEC.replace("kind: event", "kind: evnet").replace("name:", "nmae:"))
+    ended = automations("--json", "validate", str(file))
+    assert (ended.status, ended.err) == (1, "")
+    answer = ended.document
+    assert set(answer) == {"valid", "errors", "diagnostics"}
+    assert answer["valid"] is False
+    assert all(set(each) == DIAGNOSTIC for each in answer["diagnostics"])
+    assert answer["errors"] == [each["message"] for each in answer["diagnostics"] if each["severity"] == "error"]
+    assert [(each["code"], each["line"]) for each in answer["diagnostics"]] == [
+        ("spec/unknown-key", 3),
+        ("spec/value", 6),
+    ]
+    assert {each["file"] for each in answer["diagnostics"]} == {str(file)}
+
+
+def test_a_person_reads_place_first_then_the_next_step(automations: CommandLine) -> None:
+    file = automations.write("one", SPEC.replace("kind: event", "kind: evnet"))
+    lines = automations("validate", str(file)).out.splitlines()
+    assert lines[0].startswith(f"{file}:6:12: error: ")
+    assert lines[0].endswith("[spec/value]")
+    assert lines[1].startswith('    did you mean "event"?')
+    assert lines[-1] == "invalid: 1 error, 0 warnings in 1 file"
+
+
+@pytest.mark.parametrize("text", [SPEC.format(id="one", type="t"), json.dumps({"schemaVersion": "1.0", "id": "x"})])
+def test_standard_input_is_read_for_a_dash_as_yaml_or_json(automations: CommandLine, text: str) -> None:
+    ended = automations("--json", "validate", "-", stdin=text.encode())
+    assert ended.document["valid"] is (ended.status == 0) is text.startswith("schemaVersion")
+
+
+def test_a_json_file_is_a_spec_as_well(automations: CommandLine) -> None:
+    spec = automations.json("spec", "example")
+    file = automations.folder / "spec.json"
+    file.write_text(json.dumps(spec))
+    assert automations.json("validate", str(file))["spec"] == spec
+    file.write_text(json.dumps(spec)[:-1])
+    assert automations("--json", "validate", str(file)).document["diagnostics"][0]["code"] == "yaml/syntax"
+
+
+def test_all_problems_of_a_thousand_files_come_at_once_in_a_stable_order(automations: CommandLine) -> None:
+    automations.specs.mkdir()
+    bad = {f"spec-{number:04}": SLIPS[number % len(SLIPS)] for number in range(0, 999, 27)}
+    for number in reversed(range(1000)):
+        name = f"spec-{number:04}"
+        right, wrong, _ = bad.get(name, ("", "", ""))
+        (automations.specs / f"{name}.yaml").write_text(SPEC.format(id=name, type="t").replace(right, wrong, 1))
+    ended = automations("--json", "validate")
+    assert (ended.status, ended.err) == (1, "")
+    found = [each for each in ended.document["diagnostics"] if each["severity"] == "error"]
+    assert [(each["file"], each["code"]) for each in found] == [
+        (f"automations.d/{name}.yaml", code) for name, (_, _, code) in bad.items()
+    ]
+    assert len(ended.document["errors"]) == 37
+    assert automations("--json", "validate").out == ended.out
+    assert automations("validate").out.endswith("invalid: 37 errors, 963 warnings in 1000 files\n")
+
+
+def test_two_files_with_one_id_are_each_told_of_the_other(automations: CommandLine) -> None:
+    automations.write("one")
+    (automations.specs / "two.yaml").write_text(SPEC.format(id="one", type="t"))
+    ended = automations("--json", "validate")
+    found = [each for each in ended.document["diagnostics"] if each["code"] == "spec/duplicate-id"]
+    assert [each["file"] for each in found] == ["automations.d/one.yaml", "automations.d/two.yaml"]
+    assert "automations.d/two.yaml:2:5" in found[0]["message"]
+
+
+def test_a_folder_without_specs_is_valid_and_says_that_it_holds_none(automations: CommandLine) -> None:
+    automations.specs.mkdir()
+    ended = automations("validate")
+    assert (ended.status, ended.out) == (0, "valid: 0 files, 0 warnings\n")
+    assert automations.json("validate") == {"valid": True, "files": 0}
+
+
+def test_binary_junk_is_a_finding_not_a_crash(automations: CommandLine) -> None:
+    automations.specs.mkdir()
+    junk = bytes(range(255, -1, -1)) * 16
+    for name, content in (("noise.yaml", junk), ("zeros.json", bytes(100)), ("wide.yml", "id: x".encode("utf-16"))):
+        (automations.specs / name).write_bytes(content)
+    ended = automations("--json", "validate")
+    assert ended.status == 1
+    assert {each["file"] for each in ended.document["diagnostics"]} == {
+        "automations.d/noise.yaml",
+        "automations.d/zeros.json",
+        "automations.d/wide.yml",
+    }
+    assert automations("--json", "validate", "-", stdin=junk).status == 1
+
+
+def test_what_is_too_large_is_told_without_being_read(automations: CommandLine) -> None:
+    automations.specs.mkdir()
+    file = automations.specs / "huge.yaml"
+    with file.open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    found = automations("--json", "validate").document["diagnostics"]
+    assert [(each["code"], each["file"]) for each in found] == [("file/unusable", "automations.d/huge.yaml")]
+    assert "larger than 1048576 bytes" in automations.refused("validate", str(file), status=1)["error"]
+    ended = automations("--json", "validate", "-", stdin=b"#" * (2 << 20))
+    assert ended.document["diagnostics"][0]["code"] == "yaml/size"
+
+
+@pytest.mark.parametrize("path", ["nope.yaml", "", "/dev/null"])
+def test_what_cannot_be_read_is_an_error_that_names_it(automations: CommandLine, path: str) -> None:
+    error = automations.refused("validate", path, status=1)
+    assert path in error["error"]
+    assert error["hint"]
