@@ -82,6 +82,25 @@ def test_what_arrives_during_a_commit_goes_together_in_the_next() -> None:
     assert with_commits(work).groups == [["0"], ["1", "2", "3"]]
 
 
+def test_after_company_a_group_waits_to_be_as_large_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COMPANY", 0.5)
+
+    async def work(group: GroupCommit, store: Store) -> None:
+        results: list[Any] = []
+        store.gate.release(1000)
+        for number in range(3):
+            group.submit(delivery(number), results.append)
+        await asyncio.to_thread(eventually, lambda: len(results) == 3)
+        for number in range(3, 6):  # each in a turn of its own
+            group.submit(delivery(number), results.append)
+            await asyncio.to_thread(eventually, group._queue.empty)
+        await asyncio.to_thread(eventually, lambda: len(results) == 6)
+        group.submit(delivery(6), results.append)
+        await asyncio.to_thread(eventually, lambda: len(results) == 7)
+
+    assert with_commits(work).groups == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
+
+
 def test_a_group_has_at_most_its_size() -> None:
     async def work(group: GroupCommit, store: Store) -> None:
         for number in range(MOST + 5):

@@ -1,13 +1,13 @@
 """Group commit: deliveries that arrive together share one commit, made on one writer thread.
 
-There is no waiting for company: a lone delivery is committed at once, and whatever arrives while that runs goes next,
-together. What has waited too long is given up unread, since its sender has gone by then; it was never begun, so nothing
-of it is remembered.
+A lone delivery is committed at once, and whatever arrives while that runs goes next, together. Where there was company,
+the next group waits a moment to be as large: senders that were answered together come back together. What has waited
+too long is given up unread, since its sender has gone by then; it was never begun, so nothing of it is remembered.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
 from typing import NamedTuple
@@ -22,6 +22,8 @@ MOST = 128
 """Deliveries in one commit."""
 ROOM = 2048
 """Deliveries that may be under way; the next one is turned away."""
+COMPANY = 0.001
+"""Seconds that a group waits at most until it is as large as the company that there was before."""
 PATIENCE = 10.0
 """Seconds that a delivery may wait for the commits before its own."""
 
@@ -77,23 +79,36 @@ class GroupCommit:
 
     def _work(self) -> None:
         waiting: list[_Waiting] = []
+        company = 1
         ending = False
-        while True:
-            if not waiting:
-                if ending:
-                    return
-                ending = self._more(waiting, block=True)
-            while not ending and len(waiting) < MOST and not self._queue.empty():
-                ending = self._more(waiting, block=False)
+        while waiting or not ending:
+            ending = ending or self._gather(waiting, company)
             group, waiting = waiting[:MOST], waiting[MOST:]
-            results = self._results(group)
-            self._loop.call_soon_threadsafe(self._finish, group, results)
+            if group:
+                results = self._results(group)
+                company = self._under_way
+                self._loop.call_soon_threadsafe(self._finish, group, results)
 
-    def _more(self, waiting: list[_Waiting], *, block: bool) -> bool:
-        """Take from the queue; whether it was the end."""
-        taken = self._queue.get(block=block)
-        waiting.extend(taken or ())
-        return taken is None
+    def _gather(self, waiting: list[_Waiting], company: int) -> bool:
+        """Take from the queue what is there, and what comes in a moment if there was company; whether it was the end."""
+        until = monotonic() + COMPANY
+        enough = min(company, MOST)
+        while True:
+            try:
+                if not waiting:
+                    taken = self._queue.get()
+                    until = monotonic() + COMPANY
+                elif len(waiting) < enough:
+                    taken = self._queue.get(timeout=max(0.0, until - monotonic()))
+                elif len(waiting) < MOST:
+                    taken = self._queue.get_nowait()
+                else:
+                    return False
+            except Empty:
+                return False
+            if taken is None:
+                return True
+            waiting.extend(taken)
 
     def _results(self, group: list[_Waiting]) -> Sequence[Result]:
         oldest = monotonic() - PATIENCE
