@@ -5,7 +5,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic, sleep
@@ -192,7 +192,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             opened.close()
             telemetry = Recorder()
             database = SqliteDatabase.open(str(opened.settings.database_path), busy_timeout_ms=200)
-            runtime = replace(opened, database=database, telemetry=telemetry)
+            runtime = Runtime(opened.settings, database, clock=opened.clock, ids=opened.ids, telemetry=telemetry)
             secrets = EnvironmentSecrets(environment, secrets_dir)
             parts = Parts(runtime.ingest, runtime.bindings, secrets, runtime.clock, telemetry, ready or (lambda: None))
             server = WebServer(parts, WebConfig(port=0, limits=limits or Limits()))

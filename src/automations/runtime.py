@@ -4,7 +4,6 @@ Imports stand in the functions that need them: a runner calls `queue claim` in a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -34,15 +33,17 @@ if TYPE_CHECKING:
     from automations.services.worker import Worker
 
 
-@dataclass(frozen=True)
 class Runtime:
     """The wired program. Services are made when first asked for, so that a short command pays for what it uses."""
 
-    settings: Settings
-    database: Database
-    clock: SystemClock
-    ids: UuidIds
-    telemetry: Telemetry
+    def __init__(
+        self, settings: Settings, database: Database, *, clock: SystemClock, ids: UuidIds, telemetry: Telemetry
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.clock = clock
+        self.ids = ids
+        self.telemetry = telemetry
 
     @cached_property
     def secrets(self) -> "EnvironmentSecrets":
@@ -159,4 +160,4 @@ def open_runtime(settings: Settings) -> Runtime:
     except BaseException:
         database.close()
         raise
-    return Runtime(settings, database, clock, ids, Telemetry())
+    return Runtime(settings, database, clock=clock, ids=ids, telemetry=Telemetry())

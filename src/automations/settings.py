@@ -4,11 +4,10 @@ Data root: `HASNA_AUTOMATIONS_DIR`, else `AUTOMATIONS_DATA_DIR`, else `~/.hasna/
 in it unless `AUTOMATIONS_STORE` (or `--store`) names another.
 """
 
-import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from automations.errors import InvalidInput
 
@@ -16,8 +15,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7391
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One environment variable, for the reference docs."""
 
     name: str
@@ -47,18 +45,22 @@ SETTINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Everything the program takes from its surroundings. `environment` is kept for secrets and child processes only."""
 
     data_dir: Path
     store_url: str
     specs: str | None
     secrets_dir: str | None
-    actor: str
+    named_actor: str | None
     log_format: str
     color: bool
     environment: Mapping[str, str]
+
+    @property
+    def actor(self) -> str:
+        """Who is recorded for a change."""
+        return self.named_actor or _os_user()
 
     @property
     def database_path(self) -> Path:
@@ -76,10 +78,10 @@ class Settings:
         if directory:
             data_dir = _root(directory)
             given = self.environment.get("AUTOMATIONS_STORE", "")
-            chosen = replace(chosen, data_dir=data_dir, store_url=given or _embedded(data_dir))
+            chosen = chosen._replace(data_dir=data_dir, store_url=given or _embedded(data_dir))
         if store:
-            chosen = replace(chosen, store_url=store)
-        return replace(chosen, actor=actor) if actor else chosen
+            chosen = chosen._replace(store_url=store)
+        return chosen._replace(named_actor=actor) if actor else chosen
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -92,7 +94,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         store_url=given.get("AUTOMATIONS_STORE") or _embedded(data_dir),
         specs=given.get("AUTOMATIONS_SPECS") or None,
         secrets_dir=given.get("AUTOMATIONS_SECRETS_DIR") or None,
-        actor=given.get("AUTOMATIONS_ACTOR") or _os_user(),
+        named_actor=given.get("AUTOMATIONS_ACTOR") or None,
         log_format=given.get("AUTOMATIONS_LOG_FORMAT", ""),
         color="NO_COLOR" not in given,
         environment=dict(given),
@@ -115,6 +117,8 @@ def _embedded(data_dir: Path) -> str:
 
 
 def _os_user() -> str:
+    import getpass  # noqa: PLC0415  # few commands record who it was
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a process whose uid has no account, as in many containers

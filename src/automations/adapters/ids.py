@@ -6,7 +6,6 @@ by a random step). An id is not a secret: knowing one gives no rights anywhere.
 """
 
 import os
-import random
 import time
 from collections.abc import Callable
 from threading import Lock
@@ -16,6 +15,7 @@ _LOW_BITS = 62
 _LOW_MASK = (1 << _LOW_BITS) - 1
 _VARIANT = 0b10 << 62
 _STEP_BYTES = 4
+_FRACTION_END = 1 << 53  # a float holds 53 bits exactly
 _START_BYTES = 9
 
 
@@ -29,7 +29,7 @@ class UuidIds:
     `milliseconds` says the Unix time in milliseconds; the machine's clock unless handed in.
     """
 
-    __slots__ = ("_counter", "_last", "_lock", "_milliseconds", "_random", "_stamp")
+    __slots__ = ("_counter", "_last", "_lock", "_milliseconds", "_stamp")
 
     def __init__(self, milliseconds: Callable[[], int] = _wall_milliseconds) -> None:
         self._milliseconds = milliseconds
@@ -37,7 +37,6 @@ class UuidIds:
         self._last = -1
         self._counter = 0
         self._stamp = ""
-        self._random = random.SystemRandom()
 
     def new(self) -> str:
         """Make a UUID version 7 (RFC 9562 §5.7) as lower-case text, greater than every one made here before."""
@@ -63,4 +62,4 @@ class UuidIds:
 
     def fraction(self) -> float:
         """Draw a number in [0, 1), for jitter."""
-        return self._random.random()
+        return (int.from_bytes(os.urandom(7)) >> 3) / _FRACTION_END

@@ -1,12 +1,12 @@
 """What a command is: one declaration that feeds the quick parser, typer's help and completion, and the reference docs.
 
 Importing this (and a command's own file) must stay cheap: runners call `queue claim` and `status` in loops. Handlers import
-what they need when they run.
+what they need when they run, and what short commands share is made of NamedTuples: `dataclasses` brings in `inspect`, which
+takes as long to import as the interpreter to start.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -15,8 +15,7 @@ Kind = Literal["text", "number", "flag"]
 """What an option takes: text, a whole number, or nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """A word on the command line without a dash. Optional when it has a default (or `required` is False)."""
 
     name: str
@@ -25,8 +24,7 @@ class Argument:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """`--name value` or `--name=value`; a `flag` takes no value; `many` may be given more than once."""
 
     name: str
@@ -45,8 +43,7 @@ Handler = Callable[["Context", Mapping[str, Any]], int]
 """Takes the context and parsed values by name; returns the exit status."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command. `quick` ones are parsed without typer, because programs call them in loops."""
 
     words: tuple[str, ...]
@@ -55,7 +52,7 @@ class Command:
     arguments: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
     quick: bool = False
-    aliases: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -2,8 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any
 
 from automations.adapters.clock import SystemClock
 from automations.adapters.ids import UuidIds
@@ -11,16 +10,16 @@ from automations.runtime import Runtime, open_runtime
 from automations.settings import Settings
 
 
-@dataclass(slots=True)
 class Context:
-    """One invocation of the command line."""
+    """One invocation of the command line. `json` asks for one JSON document, `verbose` for more on stderr."""
 
-    settings: Settings
-    json: bool
-    verbose: bool
-    out: TextIO = field(default_factory=lambda: sys.stdout)
-    err: TextIO = field(default_factory=lambda: sys.stderr)
-    _runtime: Runtime | None = None
+    def __init__(self, settings: Settings, *, json: bool, verbose: bool) -> None:
+        self.settings = settings
+        self.json = json
+        self.verbose = verbose
+        self.out = sys.stdout
+        self.err = sys.stderr
+        self._runtime: Runtime | None = None
 
     @property
     def runtime(self) -> Runtime:

@@ -1,7 +1,7 @@
 """Global options: accepted before the command and after it, in any of their spellings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from automations.cli.command import Option
 from automations.errors import UsageError
@@ -18,8 +18,7 @@ VALUED = ("--dir", "--store", "--actor")
 _FLAGS = {"--json": "--json", "-j": "--json", "--verbose": "--verbose"}
 
 
-@dataclass(frozen=True, slots=True)
-class Globals:
+class Globals(NamedTuple):
     """What the global options said."""
 
     json: bool = False
@@ -27,7 +26,7 @@ class Globals:
     directory: str | None = None
     store: str | None = None
     actor: str | None = None
-    rest: tuple[str, ...] = field(default=())
+    rest: tuple[str, ...] = ()
 
 
 def lift(argv: Sequence[str], *, valued: frozenset[str]) -> Globals:

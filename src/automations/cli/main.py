@@ -15,6 +15,7 @@ from automations.cli import registry
 from automations.cli.command import Command
 from automations.cli.context import Context
 from automations.cli.globals import VALUED, Globals, lift
+from automations.cli.table import clean
 from automations.errors import AutomationsError
 from automations.settings import Settings, load
 
@@ -70,7 +71,7 @@ def _run(program: str, known: tuple[Command, ...], *, given: Globals, settings: 
     if given.rest[:1] and given.rest[0] in _VERSION_WORDS:
         print(json.dumps({"version": __version__}) if given.json else __version__)
         return 0
-    context = Context(settings, given.json, given.verbose)
+    context = Context(settings, json=given.json, verbose=given.verbose)
     try:
         command = registry.among(known, given.rest)
         if command and command.quick and not {"--help", "-h"} & set(given.rest):
@@ -127,4 +128,5 @@ def _tell(program: str, error: AutomationsError, *, as_json: bool) -> None:
     lines += [f"  {diagnostic}" for diagnostic in getattr(error, "diagnostics", ())]
     lines += [f"  {error.hint}"] if error.hint else []
     with suppress(OSError):  # when stderr is gone as well, the exit status still tells
-        print(json.dumps(error.document(), ensure_ascii=False) if as_json else "\n".join(lines), file=sys.stderr)
+        text = json.dumps(error.document(), ensure_ascii=False) if as_json else "\n".join(map(clean, lines))
+        print(text, file=sys.stderr)

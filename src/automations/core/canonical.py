@@ -2,12 +2,12 @@
 
 Object keys are sorted by code point and no insignificant space is written, so the text is stable across runs and
 machines. Integral floats are written as floats (`1.0`), because YAML `1` and `1.0` are different values to a filter.
+
+orjson and hashlib are imported when first used: together they take longer to load than the interpreter to start, and
+`queue claim` uses neither.
 """
 
-from hashlib import sha256
 from typing import Any
-
-import orjson
 
 
 def encode(value: Any) -> str:
@@ -15,24 +15,34 @@ def encode(value: Any) -> str:
 
     Raises TypeError for anything else.
     """
+    import orjson  # noqa: PLC0415  # see the module's head, here and below
+
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def as_written(value: Any) -> str:
     """JSON text with the keys in the order in which their author wrote them: for what people will read again."""
+    import orjson  # noqa: PLC0415
+
     return orjson.dumps(value).decode()
 
 
 def decode(text: str | bytes) -> Any:
     """Read back what `encode` wrote; for JSON from outside use `core.strict_json`."""
+    import orjson  # noqa: PLC0415
+
     return orjson.loads(text)
 
 
 def digest(value: Any) -> str:
     """`sha256:<hex>` of the canonical text."""
-    return "sha256:" + sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    import orjson  # noqa: PLC0415
+
+    return digest_bytes(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
 def digest_bytes(raw: bytes) -> str:
     """`sha256:<hex>` of raw bytes."""
+    from hashlib import sha256  # noqa: PLC0415
+
     return "sha256:" + sha256(raw).hexdigest()

@@ -1,23 +1,26 @@
 """The verb inspect: everything that people and programs read, as contract-shaped records. Nothing here writes."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from __future__ import annotations
 
-from automations.core.canonical import decode
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
 from automations.core.instant import iso
 from automations.core.record import action_record, automation_record, run_record
 from automations.core.run.states import ActionStatus
 from automations.errors import NotFound
-from automations.services.ports import Clock
 from automations.store import actions, automations, events, replays, routes, runs, sources, state
-from automations.store.database import Database, Row, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from automations.services.ports import Clock
+    from automations.store.database import Database, Row, Transaction
 
 SCHEMA_VERSION = "1.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(NamedTuple):
     """Which runs to list; `before` is the cursor (a run id)."""
 
     automation_id: str | None = None
@@ -123,7 +126,7 @@ class Inspect:
                 action_record(action, attempts=ended.get(action["id"], [])) for action in actions.of_run(tx, run_id)
             ]
         if event:
-            shown["event"] = decode(event["envelope_json"])
+            shown["event"] = json.loads(event["envelope_json"])
         return shown
 
     def _daemon(self, tx: Transaction) -> dict[str, Any]:
@@ -131,7 +134,7 @@ class Inspect:
         if not rows:
             return {"active": False}
         row = rows[0]
-        metadata = decode(row["metadata_json"])
+        metadata = json.loads(row["metadata_json"])
         return {
             "leaseId": row["holder"],
             "pid": metadata.pop("pid", None),
@@ -144,12 +147,12 @@ class Inspect:
 
 
 def _source(row: Row, bound: list[Row]) -> dict[str, Any]:
-    conditions = decode(row["conditions_json"])
+    conditions = json.loads(row["conditions_json"])
     mine = [each for each in bound if each["owner"] == f"source:{row['name']}"]
     invalid = [
-        {"id": each["id"], "generation": each["generation"], **decode(each["conditions_json"])["SpecValid"]}
+        {"id": each["id"], "generation": each["generation"], **json.loads(each["conditions_json"])["SpecValid"]}
         for each in mine
-        if decode(each["conditions_json"]).get("SpecValid", {}).get("status") == "False"
+        if json.loads(each["conditions_json"]).get("SpecValid", {}).get("status") == "False"
     ]
     shown = {
         "name": row["name"],

@@ -6,7 +6,6 @@ waiting for readers, and the last connection to close does so whole; a reader th
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,13 +22,15 @@ from automations.store.transaction import FAILED, OVER, OnePerThread, Statements
 _TROUBLE = (apsw.Error, OverflowError, UnicodeEncodeError, KeyError, TypeError)
 
 
-@dataclass(frozen=True, slots=True)
 class _Store:
     """What all transactions of one store share. `names` remembers the columns of a statement by its text."""
 
-    where: str
-    threads: OnePerThread = field(default_factory=OnePerThread)
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    __slots__ = ("names", "threads", "where")
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.threads = OnePerThread()
+        self.names: dict[str, tuple[str, ...]] = {}
 
 
 class SqliteTransaction(Statements):
