@@ -14,9 +14,22 @@ from typing import TYPE_CHECKING, Any
 from automations.core.canonical import decode, encode
 from automations.core.instant import SECOND
 from automations.core.record import action_record
-from automations.core.run.queue import Action, Change, Failure, Holder, complete, fail, lose, may_finish
+from automations.core.run.queue import (
+    OUTPUT_INVALID,
+    Action,
+    Change,
+    Failure,
+    Holder,
+    Taken,
+    complete,
+    completed_again,
+    fail,
+    failed_again,
+    lose,
+    may_finish,
+)
 from automations.core.run.states import ActionStatus
-from automations.errors import Conflict, NotFound, StoreError
+from automations.errors import Conflict, InvalidInput, NotFound, StoreError
 from automations.store import actions, runs
 
 if TYPE_CHECKING:
@@ -34,12 +47,16 @@ RECOVERED_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a runner asks for. `here` keeps to what this program's executors carry out; `lease` in microseconds."""
+    """What a runner asks for. `lease` in microseconds.
+
+    `here` keeps to what this program's executors carry out; `only` to some action ids, see `pattern`.
+    """
 
     runner: str
     limit: int = 1
     lease: int = LEASE
     here: bool = False
+    only: actions.Only | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +94,8 @@ class Queue:
         now = self._clock.now()
         with self._database.write() as tx:
             self._recover(tx, now=now)
-            rows = actions.claim(
-                tx, runner=asked.runner, here=asked.here, limit=asked.limit, now=now, until=now + asked.lease
-            )
+            which = actions.Which(asked.limit, here=asked.here, only=asked.only)
+            rows = actions.claim(tx, which, runner=asked.runner, now=now, until=now + asked.lease)
             if rows:
                 runs.start(tx, dict.fromkeys(row["run_id"] for row in rows), now=now)
         for row in rows:
@@ -99,10 +115,11 @@ class Queue:
         now = self._clock.now()
         with self._database.write() as tx:
             rows = [self._report(tx, report, now=now) for report in reports]
-        for row in rows:
-            self._telemetry.emit(f"action.{row['status']}", **_names(row), attempt=row["attempt"])
+        for row, fresh in rows:
+            if fresh:
+                self._telemetry.emit(f"action.{row['status']}", **_names(row), attempt=row["attempt"])
         self.wake()
-        return rows
+        return [row for row, _ in rows]
 
     def heartbeat(self, action_id: str, holder: Holder, *, lease: int = LEASE) -> bool:
         """Prolong a live lease; False when it is no longer this holder's. Raises StoreUnavailable."""
@@ -118,6 +135,24 @@ class Queue:
         with self._database.write() as tx:
             return actions.release(tx, action_id=action_id, runner=holder.runner, fence=holder.fence or 0, now=now)
 
+    def keep(self, action_id: str, holder: Holder, *, lease: int = LEASE) -> Row:
+        """Prolong a live lease (microseconds from now); the action. Raises NotFound, Conflict in `may_finish`'s words."""
+        now = self._clock.now()
+        with self._database.write() as tx:
+            row = _held(tx, action_id, holder, verb="heartbeat", now=now)
+            named = {"action_id": action_id, "runner": holder.runner, "fence": row["fence"]}
+            return _current(tx, action_id, done=actions.extend(tx, **named, now=now, until=now + lease))
+
+    def give_back(self, action_id: str, holder: Holder) -> Row:
+        """Give a claim back without spending an attempt; the action. Raises NotFound, Conflict in `may_finish`'s words."""
+        now = self._clock.now()
+        with self._database.write() as tx:
+            row = _held(tx, action_id, holder, verb="release", now=now)
+            named = {"action_id": action_id, "runner": holder.runner, "fence": row["fence"]}
+            given = _current(tx, action_id, done=actions.release(tx, **named, now=now))
+        self.wake()
+        return given
+
     def recover(self) -> int:
         """Take back claims whose lease ran out; how many. Raises StoreUnavailable."""
         with self._database.write() as tx:
@@ -131,18 +166,19 @@ class Queue:
         with self._database.read() as tx:
             return actions.next_available(tx, here=here)
 
-    def _report(self, tx: Transaction, report: Done | Undone, *, now: int) -> Row:
+    def _report(self, tx: Transaction, report: Done | Undone, *, now: int) -> tuple[Row, bool]:
+        """The action as it is after a report, and whether the report is news and no repetition."""
         verb = "complete" if isinstance(report, Done) else "fail"
         run, row = hold(tx, report.action_id)
         action = action_of(row)
-        refusal = may_finish(action, report.holder, verb=verb, now=now)
-        if refusal:
-            raise Conflict(refusal.message, hint="claim it again, or leave it to its holder")
+        if _repeats(report, action, row, now=now):
+            return row, False
+        _check(action, report.holder, verb=verb, now=now)
         result = report.result if isinstance(report, Done) else None
         change = self._judge(report, action, program=self._programs.of_run(tx, run), step_id=row["step_id"], now=now)
         if change.status is not ActionStatus.SUCCEEDED:
             result = None
-        return self._persist(tx, run, row=row, change=change, result=result, now=now)
+        return self._persist(tx, run, row=row, change=change, result=result, now=now), True
 
     def _judge(self, report: Done | Undone, action: Action, *, program: Program, step_id: str, now: int) -> Change:
         from automations.services.advance import output_of  # noqa: PLC0415  # see the module's head
@@ -153,7 +189,7 @@ class Queue:
             if not violations:
                 return complete(action)
             message = f"output does not conform to {step.step.action_id}: {'; '.join(violations)}"
-            failure = Failure("OUTPUT_INVALID", message, retryable=False)
+            failure = Failure(OUTPUT_INVALID, message, retryable=False)
         else:
             failure = report.failure
         return fail(action, failure, step.step.retry, now=now, fraction=self._ids.fraction())
@@ -176,6 +212,7 @@ class Queue:
         from automations.services.advance import advance_run  # noqa: PLC0415  # see the module's head
 
         over = change.status.final
+        reported = change.ended != "lease_expired"  # then the row goes on to say who reported last
         settled = row | {
             "status": str(change.status),
             "attempt": change.attempt,
@@ -185,8 +222,8 @@ class Queue:
             "error_json": encode(dict(change.error)) if change.error else None,
             "dead_letter_json": encode(dict(change.dead_letter)) if change.dead_letter else None,
             "lease_expires_at": None,
-            "claimed_by": row["claimed_by"] if over else None,
-            "claimed_at": row["claimed_at"] if over else None,
+            "claimed_by": row["claimed_by"] if reported else None,
+            "claimed_at": row["claimed_at"] if reported else None,
             "updated_at": now,
             "completed_at": now if over else None,
         }
@@ -197,6 +234,14 @@ class Queue:
         if over:
             advance_run(tx, run, programs=self._programs, now=now)
         return settled
+
+
+def _repeats(report: Done | Undone, action: Action, row: Row, *, now: int) -> bool:
+    """Whether a report was taken already, from the same hand."""
+    taken = Taken(row["updated_at"], row["result_json"], row["error_json"])
+    if isinstance(report, Done):
+        return completed_again(action, report.holder, result=report.result, taken=taken, now=now)
+    return failed_again(action, report.holder, failure=report.failure, taken=taken, now=now)
 
 
 def action_of(row: Row) -> Action:
@@ -233,6 +278,37 @@ def hold(tx: Transaction, action_id: str) -> tuple[Row, Row]:
     assert run is not None  # noqa: S101  # an action is inserted with its run and never without
     assert row is not None  # noqa: S101  # rows are not deleted while their run lives
     return run, row
+
+
+def pattern(text: str) -> actions.Only:
+    """Which action ids a runner wants: an id, or one with a `*` in it that stands for anything, such as `todos.*`.
+
+    Raises InvalidInput for more than one `*`.
+    """
+    prefix, star, suffix = text.partition("*")
+    if "*" in suffix:
+        raise InvalidInput(f"more than one * in {text}", hint="such as: todos.*, or *.create")
+    return actions.Only(prefix, suffix, whole=not star)
+
+
+def _held(tx: Transaction, action_id: str, holder: Holder, *, verb: str, now: int) -> Row:
+    """An action in this holder's hands, held until commit. Raises NotFound, Conflict."""
+    _, row = hold(tx, action_id)
+    _check(action_of(row), holder, verb=verb, now=now)
+    return row
+
+
+def _check(action: Action, holder: Holder, *, verb: str, now: int) -> None:
+    refusal = may_finish(action, holder, verb=verb, now=now)
+    if refusal:
+        raise Conflict(refusal.message, hint="claim it again, or leave it to its holder")
+
+
+def _current(tx: Transaction, action_id: str, *, done: bool) -> Row:
+    row = actions.get(tx, action_id)
+    if not done or row is None:
+        raise StoreError(f"action {action_id} was no longer claimed")  # the row is held, so this cannot happen
+    return row
 
 
 def _attempt(row: Row, change: Change, *, now: int) -> Row:

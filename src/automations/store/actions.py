@@ -1,6 +1,7 @@
 """Queued actions: claimed from a partial index, finished by guarded updates, their ended attempts kept."""
 
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from automations.store.database import Row, Transaction
 
@@ -32,24 +33,54 @@ def of_run(tx: Transaction, run_id: str, /) -> list[Row]:
     return tx.all("SELECT * FROM actions WHERE run_id = :run_id ORDER BY position", run_id=run_id)
 
 
-def claim(tx: Transaction, /, *, runner: str, here: bool, limit: int, now: int, until: int) -> list[Row]:
-    """Lease up to `limit` claimable actions to `runner` until `until`: by priority, then available time, then id.
+class Only(NamedTuple):
+    """Action ids that begin with `prefix` and end with `suffix`; `whole` ones are exactly the prefix."""
 
-    `here` keeps to actions that this program's executors can carry out. Rows that another claimer holds are passed over.
+    prefix: str
+    suffix: str = ""
+    whole: bool = False
+
+
+class Which(NamedTuple):
+    """What a claim may take: up to `limit`; with `here`, what this program's executors can carry out."""
+
+    limit: int
+    here: bool = False
+    only: Only | None = None
+
+
+def claim(tx: Transaction, which: Which, /, *, runner: str, now: int, until: int) -> list[Row]:
+    """Lease claimable actions to `runner` until `until`: by priority, then available time, then id.
+
+    Rows that another claimer holds are passed over.
     """
-    kinds = "AND executor <> 'external'" if here else ""
+    kinds = "AND executor <> 'external'" if which.here else ""
+    named, values = _named(which.only)
     rows = tx.all(
         f"""UPDATE actions SET status = 'claimed', claimed_by = :runner, claimed_at = :now, lease_expires_at = :until,
               fence = fence + 1, updated_at = :now
-            WHERE id IN (SELECT id FROM actions WHERE status IN ('queued', 'retrying') AND available_at <= :now {kinds}
+            WHERE id IN (SELECT id FROM actions WHERE status IN ('queued', 'retrying') AND available_at <= :now {kinds} {named}
               ORDER BY priority DESC, available_at, id LIMIT :limit{tx.skip_locked})
             RETURNING *""",  # fixed texts only
         runner=runner,
         now=now,
         until=until,
-        limit=limit,
+        limit=which.limit,
+        **values,
     )
     return sorted(rows, key=lambda row: (-row["priority"], row["available_at"], row["id"]))
+
+
+def _named(only: Only | None) -> tuple[str, dict[str, Any]]:
+    """The condition on action ids and its values. Both databases compare `substr` by case, which LIKE does on one only."""
+    if only is None:
+        return "", {}
+    if only.whole:
+        return "AND action_id = :prefix", {"prefix": only.prefix}
+    condition = """AND substr(action_id, 1, :begins) = :prefix AND length(action_id) >= :begins + :ends
+              AND substr(action_id, length(action_id) - :ends + 1) = :suffix"""
+    lengths = {"begins": len(only.prefix), "ends": len(only.suffix)}
+    return condition, {"prefix": only.prefix, "suffix": only.suffix, **lengths}
 
 
 def next_available(tx: Transaction, /, *, here: bool) -> int | None:
@@ -168,6 +199,18 @@ def dead(tx: Transaction, /) -> list[Row]:
 def waiting(tx: Transaction, /) -> list[Row]:
     """Actions that wait for an approval, oldest first."""
     return tx.all("SELECT * FROM actions WHERE status = 'waiting_approval' ORDER BY updated_at, id")
+
+
+def page(tx: Transaction, /, *, status: str | None, after: str | None, limit: int) -> list[Row]:
+    """Actions that are not over (or those of one status), oldest first, after the id `after`."""
+    over = "status IN ('blocked', 'waiting_approval', 'queued', 'claimed', 'retrying')"
+    return tx.all(
+        f"""SELECT * FROM actions WHERE {over if status is None else "status = :status"} AND id > :after
+            ORDER BY id LIMIT :limit""",  # fixed texts only
+        **({} if status is None else {"status": status}),
+        after=after or "",
+        limit=limit,
+    )
 
 
 def keep_attempt(tx: Transaction, row: Row, /) -> None:

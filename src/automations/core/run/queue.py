@@ -12,9 +12,10 @@ The refusals' words are those of the original.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from automations.core.instant import iso
+from automations.core.canonical import decode, encode
+from automations.core.instant import SECOND, iso
 from automations.core.run.retry import LONGEST_WAIT, wait
 from automations.core.run.states import ActionStatus
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 POISON_AFTER = 3
 """Lost leases after which an action is taken out of circulation."""
+REPEATABLE = 600 * SECOND
+"""How long a report that was taken may be made again and is answered as it was (microseconds)."""
+OUTPUT_INVALID = "OUTPUT_INVALID"
+"""The error of a completion whose output the action's manifest does not allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,14 @@ class Failure:
         return {**body, "metadata": dict(self.metadata)} if self.metadata else body
 
 
+class Taken(NamedTuple):
+    """The last report that an action's row shows: when it was taken (microseconds), its result and error as canonical JSON."""
+
+    at: int
+    result: str | None
+    error: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What to persist. `ended` says how the attempt ended, for its history."""
@@ -99,6 +112,31 @@ def may_finish(action: Action, holder: Holder, *, verb: str, now: int) -> Refusa
     if action.lease_expires_at is None or action.lease_expires_at <= now:
         return Refusal(f"queued action lease expired: {action.id}")
     return None
+
+
+def completed_again(
+    action: Action, holder: Holder, *, result: Mapping[str, Any] | None, taken: Taken, now: int
+) -> bool:
+    """Whether this completion was taken already: its caller did not hear the answer and gets it once more."""
+    if not _same_hand(action, holder, taken=taken, now=now):
+        return False
+    if action.status is ActionStatus.DEAD:  # refused for its output; what was refused is not kept, so any repeats it
+        return taken.error is not None and decode(taken.error).get("code") == OUTPUT_INVALID
+    said = None if result is None else encode(dict(result))
+    return action.status is ActionStatus.SUCCEEDED and taken.result == said
+
+
+def failed_again(action: Action, holder: Holder, *, failure: Failure, taken: Taken, now: int) -> bool:
+    """Whether this failure was taken already, see `completed_again`."""
+    if action.status not in (ActionStatus.RETRYING, ActionStatus.DEAD):
+        return False
+    return _same_hand(action, holder, taken=taken, now=now) and taken.error == encode(failure.document())
+
+
+def _same_hand(action: Action, holder: Holder, *, taken: Taken, now: int) -> bool:
+    """Only a fence tells a repeated report from a late one of an earlier claim by the same runner."""
+    mine = action.claimed_by == holder.runner and holder.fence is not None and holder.fence == action.fence
+    return mine and action.lease_expires_at is None and now < taken.at + REPEATABLE
 
 
 def complete(action: Action) -> Change:
