@@ -16,6 +16,7 @@ FILES = {
     "runs": "runs",
     "queue": "queue",
     "events": "events",
+    "approvals": "approvals",
     "trigger": "trigger",
     "schema": "schema",
     "spec": "spec",
@@ -35,6 +36,7 @@ GROUPS = {
     "events": "Send events.",
     "dlq": "Dead letters: what was given up, and trying it again.",
     "webhooks": "Webhook routes made here, beside those that specs declare.",
+    "approvals": "What waits for a person.",
     "spec": "Specs to start from.",
 }
 

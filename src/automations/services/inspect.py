@@ -99,6 +99,25 @@ class Inspect:
         with self._database.read() as tx:
             return [action_record(row) for row in actions.dead(tx)]
 
+    def waiting(self) -> list[dict[str, Any]]:
+        """Actions that wait for an approval, oldest first."""
+        with self._database.read() as tx:
+            return [action_record(row) for row in actions.waiting(tx)]
+
+    def actions(self, *, status: str | None, after: str | None, limit: int) -> list[dict[str, Any]]:
+        """Actions that are not over, or those of one status; oldest first, after the id `after`."""
+        with self._database.read() as tx:
+            return [action_record(row) for row in actions.page(tx, status=status, after=after, limit=limit)]
+
+    def action(self, action_id: str) -> dict[str, Any]:
+        """One action with its ended `attempts`. Raises NotFound."""
+        with self._database.read() as tx:
+            row = actions.get(tx, action_id)
+            if row is None:
+                raise NotFound(f"queued action not found: {action_id}", hint="see: automations queue list")
+            ended = [each for each in actions.attempts_of_run(tx, row["run_id"]) if each["action_row_id"] == action_id]
+        return action_record(row, attempts=ended)
+
     def runs(self, wanted: Filter) -> list[dict[str, Any]]:
         """Runs, newest first."""
         with self._database.read() as tx:
