@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from automations.services.apply import Apply
     from automations.services.author import Author
     from automations.services.definitions import Bindings
+    from automations.services.import_store import ImportStore
     from automations.services.ingest import Ingest
     from automations.services.inspect import Inspect
     from automations.services.operate import Operate
     from automations.services.programs import Programs
     from automations.services.queue import Queue
     from automations.services.reconcile import Reconciler
+    from automations.services.schedule import Scheduler
     from automations.services.trigger import Start
     from automations.services.webhook_routes import WebhookRoutes
     from automations.services.worker import Worker
@@ -102,6 +104,13 @@ class Runtime:
         return Start(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
     @cached_property
+    def scheduler(self) -> "Scheduler":
+        """Fires schedules."""
+        from automations.services.schedule import Parts, Scheduler
+
+        return Scheduler(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
+
+    @cached_property
     def author(self) -> "Author":
         """Makes automations imperatively."""
         from automations.services.author import Author
@@ -114,6 +123,13 @@ class Runtime:
         from automations.services.webhook_routes import WebhookRoutes
 
         return WebhookRoutes(self.database, self.clock, self.ids)
+
+    @cached_property
+    def import_store(self) -> "ImportStore":
+        """Brings the original's store over."""
+        from automations.services.import_store import ImportStore
+
+        return ImportStore(self.database, clock=self.clock, ids=self.ids)
 
     @cached_property
     def inspect(self) -> "Inspect":

@@ -14,9 +14,10 @@ FILES = {
     "list": "show",
     "show": "show",
     "runs": "runs",
+    "schedules": "schedules",
     "queue": "queue",
-    "events": "events",
     "approvals": "approvals",
+    "events": "events",
     "trigger": "trigger",
     "schema": "schema",
     "spec": "spec",
@@ -25,6 +26,7 @@ FILES = {
     "dlq": "dlq",
     "webhooks": "webhooks",
     "runtimes": "runtimes",
+    "import-store": "import_store",
 }
 """First word of a command to the module of `automations.cli` that declares it."""
 
@@ -32,11 +34,12 @@ DAEMON_FILE = "daemon"
 
 GROUPS = {
     "runs": "See and steer runs.",
+    "schedules": "When schedules fire, and what they skipped.",
     "queue": "The queue protocol for runners.",
+    "approvals": "What waits for a person.",
     "events": "Send events.",
     "dlq": "Dead letters: what was given up, and trying it again.",
     "webhooks": "Webhook routes made here, beside those that specs declare.",
-    "approvals": "What waits for a person.",
     "spec": "Specs to start from.",
 }
 

@@ -1,6 +1,6 @@
 """The daemon: takes its lease, starts its services, waits for a signal, drains, and leaves nothing behind.
 
-lease · reconcile (with its watcher) · bindings · worker · recover · web
+lease · reconcile (with its watcher) · bindings · schedule · worker · recover · web
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class Daemon:
 
         def tick(now: int) -> int:
             due = reconciler.tick(now)
-            self._runtime.bindings.current()
+            self._refresh(now)
             return due
 
         supervised = self._supervisor.add(Service("reconcile", tick))
@@ -169,6 +169,7 @@ class Daemon:
         self._supervisor.add(Service("lease", self._beat, fatal=(LockNotHeld,)))
         self._supervisor.add(Service("bindings", self._refresh))
         self._supervisor.add(Service("recover", self._recover))
+        self._schedule = self._supervisor.add(Service("schedule", runtime.scheduler.tick))
         if self._options.work:
             waker: list[Supervised] = []
 
@@ -180,6 +181,7 @@ class Daemon:
             self._worker = runtime.worker(self._identity.lease_id, workdir=workdir, ended=wake)
             waker.append(self._supervisor.add(Service("worker", self._worker.tick)))
             runtime.ingest.wake = wake
+            runtime.scheduler.wake = wake
             runtime.queue.wake = wake
 
     def _beat(self, now: int) -> int:
@@ -188,7 +190,10 @@ class Daemon:
         return now + self._options.interval_ms * MILLISECOND
 
     def _refresh(self, now: int) -> int:
-        self._runtime.bindings.current()
+        """Take in what was applied, here or elsewhere; a schedule may be due sooner than it was."""
+        before = self._runtime.bindings.last().serial
+        if self._runtime.bindings.current().serial != before:
+            self._schedule.wake()
         return now + REFRESH
 
     def _recover(self, now: int) -> int:

@@ -47,6 +47,7 @@ def view_of(tx: Transaction, run: Row) -> RunView:
         created_at=run["created_at"],
         event=decode(event["envelope_json"]) if event else None,
         inputs=decode(run["inputs_json"]) if run["inputs_json"] else {},
+        schedule=decode(run["metadata_json"]).get("schedule") if blocked and run["schedule_trigger_id"] else None,
         actions=tuple(_action(row, outputs=blocked) for row in rows),
     )
 

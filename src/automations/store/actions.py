@@ -116,10 +116,11 @@ def settle(tx: Transaction, row: Row, /) -> bool:
 
 
 def extend(tx: Transaction, /, *, action_id: str, runner: str, fence: int, now: int, until: int) -> bool:
-    """Prolong a live lease; False when the holder no longer holds it."""
+    """Prolong a live lease; False when the holder no longer holds it. A `fence` of 0 goes by the runner's name alone."""
     changed = tx.run(
         """UPDATE actions SET lease_expires_at = :until, updated_at = :now
-           WHERE id = :id AND status = 'claimed' AND claimed_by = :runner AND fence = :fence AND lease_expires_at > :now""",
+           WHERE id = :id AND status = 'claimed' AND claimed_by = :runner AND (:fence = 0 OR fence = :fence)
+             AND lease_expires_at > :now""",
         id=action_id,
         runner=runner,
         fence=fence,
@@ -134,7 +135,8 @@ def release(tx: Transaction, /, *, action_id: str, runner: str, fence: int, now:
     changed = tx.run(
         """UPDATE actions SET status = CASE WHEN attempt > 0 THEN 'retrying' ELSE 'queued' END, claimed_by = NULL,
              claimed_at = NULL, lease_expires_at = NULL, available_at = :now, updated_at = :now
-           WHERE id = :id AND status = 'claimed' AND claimed_by = :runner AND fence = :fence AND lease_expires_at > :now""",
+           WHERE id = :id AND status = 'claimed' AND claimed_by = :runner AND (:fence = 0 OR fence = :fence)
+             AND lease_expires_at > :now""",
         id=action_id,
         runner=runner,
         fence=fence,
@@ -147,7 +149,7 @@ def unblock(tx: Transaction, row: Row, /) -> bool:
     """The run machine moves a blocked action."""
     changed = tx.run(
         """UPDATE actions SET status = :status, reason = :reason, input_json = :input_json, input_digest = :input_digest,
-             error_json = :error_json, approval_json = :approval_json, available_at = :now, updated_at = :now,
+             error_json = :error_json, approval_json = coalesce(:approval_json, approval_json), available_at = :now, updated_at = :now,
              completed_at = :completed_at
            WHERE id = :id AND status = 'blocked'""",
         **row,

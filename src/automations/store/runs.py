@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from automations.store.database import Row, Transaction
 
 INSERT = """INSERT INTO runs (id, automation_uid, automation_id, generation, digest, manifests_json, status, trigger_json,
-    event_row_id, trigger_event_id, idempotency_key, inputs_json, error_json, metadata_json, created_at, updated_at, completed_at)
+    event_row_id, trigger_event_id, schedule_trigger_id, idempotency_key, inputs_json, error_json, metadata_json,
+    created_at, updated_at, completed_at)
   VALUES (:id, :automation_uid, :automation_id, :generation, :digest, :manifests_json, :status, :trigger_json,
-    :event_row_id, :trigger_event_id, :idempotency_key, :inputs_json, :error_json, :metadata_json, :now, :now, :completed_at)"""
+    :event_row_id, :trigger_event_id, :schedule_trigger_id, :idempotency_key, :inputs_json, :error_json, :metadata_json,
+    :now, :now, :completed_at)"""
 
 
 def insert(tx: Transaction, rows: Iterable[Row], /) -> None:
@@ -81,6 +83,16 @@ def reopen(tx: Transaction, run_id: str, /, *, based_on: str, now: int) -> bool:
         now=now,
     )
     return changed == 1
+
+
+def live_of_trigger(tx: Transaction, uid: str, trigger_id: str, /) -> bool:
+    """Whether a run that this schedule started is not over."""
+    row = tx.one(
+        "SELECT id FROM runs WHERE automation_uid = :uid AND schedule_trigger_id = :trigger_id AND completed_at IS NULL LIMIT 1",
+        uid=uid,
+        trigger_id=trigger_id,
+    )
+    return row is not None
 
 
 def live_counts(tx: Transaction, /) -> list[Row]:

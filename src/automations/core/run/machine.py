@@ -41,6 +41,7 @@ class RunView:
     event: Mapping[str, Any] | None
     inputs: Mapping[str, Any]
     actions: tuple[ActionView, ...]
+    schedule: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,12 @@ def advance(program: Program, run: RunView) -> Decision:
 
 
 def scope(program: Program, run: RunView, *, states: Mapping[str, ActionView] | None = None) -> dict[str, Any]:
-    """What expressions see: the roots `event, inputs, steps, run, automation, vars`."""
+    """What expressions see: the roots `event, inputs, schedule, steps, run, automation, vars`."""
     actions = states or {action.step_id: action for action in run.actions}
     return {
         "event": run.event or {},
         "inputs": run.inputs,
+        "schedule": run.schedule or {},
         "vars": program.automation.vars,
         "steps": {step_id: _step_scope(action) for step_id, action in actions.items()},
         "run": {"id": run.id, "status": str(_outcome(program, actions)), "createdAt": iso(run.created_at)},

@@ -28,6 +28,7 @@ class Occasion:
     event: Mapping[str, Any] | None = None
     event_row_id: str | None = None
     inputs: Mapping[str, Any] | None = None
+    schedule: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ def materialize(bound: Bound, occasion: Occasion, *, now: int, new_id: Callable[
         created_at=now,
         event=occasion.event,
         inputs=occasion.inputs or {},
+        schedule=occasion.schedule,
         actions=tuple(ActionView(row["id"], row["step_id"], ActionStatus.BLOCKED) for row in actions),
     )
     decision = advance(bound.program, view)
@@ -124,6 +126,8 @@ def _run(bound: Bound, occasion: Occasion, *, row_id: str, now: int) -> Row:
     metadata = {"eventSource": event["source"], "eventType": event["type"]} if event else {}
     if event and "dedupeKey" in event:
         metadata["eventDedupeKey"] = event["dedupeKey"]
+    if occasion.schedule:
+        metadata["schedule"] = occasion.schedule
     return {
         "id": row_id,
         "automation_uid": bound.uid,
@@ -134,6 +138,7 @@ def _run(bound: Bound, occasion: Occasion, *, row_id: str, now: int) -> Row:
         "trigger_json": as_written(dict(occasion.trigger.raw)),
         "event_row_id": occasion.event_row_id,
         "trigger_event_id": event["id"] if event else None,
+        "schedule_trigger_id": occasion.trigger.id if occasion.schedule else None,
         "idempotency_key": f"{bound.automation.id}:{occasion.identity}",
         "inputs_json": None if occasion.inputs is None else encode(occasion.inputs),
         "metadata_json": encode(metadata),

@@ -17,6 +17,7 @@ from automations.core.spec.conform import compile_schema
 from automations.core.spec.document import Document
 from automations.core.spec.graph import ancestors, cycle
 from automations.core.spec.model import Automation, Step, Trigger, TriggerKind
+from automations.core.trigger import schedule
 from automations.core.trigger.bindings import TRIGGER_ROOTS
 from automations.core.trigger.filter import check_filter
 from automations.errors import InvalidInput
@@ -42,7 +43,7 @@ class Finding:
 def check(document: Document, automation: Automation) -> tuple[Diagnostic, ...]:
     """Every finding of every check, with its place."""
     found: list[Finding] = []
-    for rule in (_steps, _graph, _expressions, _filters, _routes, _schemas, _not_executed):
+    for rule in (_steps, _graph, _expressions, _filters, _routes, _schemas, _schedules, _not_executed):
         found.extend(rule(document.value, automation))
     if not any(finding.code in _GRAPH_CODES for finding in found):
         # While the graph is wrong, whom a step may read is a guess, and a second message about the same slip is noise.
@@ -196,14 +197,27 @@ def _schemas(spec: Mapping[str, Any], _: Automation) -> Iterator[Finding]:
             yield Finding("spec/schema", ("inputs",), problem.message, problem.hint)
 
 
+def _schedules(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+    for index, trigger in enumerate(automation.triggers):
+        if trigger.kind is not TriggerKind.SCHEDULE:
+            continue
+        problem = schedule.check(trigger.raw)
+        if problem:
+            word = next((key for key in ("cron", "schedule", "every") if key in trigger.raw), "kind")
+            word = "timezone" if "time zone" in problem else word
+            yield Finding("spec/schedule", ("triggers", index, word), problem, "see: automations schedules next --help")
+
+
 def _not_executed(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
     def warn(path: Path, what: str) -> Finding:
         return Finding("spec/not-executed", path, f"{what}: {_NOT_EXECUTED}", severity=Severity.WARNING)
 
     for index, trigger in enumerate(automation.triggers):
-        if trigger.kind in (TriggerKind.SCHEDULE, TriggerKind.API):
+        if trigger.kind is TriggerKind.API:
             yield warn(("triggers", index, "kind"), f"a {trigger.kind} trigger")
-        for word in ("debounce", "rateLimit", "eventSchema"):
+        if trigger.raw.get("overlap") in ("queue", "cancel-running"):
+            yield warn(("triggers", index, "overlap"), f"overlap {trigger.raw['overlap']} (it skips instead)")
+        for word in ("debounce", "rateLimit", "eventSchema", "pauseOnFailure"):
             if word in trigger.raw:
                 yield warn(("triggers", index, word), word)
     for word in ("concurrency", "timeout"):

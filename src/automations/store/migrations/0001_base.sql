@@ -110,6 +110,7 @@ CREATE TABLE runs (
   trigger_json TEXT NOT NULL,
   event_row_id TEXT,
   trigger_event_id TEXT,
+  schedule_trigger_id TEXT,
   idempotency_key TEXT NOT NULL,
   inputs_json TEXT,
   error_json TEXT,
@@ -185,6 +186,26 @@ CREATE TABLE replay_requests (
   reason TEXT,
   requested_by TEXT NOT NULL,
   requested_at BIGINT NOT NULL
+);
+
+-- How far each schedule was judged. A slot fires when its cursor passes it, in the same commit.
+CREATE TABLE schedules (
+  automation_uid TEXT NOT NULL,
+  trigger_id TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  cursor_at BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL,
+  PRIMARY KEY (automation_uid, trigger_id)
+);
+
+-- Slots that did not fire, and why.
+CREATE TABLE schedule_skips (
+  automation_uid TEXT NOT NULL,
+  trigger_id TEXT NOT NULL,
+  nominal_at BIGINT NOT NULL,
+  reason TEXT NOT NULL,
+  recorded_at BIGINT NOT NULL,
+  PRIMARY KEY (automation_uid, trigger_id, nominal_at)
 );
 
 -- Who may do a thing that only one may do. `epoch` rises with every new holder and is checked in the write it guards.
