@@ -31,6 +31,8 @@ def run(program: str, commands: Sequence[Command], *, words: tuple[str, ...], co
     application = build(program, commands, context=context)
     if words[:1] == ("help",):
         words = (*words[1:], "--help")
+    elif len(words) == 1 and words[0] in GROUPS and not context.json:  # help is no JSON document
+        words = (*words, "--help")
     try:
         status = application(list(words) or ["--help"], prog_name=program, standalone_mode=False)
     except TyperException as problem:

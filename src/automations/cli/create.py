@@ -29,5 +29,6 @@ COMMANDS = (
         "Create or update one automation, owned by `api`.",
         run,
         arguments=(Argument("file", "A spec file, or - for standard input."),),
+        quick=True,
     ),
 )

@@ -111,5 +111,6 @@ COMMANDS = (
             Option("--event-json", "The event; made up from the first trigger by default."),
             Option("--persist", "Create the automation and materialize the event.", "flag", default=False),
         ),
+        quick=True,
     ),
 )
