@@ -141,3 +141,12 @@ def test_the_digest_is_of_the_meaning_and_not_of_the_spelling() -> None:
     one, other = spec("a"), dict(reversed(spec("a").items()))
     assert build.automation(one).digest == build.automation(other).digest
     assert build.automation(spec("a", vars={"n": 1})).digest != build.automation(spec("a", vars={"n": 1.0})).digest
+
+
+def test_a_whole_number_written_with_a_point_is_the_integer_that_the_schema_takes_it_for() -> None:
+    made = one_step(retry={"maxAttempts": 4.0}, approval={"mode": "manual", "count": 2.0})
+    counts = [made.retry.max_attempts, made.approval.count]
+    counts.append(build.manifest(action(requiredApprovals=3.0)).required_approvals)
+    counts.append(build.manifest(action(requiredApprovals=[{"kind": "manual", "count": 5.0}])).required_approvals)
+    signed = build.signature({"secretRef": "secret://x", "toleranceSeconds": 300.0})
+    assert repr([*counts, signed.tolerance_seconds]) == "[4, 2, 3, 5, 300]"

@@ -1,7 +1,8 @@
 """Documents that passed their schema become the model.
 
 Nothing here judges: structure is the schema's, everything else `checks.py`'s. Defaults of the schemas are applied here and
-nowhere else, so the rest of the program never guesses.
+nowhere else, so the rest of the program never guesses. To JSON Schema 2.0 is an integer (Validation 2020-12, §6.1.1); here it
+becomes one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -108,7 +109,7 @@ def signature(raw: Data) -> Signature:
         prefix=raw.get("prefix"),
         encoding=raw.get("encoding", "hex"),
         timestamp_header=raw.get("timestampHeader"),
-        tolerance_seconds=raw.get("toleranceSeconds"),
+        tolerance_seconds=int(raw["toleranceSeconds"]) if "toleranceSeconds" in raw else None,
     )
 
 
@@ -171,7 +172,7 @@ def _dependency(raw: str | Data) -> Dependency:
 def _retry(raw: Data) -> Retry:
     default = Retry()
     return Retry(
-        max_attempts=raw.get("maxAttempts", default.max_attempts),
+        max_attempts=int(raw.get("maxAttempts", default.max_attempts)),
         base=parse_duration(raw["base"]) if "base" in raw else default.base,
         cap=parse_duration(raw["cap"]) if "cap" in raw else default.cap,
         jitter=raw.get("jitter", default.jitter),
@@ -182,7 +183,7 @@ def _approval(raw: Data) -> Approval | None:
     if not raw.get("requiresApproval", raw.get("mode") == "manual"):
         return None
     return Approval(
-        count=raw.get("count", 1),
+        count=int(raw.get("count", 1)),
         roles=tuple(raw.get("roles", ())),
         reason=raw.get("reason", ""),
         expires=_duration(raw.get("expires")),
@@ -191,11 +192,11 @@ def _approval(raw: Data) -> Approval | None:
     )
 
 
-def _approval_count(raw: int | Sequence[Data]) -> int:
+def _approval_count(raw: float | Sequence[Data]) -> int:
     """How many people a manifest asks for: a number, or the sum over its listed kinds of approval."""
-    if isinstance(raw, int):
-        return raw
-    return sum(each.get("count", 1) for each in raw if each.get("kind") != "none")
+    if isinstance(raw, int | float):
+        return int(raw)
+    return sum(int(each.get("count", 1)) for each in raw if each.get("kind") != "none")
 
 
 def _duration(text: str | None) -> int | None:
