@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.canonical import decode, encode
-from automations.core.run.materialize import Materialized, Occasion, materialize
-from automations.core.trigger.bindings import Table, match
+from automations.core.run.materialize import Occasion, materialize
+from automations.core.trigger.bindings import Table, fired
 from automations.core.trigger.envelope import Envelope, identity, to_document
 from automations.errors import AutomationsError, StoreUnavailable
 from automations.services.definitions import Bindings
@@ -105,63 +105,54 @@ def scope_of(envelope: Envelope) -> str:
 
 def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: Ids) -> Ingested:
     envelope = delivery.envelope
-    known = events.known(tx, scope_of(envelope), identity(envelope))
+    scope, name = scope_of(envelope), identity(envelope)
+    known = events.known(tx, scope, name)
     if known is not None and (known["outcome"] != "unmatched" or known["body_digest"] != delivery.body_digest):
         return _duplicate(known, delivery)
     row_id = known["id"] if known else ids.new()
-    made = _runs(envelope, table, row_id=row_id, now=now, ids=ids)
-    references = [each.reference() for each in made]
-    if known is not None and not made:
-        return _duplicate(known, delivery)
-    if known is not None:
-        recorded = events.rematerialize(tx, row_id, materialized_json=encode(references))
-    else:
-        recorded = events.insert(tx, _event_row(delivery, row_id=row_id, references=references, now=now))
-    if not recorded:  # another delivery of it was faster
-        standing = events.known(tx, scope_of(envelope), identity(envelope))
-        assert standing is not None  # noqa: S101  # the write found it
-        return _duplicate(standing, delivery)
-    if made:
-        runs.insert(tx, [each.run for each in made])
-        actions.insert(tx, [action for each in made for action in each.actions])
-    return Ingested(row_id, tuple(references))
-
-
-def _runs(envelope: Envelope, table: Table, *, row_id: str, now: int, ids: Ids) -> list[Materialized]:
-    fired = [verdict.candidate for verdict in match(table, envelope) if verdict.outcome == "match"]
-    if not fired:
-        return []
     document = to_document(envelope)
-    name = identity(envelope)
-    return [
+    made = [
         materialize(
             candidate.bound,
             Occasion(identity=name, trigger=candidate.trigger, event=document, event_row_id=row_id),
             now=now,
             new_id=ids.new,
         )
-        for candidate in fired
+        for candidate in fired(table, envelope)
     ]
+    references = tuple(each.reference() for each in made)
+    if known is not None and not made:
+        return _duplicate(known, delivery)
+    if known is not None:
+        recorded = events.rematerialize(tx, row_id, materialized_json=encode(references))
+    else:
+        names = {"id": row_id, "scope": scope, "identity": name, "received_at": now}
+        recorded = events.insert(tx, _event_row(delivery, document, references) | names)
+    if not recorded:  # another delivery of it was faster
+        standing = events.known(tx, scope, name)
+        assert standing is not None  # noqa: S101  # the write found it
+        return _duplicate(standing, delivery)
+    if made:
+        runs.insert(tx, [each.run for each in made])
+        actions.insert(tx, [action for each in made for action in each.actions])
+    return Ingested(row_id, references)
 
 
 def _duplicate(row: Row, delivery: Delivery) -> Ingested:
-    conflict = row["body_digest"] != delivery.body_digest
+    # An event that was imported has no digest: the original kept none, so nothing can be said against its repeat.
+    conflict = row["body_digest"] not in ("", delivery.body_digest)
     materialized = tuple(decode(row["materialized_json"]))
     return Ingested(row["id"], materialized, duplicate=True, conflict=conflict, first_event_id=row["event_id"])
 
 
-def _event_row(delivery: Delivery, *, row_id: str, references: list[dict[str, Any]], now: int) -> Row:
+def _event_row(delivery: Delivery, document: dict[str, Any], references: tuple[dict[str, Any], ...]) -> Row:
     envelope = delivery.envelope
     return {
-        "id": row_id,
-        "scope": scope_of(envelope),
-        "identity": identity(envelope),
         "event_id": envelope.id,
         "source": envelope.source,
         "type": envelope.type,
-        "envelope_json": encode(to_document(envelope)),
+        "envelope_json": encode(document),
         "body_digest": delivery.body_digest,
         "outcome": "materialized" if references else "unmatched",
         "materialized_json": encode(references),
-        "received_at": now,
     }

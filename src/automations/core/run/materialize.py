@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automations.core.canonical import as_written, encode
+from automations.core.canonical import encode
 from automations.core.run.approval import asked_gate, pending_gate
+from automations.core.run.blueprint import requirement_of
 from automations.core.run.machine import ActionChange, ActionView, RunView, advance
 from automations.core.run.program import StepProgram
 from automations.core.run.states import ActionStatus, RunStatus
@@ -49,18 +50,32 @@ class Materialized:
 
 def materialize(bound: Bound, occasion: Occasion, *, now: int, new_id: Callable[[], str]) -> Materialized:
     """A run of a bound automation. Times in microseconds."""
+    blueprint = bound.blueprint
     key = f"{bound.automation.id}:{occasion.identity}"
-    run_id = new_id()
+    run = _run(bound, occasion, key=key, row_id=new_id()) | {"now": now}
     about = encode(_about(occasion))
-    actions = [
-        _action(step, run_id=run_id, key=key, position=position, row_id=new_id())
-        | {"now": now, "automation_id": bound.automation.id, "metadata_json": about}
-        for position, step in enumerate(bound.program.steps)
-    ]
+    actions = tuple(
+        {
+            **blank,
+            "id": new_id(),
+            "run_id": run["id"],
+            "idempotency_key": f"{key}:{blank['step_id']}",
+            "metadata_json": about,
+            "now": now,
+        }
+        for blank in blueprint.actions
+    )
+    if not blueprint.opened:
+        _open(bound, occasion, run, actions)
+    return Materialized(run, actions)
+
+
+def _open(bound: Bound, occasion: Occasion, run: Row, actions: tuple[Row, ...]) -> None:
+    """Let the run machine decide for the first time, and write what it decides into the rows."""
     view = RunView(
-        id=run_id,
+        id=run["id"],
         status=RunStatus.MATERIALIZED,
-        created_at=now,
+        created_at=run["now"],
         event=occasion.event,
         inputs=occasion.inputs or {},
         schedule=occasion.schedule,
@@ -70,17 +85,11 @@ def materialize(bound: Bound, occasion: Occasion, *, now: int, new_id: Callable[
     changes = {change.id: change for change in decision.actions}
     for row in actions:
         if row["id"] in changes:
-            row.update(changed(changes[row["id"]], now=now, program=bound.program.step(row["step_id"])))
-    status = decision.run or RunStatus.MATERIALIZED
-    return Materialized(
-        _run(bound, occasion, row_id=run_id, now=now)
-        | {
-            "status": str(status),
-            "error_json": encode(decision.error) if decision.error else None,
-            "completed_at": now if status.final else None,
-        },
-        tuple(actions),
-    )
+            row.update(changed(changes[row["id"]], now=run["now"], program=bound.program.step(row["step_id"])))
+    if decision.run is not None:
+        run["status"] = str(decision.run)
+        run["error_json"] = encode(decision.error) if decision.error else None
+        run["completed_at"] = run["now"] if decision.run.final else None
 
 
 def changed(change: ActionChange, *, now: int, program: StepProgram) -> Row:
@@ -97,18 +106,11 @@ def changed(change: ActionChange, *, now: int, program: StepProgram) -> Row:
     }
 
 
-def _requirement(step: StepProgram) -> dict[str, Any]:
-    requirement: dict[str, Any] = {"requiresApproval": True, "count": step.approvals}
-    if step.step.approval and step.step.approval.reason:
-        requirement["reason"] = step.step.approval.reason
-    return requirement
-
-
 def _gate(step: StepProgram, *, decision_id: str | None = None, now: int = 0) -> str | None:
     """The gate of a step that asks for approval, open for a decision when `decision_id` is given."""
     if not step.approvals:
         return None
-    gate = pending_gate(_requirement(step))
+    gate = pending_gate(requirement_of(step))
     return encode(gate if decision_id is None else asked_gate(gate, decision_id=decision_id, now=now))
 
 
@@ -121,7 +123,7 @@ def _about(occasion: Occasion) -> dict[str, Any]:
     return {**named, "eventDedupeKey": event["dedupeKey"]} if "dedupeKey" in event else named
 
 
-def _run(bound: Bound, occasion: Occasion, *, row_id: str, now: int) -> Row:
+def _run(bound: Bound, occasion: Occasion, *, key: str, row_id: str) -> Row:
     event = occasion.event
     metadata = {"eventSource": event["source"], "eventType": event["type"]} if event else {}
     if event and "dedupeKey" in event:
@@ -129,41 +131,13 @@ def _run(bound: Bound, occasion: Occasion, *, row_id: str, now: int) -> Row:
     if occasion.schedule:
         metadata["schedule"] = occasion.schedule
     return {
+        **bound.blueprint.run,
         "id": row_id,
-        "automation_uid": bound.uid,
-        "automation_id": bound.automation.id,
-        "generation": bound.generation,
-        "digest": bound.automation.digest,
-        "manifests_json": encode({step: manifest.digest for step, manifest in bound.manifests.items()}),
-        "trigger_json": as_written(dict(occasion.trigger.raw)),
+        "trigger_json": bound.blueprint.triggers[occasion.trigger.id],
         "event_row_id": occasion.event_row_id,
         "trigger_event_id": event["id"] if event else None,
         "schedule_trigger_id": occasion.trigger.id if occasion.schedule else None,
-        "idempotency_key": f"{bound.automation.id}:{occasion.identity}",
+        "idempotency_key": key,
         "inputs_json": None if occasion.inputs is None else encode(occasion.inputs),
         "metadata_json": encode(metadata),
-        "now": now,
-    }
-
-
-def _action(step: StepProgram, *, run_id: str, key: str, position: int, row_id: str) -> Row:
-    return {
-        "id": row_id,
-        "run_id": run_id,
-        "step_id": step.step.id,
-        "position": position,
-        "action_id": step.step.action_id,
-        "manifest_version": step.manifest_version,
-        "manifest_digest": step.manifest.digest if step.manifest else None,
-        "executor": step.executor,
-        "idempotency_key": f"{key}:{step.step.id}",
-        "status": str(ActionStatus.BLOCKED),
-        "priority": 0,
-        "input_json": None,
-        "input_digest": None,
-        "max_attempts": step.step.retry.max_attempts,
-        "error_json": None,
-        "approval_json": _gate(step),
-        "reason": None,
-        "completed_at": None,
     }

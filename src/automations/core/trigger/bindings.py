@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from automations.core.expression.cel import Activation, EvaluationFailed
 from automations.core.expression.matcher import When, compile_when
+from automations.core.run.blueprint import Blueprint, blueprint_of
 from automations.core.run.program import Program, compile_program
 from automations.core.spec.model import Automation, AutomationStatus, Manifest, Route, Trigger, TriggerKind
 from automations.core.trigger.envelope import Envelope, to_document
@@ -40,6 +41,11 @@ class Bound:
     def program(self) -> Program:
         """The compiled generation."""
         return compile_program(self.uid, self.generation, automation=self.automation, manifests=self.manifests)
+
+    @cached_property
+    def blueprint(self) -> Blueprint:
+        """What every run of it has in common."""
+        return blueprint_of(self.program, {step: manifest.digest for step, manifest in self.manifests.items()})
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,11 @@ def match(table: Table, envelope: Envelope) -> tuple[Verdict, ...]:
         if verdict.outcome == "match":
             fired.add(candidate.bound.uid)
     return tuple(verdicts)
+
+
+def fired(table: Table, envelope: Envelope) -> list[BoundTrigger]:
+    """The triggers that an event fires, at most one an automation."""
+    return [verdict.candidate for verdict in match(table, envelope) if verdict.outcome == "match"]
 
 
 def judge(candidate: BoundTrigger, envelope: Envelope, *, activation: Activation | None) -> Verdict:
