@@ -1,0 +1,90 @@
+"""A blueprint: everything about the rows of a new run that its event cannot change, worked out once per bound generation.
+
+Ingest makes thousands of runs a second of the same few automations; what is constant is copied instead of computed again. Where
+even the first decision is constant (the first steps have neither `when` nor templates, and their input is valid) it is kept too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automations.core.canonical import as_written, digest, encode
+from automations.core.run.approval import pending_gate
+from automations.core.run.program import Program, StepProgram
+from automations.core.run.states import ActionStatus
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """Constant columns of a run, of each of its actions in order, and each trigger's JSON by its id.
+
+    `opened` says that `actions` already hold the run machine's first decision.
+    """
+
+    run: Row
+    actions: tuple[Row, ...]
+    triggers: Mapping[str, str]
+    opened: bool
+
+
+def blueprint_of(program: Program, manifest_digests: Mapping[str, str]) -> Blueprint:
+    """The blueprint of a compiled generation; `manifest_digests` by step id."""
+    first = [step for step in program.steps if not step.step.depends_on and not step.step.final]
+    opened = bool(first) and all(_is_constant(step) for step in first)
+    automation = program.automation
+    return Blueprint(
+        run={
+            "automation_uid": program.uid,
+            "automation_id": automation.id,
+            "generation": program.generation,
+            "digest": automation.digest,
+            "manifests_json": encode(dict(manifest_digests)),
+            "status": "materialized",
+            "error_json": None,
+            "completed_at": None,
+        },
+        actions=tuple(
+            _action(step, position=position, opened=opened and step in first) | {"automation_id": automation.id}
+            for position, step in enumerate(program.steps)
+        ),
+        triggers={trigger.id: as_written(dict(trigger.raw)) for trigger in automation.triggers},
+        opened=opened,
+    )
+
+
+def requirement_of(step: StepProgram) -> dict[str, Any]:
+    """What a step's approval gate asks for."""
+    requirement: dict[str, Any] = {"requiresApproval": True, "count": step.approvals}
+    if step.step.approval and step.step.approval.reason:
+        requirement["reason"] = step.step.approval.reason
+    return requirement
+
+
+def _is_constant(step: StepProgram) -> bool:
+    """Whether the step is queued at once with the same input whatever the event says."""
+    if step.when is not None or step.approvals or not step.input.constant:
+        return False
+    return not (step.accepts and step.accepts.violations(step.input.render({})))
+
+
+def _action(step: StepProgram, *, position: int, opened: bool) -> Row:
+    given = step.input.render({}) if opened else None
+    return {
+        "step_id": step.step.id,
+        "position": position,
+        "action_id": step.step.action_id,
+        "manifest_version": step.manifest_version,
+        "manifest_digest": step.manifest.digest if step.manifest else None,
+        "executor": step.executor,
+        "status": str(ActionStatus.QUEUED if opened else ActionStatus.BLOCKED),
+        "priority": 0,
+        "input_json": encode(given) if opened else None,
+        "input_digest": digest(given) if opened else None,
+        "max_attempts": step.step.retry.max_attempts,
+        "error_json": None,
+        "approval_json": encode(pending_gate(requirement_of(step))) if step.approvals else None,
+        "reason": None,
+        "completed_at": None,
+    }
