@@ -1,0 +1,216 @@
+"""Plans as people and programs read them: every kind of change, finding and consequence, word for word."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from automations.core.canonical import digest
+from automations.core.instant import iso
+from automations.core.plan.plan import Plan, Request, make_plan
+from automations.core.plan.render.document import LIFETIME, document
+from automations.core.plan.render.human import human, printable, show
+from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State, source_owner
+from samples import action, catalogue, event_trigger, spec, step, webhook_trigger
+
+Golden = Callable[[str, str], None]
+NOW = 1_790_000_000_000_000
+DEPLOY = spec(
+    "deploys.production",
+    triggers=[
+        webhook_trigger("/webhooks/github", signature={"preset": "github", "secretRef": "secret://github/releases"})
+    ],
+    actions=[
+        step("build", actionId="ci.build", input={"tag": "${{ event.data.tag }}"}),
+        step("ship", actionId="k8s.deploy", dependsOn=["build"], retry={"maxAttempts": 5}),
+    ],
+)
+MANIFESTS = {"actions/build.yaml": action("ci.build"), "actions/deploy.yaml": action("k8s.deploy")}
+
+
+def changed(document_: Any, **keys: Any) -> Any:
+    return {**document_, **keys}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Files as they were applied, files as they are, and what else the state knows."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    owners: dict[str, str] = field(default_factory=dict)
+    in_flight: dict[str, InFlight] = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)
+
+
+CASES = {
+    "nothing": Case({"deploy.yaml": DEPLOY, **MANIFESTS}, {"deploy.yaml": DEPLOY, **MANIFESTS}),
+    "first": Case({}, {"deploy.yaml": DEPLOY, **MANIFESTS}),
+    "update": Case(
+        {"deploy.yaml": DEPLOY, **MANIFESTS},
+        {
+            "deploy.yaml": changed(
+                DEPLOY,
+                version="1.1.0",
+                description="Stage, test, ask, ship.\nThen tell\x1b[31m everybody.",
+                actions=[
+                    step("lint", actionId="ci.build"),
+                    step("build", actionId="ci.build", input={"tag": "${{ event.data.name }}", "notes": "x" * 150}),
+                ],
+            ),
+            **MANIFESTS,
+            "actions/deploy.yaml": action("k8s.deploy", description="now with one"),
+        },
+        in_flight={"deploys.production": InFlight(running=2, queued=1, retrying=1, waiting_approval=3, dead=4)},
+    ),
+    "everything": Case(
+        {
+            "a.yaml": spec("a"),
+            "b.yaml": spec("b"),
+            "c.yaml": spec("c"),
+            "d.yaml": spec("d"),
+            "e.yaml": spec("e"),
+            "f.yaml": spec("f"),
+            "m.yaml": action("todos.create"),
+            "n.yaml": action("gone", "2@beta"),
+        },
+        {
+            "a.yaml": spec("a", triggers=[event_trigger(type="ticket.*")]),
+            "teams/b.yaml": spec("b"),
+            "c.yaml": spec("c.new", lifecycle={"renamedFrom": "c"}),
+            "e.yaml": spec("e"),
+            "f.yaml": spec("f", version="2"),
+            "g.yaml": spec("g"),
+            "actions/m.yaml": action("todos.create"),
+        },
+        owners={"f": "api"},
+        in_flight={"d": InFlight(running=1)},
+        request={"adopt": frozenset({"f"}), "revision": "0123abcd"},
+    ),
+    "refused": Case(
+        {f"{name}.yaml": spec(name) for name in "abcde"},
+        {"a.yaml": spec("a"), "b.yaml": spec("b"), "m.yaml": action()},
+    ),
+    "invalid": Case(
+        {"a.yaml": spec("a"), "b.yaml": spec("b", triggers=[webhook_trigger("/x")])},
+        {
+            "a.yaml": spec("a", actoins=[]),
+            "b.yaml": spec("b", triggers=[webhook_trigger("/y")]),
+            "broken\x1b[2J.yaml": "id: [",
+            "c.yaml": spec("c", actions=[step("s", dependsOn=["t"], input="${{ steps.u.output }}")]),
+        },
+    ),
+    "withheld": Case(
+        {"a.yaml": spec("a", triggers=[webhook_trigger("/x")]), "m.yaml": action()},
+        {"b.yaml": spec("b", triggers=[webhook_trigger("/x")]), "c.yaml": spec("c")},
+        request={"prune": False},
+    ),
+}
+
+
+def state_of(case: Case) -> State:
+    declared = catalogue(case.before)
+
+    def owner(identity: str) -> str:
+        return case.owners.get(identity, source_owner("default"))
+
+    return State(
+        lineage="0190a0a0-0000-7000-8000-000000000000",
+        serial=41,
+        automations={
+            identity: Held(
+                f"uid-{identity}", identity, owner(identity), "active", 3, each.value.digest, each.document.file
+            )
+            for identity, each in declared.automations.items()
+        },
+        manifests={
+            key: HeldManifest(*key, owner(key[0]), each.value.digest, each.document.file)
+            for key, each in declared.manifests.items()
+        },
+        routes={
+            trigger.route.path: HeldRoute(trigger.route.id, identity, trigger.route.path, owner(identity))
+            for identity, each in declared.automations.items()
+            for trigger in each.value.triggers
+            if trigger.route
+        },
+        specs={identity: each.value.spec for identity, each in declared.automations.items()},
+        in_flight=case.in_flight,
+    )
+
+
+def plan_of(case: Case) -> Plan:
+    return make_plan(catalogue(case.after), state_of(case), Request("default", **case.request))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_reads_as_it_always_did(name: str, golden: Golden) -> None:
+    golden(f"{name}.txt", human(plan_of(CASES[name])))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_s_document_is_what_it_always_was(name: str, golden: Golden) -> None:
+    # The tool's own version changes with every release, and with it the digest over everything.
+    steady = document(plan_of(CASES[name]), now=NOW) | {"toolVersion": "(version)", "planDigest": "(digest)"}
+    golden(f"{name}.json", json.dumps(steady, indent=2, ensure_ascii=False) + "\n")
+
+
+def test_colours_are_only_added_when_asked_for_and_change_no_word(golden: Golden) -> None:
+    coloured = human(plan_of(CASES["everything"]), color=True)
+    golden("everything.ansi", coloured)
+    plain = coloured
+    for code in ("31", "32", "33", "35", "36", "0"):
+        plain = plain.replace(f"\x1b[{code}m", "")
+    assert plain == human(plan_of(CASES["everything"]))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_in_a_plan_can_drive_a_terminal_or_forge_a_line(name: str) -> None:
+    text = human(plan_of(CASES[name]))
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain → äöü 漢 🙂", "plain → äöü 漢 🙂"),
+        ("a\nb\rc\td", "a\\nb\\rc\\td"),
+        ("\x1b[31m\x07\x9b", "\\x1b[31m\\x07\\x9b"),
+        ("\u202egnp.exe\u200b", "\\u202egnp.exe\\u200b"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_controls_and_direction_marks_are_shown_as_escapes(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_a_long_value_is_cut_with_its_length() -> None:
+    assert show("x" * 98) == '"' + "x" * 98 + '"'
+    assert show("x" * 200).endswith("… (202 characters)")
+    assert len(show("x" * 10_000)) < 120
+
+
+def test_the_digest_is_over_everything_but_the_time() -> None:
+    made = plan_of(CASES["everything"])
+    early, late = document(made, now=NOW), document(made, now=NOW + 1_000_000)
+    assert early["planDigest"] == late["planDigest"]
+    assert (early["expiresAt"], late["expiresAt"]) == (iso(NOW + LIFETIME), iso(NOW + 1_000_000 + LIFETIME))
+    body = {key: value for key, value in early.items() if key not in ("planDigest", "expiresAt")}
+    assert digest(body) == early["planDigest"]
+    assert document(replace(made, serial=made.serial + 1), now=NOW)["planDigest"] != early["planDigest"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_document_has_the_keys_that_the_contract_names(name: str) -> None:
+    found = document(plan_of(CASES[name]), now=NOW)
+    assert list(found) == [
+        "formatVersion", "toolVersion", "lineage", "serial", "source", "sourceRevision", "files", "summary", "changes",
+        "hazards", "diagnostics", "planDigest", "expiresAt",
+    ]  # fmt: skip
+    assert set(found["summary"]) == {"create", "update", "rename", "move", "adopt", "delete", "unchanged"}
+    for change in found["changes"]:
+        assert {"id", "action", "reason", "file", "line", "fields", "impact"} <= set(change)
+        assert change["action"] in found["summary"]
+    json.dumps(found, allow_nan=False).encode()
