@@ -98,6 +98,7 @@ def _function(command: Command, context: Context) -> Any:
 
 def _plain(command: Command, values: Mapping[str, Any]) -> dict[str, Any]:
     plain = dict(values)
+    plain |= {each.name: tuple(values[each.name] or ()) for each in command.arguments if each.many}
     for option in command.options:
         value = values[option.key]
         if option.many:
@@ -110,7 +111,8 @@ def _plain(command: Command, values: Mapping[str, Any]) -> dict[str, Any]:
 def _argument(argument: Argument) -> inspect.Parameter:
     shown = typer.Argument(help=argument.help, metavar=argument.name.upper(), show_default=argument.default is not None)
     needed = argument.required and argument.default is None
-    kind: Any = Annotated[str if needed else str | None, shown]
+    base: Any = list[str] if argument.many else str
+    kind: Any = Annotated[base if needed else base | None, shown]
     default = inspect.Parameter.empty if needed else argument.default
     return inspect.Parameter(argument.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Command, Option
-from automations.cli.plan import PATH, SOURCE
+from automations.cli.plan import ADOPT, PATH, SOURCE
 from automations.cli.table import counted
 from automations.errors import Refused
 
@@ -25,7 +25,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.services.plan import plan
 
     snapshot, catalogue = declared(context, given["path"], source=given["source"])
-    request = Request(given["source"], revision=snapshot.revision)
+    request = Request(given["source"], revision=snapshot.revision, adopt=frozenset(given["adopt"]))
     runtime = context.runtime
     made = plan(runtime.database, catalogue, request, prefix=snapshot.prefix)
     if not made.sound:
@@ -71,6 +71,7 @@ COMMANDS = (
         arguments=(PATH,),
         options=(
             SOURCE,
+            ADOPT,
             Option("--auto-approve", "Do not ask.", "flag", default=False),
             Option(
                 "--allow-deletes", "Allow exactly this many deletes where a safety rule would refuse them.", "number"

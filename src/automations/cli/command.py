@@ -16,12 +16,16 @@ Kind = Literal["text", "number", "flag"]
 
 
 class Argument(NamedTuple):
-    """A word on the command line without a dash. Optional when it has a default (or `required` is False)."""
+    """A word on the command line without a dash. Optional when it has a default (or `required` is False).
+
+    A `many` one takes every word that is left, as a tuple; only typer reads those, so its command is not `quick`.
+    """
 
     name: str
     help: str
     default: str | None = None
     required: bool = True
+    many: bool = False
 
 
 class Option(NamedTuple):

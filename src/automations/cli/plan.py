@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 PATH = Argument("path", "The directory of specs.", default="automations.d")
 SOURCE = Option("--source", "The name that these automations are owned under.", default="default")
+ADOPT = Option("--adopt", "Take over this automation from another owner; may be given more than once.", many=True)
 FORMATS = ("human", "json")
 
 
@@ -25,7 +26,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     if given["format"] not in FORMATS:
         raise UsageError(f"unknown format: {given['format']}", hint=f"one of: {', '.join(FORMATS)}")
     snapshot, catalogue = declared(context, given["path"], source=given["source"])
-    request = Request(given["source"], revision=snapshot.revision)
+    request = Request(given["source"], revision=snapshot.revision, adopt=frozenset(given["adopt"]))
     made = plan(context.runtime.database, catalogue, request, prefix=snapshot.prefix)
     if context.json or given["format"] == "json":
         context.document(document(made, now=context.runtime.clock.now()))
@@ -46,6 +47,7 @@ COMMANDS = (
         arguments=(PATH,),
         options=(
             SOURCE,
+            ADOPT,
             Option("--format", f"How to print it: {' or '.join(FORMATS)}.", default="human"),
             Option(
                 "--detailed-exitcode",

@@ -9,6 +9,8 @@ FILES = {
     "status": "status",
     "plan": "plan",
     "apply": "apply",
+    "adopt": "adopt",
+    "export": "export",
     "validate": "validate",
     "lint": "validate",
     "list": "show",
