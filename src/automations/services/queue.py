@@ -8,8 +8,7 @@ process of its own, and needs none of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from automations.core.canonical import decode, encode
 from automations.core.instant import SECOND
@@ -45,8 +44,7 @@ LEASE = 30 * SECOND
 RECOVERED_AT_ONCE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a runner asks for. `lease` in microseconds.
 
     `here` keeps to what this program's executors carry out; `only` to some action ids, see `pattern`.
@@ -59,8 +57,7 @@ class Claim:
     only: actions.Only | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """An action's report of success."""
 
     action_id: str
@@ -68,8 +65,7 @@ class Done:
     result: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Undone:
+class Undone(NamedTuple):
     """An action's report of failure."""
 
     action_id: str

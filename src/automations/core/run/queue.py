@@ -11,7 +11,6 @@ The refusals' words are those of the original.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from automations.core.canonical import decode, encode
@@ -32,8 +31,7 @@ OUTPUT_INVALID = "OUTPUT_INVALID"
 """The error of a completion whose output the action's manifest does not allow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """A queued action as the queue machine sees it. Times in microseconds."""
 
     id: str
@@ -46,16 +44,14 @@ class Action:
     lease_expires_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Who calls: the runner's name, and the fence it was given if it says so."""
 
     runner: str
     fence: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """What a runner reports. `backoff` and `retry_after` in microseconds; `backoff` overrides the policy's wait."""
 
     code: str = "ACTION_FAILED"
@@ -79,8 +75,7 @@ class Taken(NamedTuple):
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What to persist. `ended` says how the attempt ended, for its history."""
 
     status: ActionStatus
@@ -92,8 +87,7 @@ class Change:
     ended: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Nothing changes, and why."""
 
     message: str
