@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
+from automations.cli.table import clean
 from automations.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ def run_send(context: "Context", given: Mapping[str, Any]) -> int:
         context.document({"event": to_document(envelope), "materialized": materialized, "duplicate": taken.duplicate})
         return 0
     if taken.duplicate:
-        context.say(f"event {envelope.id} was seen before; nothing new was started")
+        context.say(clean(f"event {envelope.id} was seen before; nothing new was started"))
     for reference in taken.materialized:
         context.say(f"{reference['automationId']}: run {reference['runId']}")
     if not taken.materialized:
-        context.say(f"event {envelope.id} matched no trigger")
+        context.say(clean(f"event {envelope.id} matched no trigger"))
     return 0
 
 

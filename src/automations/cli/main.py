@@ -15,7 +15,6 @@ from automations.cli import registry
 from automations.cli.command import Command
 from automations.cli.context import Context
 from automations.cli.globals import VALUED, Globals, lift
-from automations.cli.table import clean
 from automations.errors import AutomationsError
 from automations.settings import Settings, load
 
@@ -124,6 +123,8 @@ def _drop_output() -> None:
 
 
 def _tell(program: str, error: AutomationsError, *, as_json: bool) -> None:
+    from automations.cli.table import clean
+
     lines = [f"{program}: {error.message}"]
     lines += [f"  {diagnostic}" for diagnostic in getattr(error, "diagnostics", ())]
     lines += [f"  {error.hint}"] if error.hint else []

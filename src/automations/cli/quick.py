@@ -30,6 +30,9 @@ def parse(command: Command, words: Sequence[str]) -> dict[str, Any]:
             option = options[name]
             given = _given(option, attached if equals else None, rest=rest)
             values[option.key] = (*values[option.key], given) if option.many else given
+    for option in command.options:  # of an option given twice the last one counts, and only that must be a number
+        if option.kind == "number" and isinstance(values[option.key], str):
+            values[option.key] = whole_number(option, values[option.key])
     return values | _arguments(command, plain)
 
 
@@ -41,7 +44,7 @@ def _given(option: Option, attached: str | None, *, rest: Any) -> Any:
     text = next(rest, None) if attached is None else attached
     if text is None:
         raise UsageError(f"{option.name} requires a value", hint=f"such as: {option.name} VALUE")
-    return text if option.kind == "text" else whole_number(option, text)
+    return text
 
 
 def whole_number(option: Option, text: str) -> int:

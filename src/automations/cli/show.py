@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.table import table
+from automations.cli.table import clean, table
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -32,7 +32,7 @@ def run_show(context: "Context", given: Mapping[str, Any]) -> int:
     if context.json:
         context.document(record)
     else:
-        context.say("\n".join(card(record)))
+        context.say("\n".join(clean(line) for line in card(record)))
     return 0
 
 

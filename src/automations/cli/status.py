@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Command
+from automations.cli.table import clean
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -15,7 +16,7 @@ def run(context: "Context", _: Mapping[str, Any]) -> int:
     if context.json:
         context.document(status)
     else:
-        context.say("\n".join(card(status)))
+        context.say("\n".join(clean(line) for line in card(status)))
     return 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.table import counted
+from automations.cli.table import clean, counted
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -22,9 +22,9 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         context.document(_document(catalogue, single=single, valid=not failing, errors=failing))
         return 1 if failing else 0
     for diagnostic in catalogue.diagnostics:
-        context.say(str(diagnostic))
+        context.say(clean(str(diagnostic)))
         if diagnostic.hint:
-            context.say(f"    {diagnostic.hint}")
+            context.say(clean(f"    {diagnostic.hint}"))
     warnings = len(catalogue.diagnostics) - len(errors)
     total = len(catalogue.digests)
     if failing:
