@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from automations.cli.command import Command, Handler
 from automations.cli.main import daemon_main, main
 
 SPEC = """\
@@ -64,6 +65,11 @@ class Ended:
         assert set(body) - {"hint"} == {"ok", "error", "code"}
         assert body["ok"] is False
         return body
+
+
+def with_run(command: Command, run: Handler) -> Command:
+    """The same command with another handler."""
+    return Command(command.words, command.help, run, command.arguments, command.options, command.quick, command.aliases)
 
 
 @dataclass

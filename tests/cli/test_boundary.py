@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from automations import errors
 from automations.cli import main as entry
 from automations.cli import spec
-from command_line import CommandLine
+from command_line import CommandLine, with_run
 
 BIN = Path(sys.executable).parent
 
@@ -102,7 +101,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, problem: BaseException) -> None:
     def run(_: Any, __: Mapping[str, Any]) -> int:
         raise problem
 
-    monkeypatch.setattr(spec, "COMMANDS", tuple(replace(each, run=run) for each in spec.COMMANDS))
+    monkeypatch.setattr(spec, "COMMANDS", tuple(with_run(each, run) for each in spec.COMMANDS))
 
 
 def test_an_interrupt_exits_130_and_says_nothing(automations: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

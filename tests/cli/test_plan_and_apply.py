@@ -1,0 +1,219 @@
+"""`plan` shows, `apply` commits: what they print, what they exit with, and what they refuse."""
+
+from typing import Any
+
+import pytest
+
+from automations.services import apply as applying
+from command_line import SPEC, CommandLine
+
+PLAN = {
+    "formatVersion", "toolVersion", "lineage", "serial", "source", "sourceRevision", "files", "summary", "changes",
+    "hazards", "diagnostics", "planDigest", "expiresAt",
+}  # fmt: skip
+SUMMARY = {"create", "update", "rename", "move", "adopt", "delete", "unchanged"}
+CHANGE = {"id", "kind", "action", "reason", "file", "line", "fields", "impact"}
+IMPACT = {"running", "queued", "retrying", "waitingApproval", "dead"}
+TWELVE = tuple(f"spec-{letter}" for letter in "abcdefghijkl")
+
+
+def changed(identity: str) -> str:
+    return SPEC.replace("name: {id}", "name: Another")
+
+
+def test_a_plan_is_the_document_that_was_agreed(automations: CommandLine) -> None:
+    automations.applied(["one", "two"])
+    automations.write("one", changed("one"))
+    automations.write("three")
+    (automations.specs / "two.yaml").unlink()
+    automations.send(1)
+    plan = automations.json("plan", "--source", "default")
+    assert set(plan) == PLAN
+    assert plan["formatVersion"] == 1
+    assert plan["serial"] == 1
+    assert set(plan["files"]) == {"automations.d/one.yaml", "automations.d/three.yaml"}
+    assert plan["summary"] == dict.fromkeys(SUMMARY, 0) | {"create": 1, "update": 1, "delete": 1}
+    assert all(set(change) == CHANGE for change in plan["changes"])
+    found = {change["id"]: change for change in plan["changes"]}
+    assert [found[each]["action"] for each in ("one", "two", "three")] == ["update", "delete", "create"]
+    assert found["one"]["fields"] == [{"path": "name", "line": 3, "before": "one", "after": "Another"}]
+    assert found["one"]["file"] == "automations.d/one.yaml"
+    assert set(found["two"]["impact"]) == IMPACT
+    assert found["two"]["impact"]["queued"] == 1
+    assert [(each["code"], each["id"]) for each in plan["hazards"]] == [("AU100", "two")]
+    assert automations.json("plan", "--format=human")["planDigest"] == plan["planDigest"]
+
+
+def test_planning_twice_gives_the_same_plan_and_writes_nothing(automations: CommandLine) -> None:
+    automations.write("one")
+    plans = [automations.json("plan") for _ in range(2)]
+    assert plans[0]["planDigest"] == plans[1]["planDigest"]
+    assert automations.json("list") == []
+    assert automations.json("status")["serial"] == 0
+
+
+def test_a_plan_for_people_begins_with_its_summary(automations: CommandLine) -> None:
+    automations.write("one")
+    ended = automations("plan")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith("Plan: 1 to add, 0 to change, 0 to destroy; 0 unchanged, not rebound.\n\n+ one  ")
+    automations.json("apply", "--auto-approve")
+    assert automations("plan").out.startswith("No changes: 1 unchanged, not rebound.\n")
+
+
+@pytest.mark.parametrize("form", ["json", "human"])
+def test_the_detailed_exit_status_says_what_a_plan_would_do(automations: CommandLine, form: str) -> None:
+    words = ("plan", "--detailed-exitcode", "--format", form)
+    automations.specs.mkdir()
+    assert automations(*words).status == 0
+    automations.write("one")
+    automations.write("two")
+    assert automations(*words).status == 2
+    automations.json("apply", "--auto-approve")
+    assert automations(*words).status == 0
+    (automations.specs / "two.yaml").unlink()
+    assert automations(*words).status == 3
+    assert automations("plan", "--format", form).status == 0
+    automations.write("two", "id: [")
+    assert automations(*words).status == 1
+    assert automations("plan", "nope", "--detailed-exitcode").status == 1
+
+
+def test_a_plan_of_bad_specs_shows_every_finding_and_exits_one(automations: CommandLine) -> None:
+    automations.write("one", SPEC.replace("kind: event", "kind: evnet"))
+    automations.write("two", "id: [")
+    ended = automations("--json", "plan")
+    assert (ended.status, ended.err) == (1, "")
+    assert [each["file"] for each in ended.document["diagnostics"]] == [
+        "automations.d/one.yaml",
+        "automations.d/two.yaml",
+    ]
+    assert automations("plan").status == 1
+
+
+def test_applying_answers_with_the_serial_and_the_changes(automations: CommandLine) -> None:
+    automations.write("one")
+    plan = automations.json("plan")
+    applied = automations.json("apply", "--auto-approve")
+    assert applied == {"ok": True, "serial": 1, "summary": plan["summary"], "changes": plan["changes"]}
+    again = automations.json("apply")  # nothing to approve
+    assert again == {"ok": True, "serial": 1, "summary": dict.fromkeys(SUMMARY, 0) | {"unchanged": 1}, "changes": []}
+
+
+def test_applying_for_people_shows_the_plan_and_what_was_done(automations: CommandLine) -> None:
+    automations.write("one")
+    ended = automations("apply", "--auto-approve")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith("Plan: 1 to add")
+    assert ended.out.endswith(
+        "Applied at serial 1. Done: 1 to add, 0 to change, 0 to destroy; 0 unchanged, not rebound.\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["apply"], ["--json", "apply"]])
+def test_without_a_person_or_approval_nothing_is_applied(automations: CommandLine, words: list[str]) -> None:
+    automations.write("one")
+    ended = automations(*words)
+    assert ended.status == 4
+    assert "automations apply --auto-approve" in ended.err
+    assert automations.json("list") == []
+
+
+@pytest.mark.parametrize(("answer", "status"), [(b"y\n", 0), (b"n\n", 4), (b"\n", 4), (b"", 130)])
+def test_a_person_at_a_terminal_is_asked(automations: CommandLine, answer: bytes, status: int) -> None:
+    automations.write("one")
+    ended = automations("apply", stdin=answer, terminal=True)
+    assert ended.status == status
+    assert "Apply these changes?" in ended.out
+    assert len(automations.json("list")) == (status == 0)
+
+
+def test_json_never_asks(automations: CommandLine) -> None:
+    automations.write("one")
+    ended = automations("--json", "apply", stdin=b"y\n", terminal=True)
+    assert (ended.status, ended.error["code"]) == (4, "refused")
+
+
+def test_bad_specs_are_not_applied_and_every_finding_is_told(automations: CommandLine) -> None:
+    automations.write("good")
+    automations.write("bad", SPEC.replace("kind: event", "kind: evnet"))
+    ended = automations("apply", "--auto-approve")
+    assert (ended.status, ended.out) == (1, "")
+    assert "automations.d/bad.yaml:6:12: error:" in ended.err
+    assert automations.refused("apply", "--auto-approve", status=1)["code"] == "spec_invalid"
+    assert automations.json("list") == []
+
+
+def test_deleting_much_is_refused_until_the_exact_number_is_said(automations: CommandLine) -> None:
+    automations.applied(TWELVE)
+    for name in TWELVE[:4]:
+        (automations.specs / f"{name}.yaml").unlink()
+    error = automations.refused("apply", "--auto-approve", status=4)
+    assert "4 of 12 automations would be deleted" in error["error"]
+    assert "--allow-deletes=4" in error["hint"]
+    for wrong in ("3", "5", "0", "-4"):
+        assert automations.refused("apply", "--auto-approve", "--allow-deletes", wrong, status=4)["code"] == "refused"
+    assert len(automations.json("list")) == 12
+    assert automations.json("apply", "--auto-approve", "--allow-deletes=4")["summary"]["delete"] == 4
+    assert len(automations.json("list")) == 8
+
+
+def test_an_emptied_directory_does_not_empty_the_state(automations: CommandLine) -> None:
+    automations.applied(["one", "two"])
+    for file in automations.specs.iterdir():
+        file.unlink()
+    assert automations.refused("apply", "--auto-approve", status=4)["code"] == "refused"
+    automations.specs.rmdir()
+    assert automations.refused("apply", "--auto-approve", status=1)["code"] == "source_untrusted"
+    assert len(automations.json("list")) == 2
+
+
+def test_a_plan_that_another_was_faster_than_is_stale(
+    automations: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another apply commits between this one's plan and its commit."""
+    automations.write("one")
+    commit = applying.Apply.commit
+    faster = [["apply", "--auto-approve", "--source", "other", "more"]]
+    more = automations.folder / "more"
+    more.mkdir()
+    (more / "two.yaml").write_text(SPEC.format(id="two", type="t"))
+
+    def overtaken(self: applying.Apply, *given: Any, **named: Any) -> Any:
+        if faster:
+            automations.json(*faster.pop())
+        return commit(self, *given, **named)
+
+    monkeypatch.setattr(applying.Apply, "commit", overtaken)
+    error = automations.refused("apply", "--auto-approve", status=5)
+    assert error["code"] == "stale_plan"
+    assert [each["id"] for each in automations.json("list")] == ["two"]
+    assert automations.json("apply", "--auto-approve")["serial"] == 2
+
+
+def test_another_source_cannot_take_what_is_owned(automations: CommandLine) -> None:
+    automations.applied(["one"])
+    ended = automations("--json", "plan", "--source", "other")
+    assert ended.status == 1
+    assert ended.document["diagnostics"][0]["code"] == "plan/owned-elsewhere"
+    assert automations.refused("apply", "--source", "other", "--auto-approve", status=1)["code"] == "spec_invalid"
+
+
+def test_colour_is_for_terminals_that_want_it(automations: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    automations.write("one")
+    assert "\x1b[" in automations("plan", terminal=True).out
+    assert "\x1b[" not in automations("plan").out
+    assert "\x1b[" not in automations("--json", "plan", terminal=True).out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in automations("plan", terminal=True).out
+
+
+def test_what_a_spec_says_cannot_drive_the_terminal(automations: CommandLine) -> None:
+    automations.write("one", SPEC.replace("name: {id}", r'name: "\e[31mred\a"'))
+    assert automations("plan").status == 0
+    automations.json("apply", "--auto-approve")
+    automations.write("one", SPEC.replace("name: {id}", r'name: "\e[32mgreen\a"'))
+    for words in (["plan"], ["show", "one"], ["list"]):
+        shown = automations(*words).out
+        assert "\x1b" not in shown
+        assert "\a" not in shown

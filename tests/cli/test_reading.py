@@ -1,0 +1,141 @@
+"""`list`, `show`, `runs`, `schema`, `spec`: what is printed for programs and for people."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from automations.core.spec.schemas import NAMES
+from command_line import SPEC, CommandLine
+
+AUTOMATION = {
+    "id", "spec", "status", "createdAt", "updatedAt", "generation", "digest", "owner", "file", "conditions",
+}  # fmt: skip
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+
+
+def test_the_list_is_of_records_oldest_first(automations: CommandLine) -> None:
+    assert automations.json("list") == []
+    automations.applied(["later"])
+    automations.applied(["earlier"])
+    records = automations.json("list")
+    assert [each["id"] for each in records] == ["later", "earlier"]
+    assert all(set(each) == AUTOMATION for each in records)
+    assert records[0]["owner"] == "source:default"
+    assert records[0]["file"] == "later.yaml"
+
+
+def test_the_list_for_people_is_a_table_or_the_next_step(automations: CommandLine) -> None:
+    assert "automations apply" in automations("list").out
+    automations.applied(["one"])
+    header, row = automations("list").out.splitlines()
+    assert header.split() == ["ID", "STATUS", "GENERATION", "OWNER", "FILE"]
+    assert row.split() == ["one", "active", "1", "source:default", "one.yaml"]
+
+
+def test_show_gives_the_record_and_any_of_its_generations(automations: CommandLine) -> None:
+    automations.applied(["one"])
+    first = automations.json("show", "one")
+    automations.write("one", SPEC.replace("name: {id}", "name: Another"))
+    automations.json("apply", "--auto-approve")
+    second = automations.json("show", "one")
+    assert (first["generation"], second["generation"]) == (1, 2)
+    assert automations.json("show", "one", "--revision", "1")["spec"] == first["spec"]
+    assert automations.json("show", "one", "--revision=2")["spec"] == second["spec"]
+    for wrong in ("0", "3", "-1", "9" * 18):
+        error = automations.refused("show", "one", "--revision", wrong, status=1)
+        assert (error["code"], error["hint"]) == ("not_found", "it has generations 1 to 2")
+
+
+def test_show_for_people_names_triggers_and_steps(automations: CommandLine) -> None:
+    automations.applied(["one"])
+    shown = automations("show", "one").out
+    assert shown.startswith("one  one 1.0.0\n")
+    assert "    event test ticket\n" in shown
+    assert "    only: x.do\n" in shown
+
+
+def test_paging_shows_every_run_exactly_once(automations: CommandLine) -> None:
+    automations.applied(["one", "two"])
+    sent = [made["run"]["id"] for number in range(6) for made in automations.send(number)["materialized"]]
+    pages, cursor = [], []
+    while True:
+        page = [each["id"] for each in automations.json("runs", "list", "--limit", "5", *cursor)]
+        if not page:
+            break
+        pages.append(page)
+        cursor = ["--cursor", page[-1]]
+    assert [len(page) for page in pages] == [5, 5, 2]
+    listed = [run for page in pages for run in page]
+    assert sorted(listed) == sorted(sent)
+    assert listed == [each["id"] for each in automations.json("runs", "list")]
+
+
+def test_the_command_under_a_full_page_leads_to_the_next_with_the_same_filters(automations: CommandLine) -> None:
+    automations.applied(["one", "two"])
+    for number in range(3):
+        automations.send(number)
+    ended = automations("runs", "list", "--automation", "two", "--limit", "2")
+    program, *words = ended.err.removeprefix("more: ").split()
+    assert program == "automations"
+    following = automations(*words)
+    assert following.err == ""
+    rows = ended.out.splitlines()[1:] + following.out.splitlines()[1:]
+    assert len({row.split()[0] for row in rows}) == len(rows) == 3
+    assert {row.split()[1] for row in rows} == {"two"}
+
+
+def test_runs_can_be_chosen_by_automation_and_status(automations: CommandLine) -> None:
+    automations.applied(["one", "two"])
+    automations.send(1)
+    action = automations.json("queue", "claim", "--runner", "r")
+    name = action["invocation"]["automationId"]
+    running = automations.json("runs", "list", "--status", "running")
+    assert [each["automationId"] for each in running] == [name]
+    assert [each["id"] for each in automations.json("runs", "list", "--automation", name)] == [running[0]["id"]]
+    assert automations("runs", "list", "--automation", "none").out == "no such runs\n"
+
+
+def test_no_runs_yet_is_said(automations: CommandLine) -> None:
+    assert automations("runs", "list").out == "no runs yet\n"
+    assert automations.json("runs", "list") == []
+
+
+def test_a_run_tells_its_event_its_steps_and_their_attempts(automations: CommandLine) -> None:
+    automations.applied(["one"])
+    automations.send(1)
+    action = automations.json("queue", "claim", "--runner", "r")
+    automations.json("queue", "fail", action["id"], "--runner", "r", "--message", "\x1b[31mbroke\nbadly")
+    record = automations.json("runs", "show", action["automationRunId"])
+    assert record["event"]["id"] == "e1"
+    (step,) = record["actions"]
+    (attempt,) = step["attempts"]
+    assert set(attempt) == {"attempt", "runner", "fence", "startedAt", "endedAt", "outcome", "error"}
+    shown = automations("runs", "show", action["automationRunId"]).out
+    assert "event       test ticket e1" in shown
+    assert "attempt 1 by r: failed" in shown
+    assert "ACTION_FAILED: \\x1b[31mbroke\\nbadly" in shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_schema_is_printed_as_it_is_shipped(automations: CommandLine, name: str) -> None:
+    shipped = (SCHEMAS / f"{name}.schema.json").read_text()
+    assert automations("schema", name).out == shipped
+    assert json.loads(automations("--json", "schema", name).out)["$schema"].endswith("2020-12/schema")
+
+
+def test_the_example_is_the_original_one_and_valid(automations: CommandLine) -> None:
+    spec = automations.json("spec", "example")
+    assert spec["id"] == "tickets.escalate-critical"
+    (trigger,) = spec["triggers"]
+    assert (trigger["source"], trigger["type"], trigger["filter"]) == (
+        "open-events", "ticket.created", {"priority": "critical"},
+    )  # fmt: skip
+    assert [(step["id"], step["actionId"]) for step in spec["actions"]] == [("create-escalation-task", "todos.create")]
+    assert automations.json("validate", "-", stdin=automations("spec", "example").out.encode())["spec"] == spec
+
+
+def test_reading_a_file_or_a_schema_needs_no_store(automations: CommandLine) -> None:
+    for words in (["schema"], ["spec", "example"], ["version"], ["runtimes"], ["help"]):
+        assert automations(*words).status == 0
+    assert not automations.root.exists()
