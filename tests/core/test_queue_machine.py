@@ -1,6 +1,5 @@
 """The queue machine: who may finish an action, and what failure and a lost lease make of it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,8 +48,8 @@ def failed(action: Action = CLAIMED, policy: Retry = PLAIN, **failure: Any) -> A
         (CLAIMED, Holder("r2"), "queued action a1 is claimed by r1, not r2"),
         (CLAIMED, Holder("r1", 3), "queued action a1 was claimed again: fence 4, not 3"),
         (CLAIMED, Holder("r1", 0), "queued action a1 was claimed again: fence 4, not 0"),
-        (replace(CLAIMED, lease_expires_at=NOW), Holder("r1", 4), "queued action lease expired: a1"),
-        (replace(CLAIMED, lease_expires_at=None), Holder("r1", 4), "queued action lease expired: a1"),
+        (CLAIMED._replace(lease_expires_at=NOW), Holder("r1", 4), "queued action lease expired: a1"),
+        (CLAIMED._replace(lease_expires_at=None), Holder("r1", 4), "queued action lease expired: a1"),
     ],
 )
 def test_only_the_holder_of_a_live_lease_may_finish(action: Action, holder: Holder, message: str | None) -> None:
@@ -61,19 +60,19 @@ def test_only_the_holder_of_a_live_lease_may_finish(action: Action, holder: Hold
 @pytest.mark.parametrize("verb", ["complete", "fail"])
 @pytest.mark.parametrize("status", [each for each in ActionStatus if each is not ActionStatus.CLAIMED])
 def test_only_a_claimed_action_can_be_finished(status: ActionStatus, verb: str) -> None:
-    refusal = may_finish(replace(CLAIMED, status=status), Holder("r1", 4), verb=verb, now=NOW)
+    refusal = may_finish(CLAIMED._replace(status=status), Holder("r1", 4), verb=verb, now=NOW)
     assert refusal is not None
     expected = f"cannot {verb} terminal queued action: a1" if status in FINAL else "queued action is not claimed: a1"
     assert refusal.message == expected
 
 
 def test_success_spends_no_attempt() -> None:
-    change = complete(replace(CLAIMED, attempt=2, crashes=1))
+    change = complete(CLAIMED._replace(attempt=2, crashes=1))
     assert (change.status, change.attempt, change.crashes, change.error) == (ActionStatus.SUCCEEDED, 2, 1, None)
 
 
 def test_a_failure_with_attempts_left_is_retried_after_the_policy_s_wait() -> None:
-    change = failed(replace(CLAIMED, attempt=1), code="E", message="m")
+    change = failed(CLAIMED._replace(attempt=1), code="E", message="m")
     assert (change.status, change.attempt, change.available_at) == (ActionStatus.RETRYING, 2, NOW + 2 * SECOND)
     assert change.error == {"code": "E", "message": "m", "retryable": True}
     assert change.dead_letter is None
@@ -88,7 +87,7 @@ def test_a_failure_with_attempts_left_is_retried_after_the_policy_s_wait() -> No
     ],
 )
 def test_a_failure_that_cannot_be_retried_is_dead_with_a_letter(attempt: int, retryable: bool, reason: str) -> None:
-    change = failed(replace(CLAIMED, attempt=attempt), retryable=retryable)
+    change = failed(CLAIMED._replace(attempt=attempt), retryable=retryable)
     assert change.status is ActionStatus.DEAD
     assert change.available_at is None
     assert change.dead_letter == {
@@ -137,7 +136,7 @@ def test_a_lost_lease_spends_an_attempt_and_names_who_held_it() -> None:
 def test_three_crashes_are_poison_and_no_attempts_left_is_dead(
     attempt: int, crashes: int, most: int, reason: str
 ) -> None:
-    change = lose(replace(CLAIMED, attempt=attempt, crashes=crashes, max_attempts=most), now=NOW)
+    change = lose(CLAIMED._replace(attempt=attempt, crashes=crashes, max_attempts=most), now=NOW)
     assert change.status is ActionStatus.DEAD
     assert change.dead_letter is not None
     assert change.dead_letter["reason"] == reason
@@ -151,7 +150,7 @@ def test_a_dead_letter_without_an_error_has_no_key_for_it() -> None:
 def test_an_action_dies_after_its_attempts_or_three_crashes_or_one_fatal_error_and_never_later(
     most: int, ends: list[str]
 ) -> None:
-    action = replace(CLAIMED, max_attempts=most)
+    action = CLAIMED._replace(max_attempts=most)
     for count, end in enumerate(ends, start=1):
         change = lose(action, now=NOW) if end == "crash" else failed(action, retryable=end == "fail")
         crashes = ends[:count].count("crash")
@@ -162,4 +161,4 @@ def test_an_action_dies_after_its_attempts_or_three_crashes_or_one_fatal_error_a
         assert (change.dead_letter is not None) == dead
         if dead:
             return
-        action = replace(action, attempt=change.attempt, crashes=change.crashes)
+        action = action._replace(attempt=change.attempt, crashes=change.crashes)
