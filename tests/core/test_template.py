@@ -56,6 +56,7 @@ DATA: dict[str, Any] = {
         ("${{ 1 // isn't }} text", "1 text"),
         ("${{ event.data.tag // the \"tag\n + 'x' }}", "v1.2x"),
         ({"a": ["${{ event.data.n }}", {"b": "n=${{ event.data.n }}"}], "c": 1}, {"a": [3, {"b": "n=3"}], "c": 1}),
+        ({"a": ["$${{ x }}", 1]}, {"a": ["${{ x }}", 1]}),
         (5, 5),
         (None, None),
         ({}, {}),

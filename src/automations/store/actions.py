@@ -149,8 +149,8 @@ def unblock(tx: Transaction, row: Row, /) -> bool:
     """The run machine moves a blocked action."""
     changed = tx.run(
         """UPDATE actions SET status = :status, reason = :reason, input_json = :input_json, input_digest = :input_digest,
-             error_json = :error_json, approval_json = coalesce(:approval_json, approval_json), available_at = :now, updated_at = :now,
-             completed_at = :completed_at
+             error_json = :error_json, approval_json = coalesce(:approval_json, approval_json), available_at = :now,
+             updated_at = :now, completed_at = :completed_at
            WHERE id = :id AND status = 'blocked'""",
         **row,
     )

@@ -148,14 +148,14 @@ class _Reader:
             return _Constant(value)
         if isinstance(value, list):
             items = tuple(self.read(item, (*path, index)) for index, item in enumerate(value))
-            return _Constant(value) if all(isinstance(item, _Constant) for item in items) else _List(items)
+            return _Constant(value) if all(map(_unchanged, items, value)) else _List(items)
         members = tuple((key, self.read(item, (*path, key))) for key, item in value.items())
         for key in value:
             if _OPEN in key:
                 line, column = place(key, key.index(_OPEN))
                 problem = ExpressionInvalid("the key of an object cannot be a template", line=line, column=column)
                 self.problems.append(((*path, key), problem))
-        return _Constant(value) if all(isinstance(part, _Constant) for _, part in members) else _Object(members)
+        return _Constant(value) if all(_unchanged(part, value[key]) for key, part in members) else _Object(members)
 
     def _scalar(self, text: str, path: Path) -> _Part:
         parts: list[str | Expression] = []
@@ -179,6 +179,11 @@ class _Reader:
             only = parts[0]
             return _Constant(only) if isinstance(only, str) else _Whole(only, path)
         return _Text(tuple(parts), path)
+
+
+def _unchanged(part: _Part, value: Any) -> bool:
+    """Whether a part is the given value itself: no expression, and no `$${{` that stands for something shorter."""
+    return isinstance(part, _Constant) and part.value is value
 
 
 def _split(text: str) -> Iterator[tuple[str, int | None]]:
