@@ -15,34 +15,34 @@ def encode(value: Any) -> str:
 
     Raises TypeError for anything else.
     """
-    import orjson  # noqa: PLC0415  # see the module's head, here and below
+    import orjson  # noqa: PLC0415  # see the module's head
 
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def as_written(value: Any) -> str:
     """JSON text with the keys in the order in which their author wrote them: for what people will read again."""
-    import orjson  # noqa: PLC0415
+    import orjson  # noqa: PLC0415  # see the module's head
 
     return orjson.dumps(value).decode()
 
 
 def decode(text: str | bytes) -> Any:
     """Read back what `encode` wrote; for JSON from outside use `core.strict_json`."""
-    import orjson  # noqa: PLC0415
+    import orjson  # noqa: PLC0415  # see the module's head
 
     return orjson.loads(text)
 
 
 def digest(value: Any) -> str:
     """`sha256:<hex>` of the canonical text."""
-    import orjson  # noqa: PLC0415
+    import orjson  # noqa: PLC0415  # see the module's head
 
     return digest_bytes(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
 def digest_bytes(raw: bytes) -> str:
     """`sha256:<hex>` of raw bytes."""
-    from hashlib import sha256  # noqa: PLC0415
+    from hashlib import sha256  # noqa: PLC0415  # see the module's head
 
     return "sha256:" + sha256(raw).hexdigest()
