@@ -4,6 +4,8 @@ This is the one error boundary of the command line. Bad input never shows a trac
 data root, names it, and exits 70.
 """
 
+import atexit
+import gc
 import json
 import os
 import sys
@@ -34,6 +36,8 @@ def daemon_main(argv: Sequence[str] | None = None) -> int:
 
 
 def _boundary(program: str, argv: Sequence[str]) -> int:
+    # What is left at the end goes with the process; looking through all of it for cycles would take milliseconds.
+    atexit.register(gc.freeze)
     _ready_streams()
     as_json = any(word in ("--json", "-j") for word in argv)
     settings: Settings | None = None
