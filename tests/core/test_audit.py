@@ -92,6 +92,12 @@ def test_an_inserted_row_is_found(rows: list[dict[str, Any]], entry: Entry, data
     assert broken_at(rows) is not None
 
 
+def test_a_number_that_was_left_out_is_found_even_under_a_good_seal() -> None:
+    first = seal(Entry(1, "a", "apply", "s", {}), last=None)
+    third = seal(Entry(3, "a", "apply", "s", {}), last=first | {"seq": 2})
+    assert broken_at([first, third]) == 3
+
+
 @pytest.mark.parametrize("detail", ['{"a": 1}', '{"b":1,"a":1}'])
 def test_the_same_detail_written_differently_is_an_edit(detail: str) -> None:
     rows = chain([Entry(1, "a", "apply", "s", {"a": 1}), Entry(2, "a", "apply", "s", {})])

@@ -290,6 +290,19 @@ def test_a_route_that_was_registered_by_hand_stays_even_against_its_own_automati
     assert codes(planned({"a.yaml": hook("a", webhook_trigger("/y"))}, state)) == []
 
 
+def test_a_route_that_was_registered_by_hand_stays_with_an_automation_that_is_adopted_from_the_same_hands() -> None:
+    theirs = state_of({"a.yaml": hook("a", webhook_trigger("/x"))})
+    made = {identity: replace(held, owner="api") for identity, held in theirs.automations.items()}
+    both_routes = {
+        "/x": HeldRoute("a.0", "a", "/x", "api"),
+        "/hand": HeldRoute("by-hand", "a", "/hand", "api", declared=False),
+    }
+    state = replace(theirs, automations=made, routes=both_routes)
+    adopt = frozenset({"a"})
+    assert codes(planned({"a.yaml": hook("a", webhook_trigger("/x"))}, state, adopt=adopt)) == []
+    assert codes(planned({"a.yaml": hook("a", webhook_trigger("/hand"))}, state, adopt=adopt)) == ["plan/route-taken"]
+
+
 def test_two_automations_may_swap_their_paths() -> None:
     old = {"a.yaml": hook("a", webhook_trigger("/x")), "b.yaml": hook("b", webhook_trigger("/y"))}
     new = {"a.yaml": hook("a", webhook_trigger("/y")), "b.yaml": hook("b", webhook_trigger("/x"))}
