@@ -231,7 +231,11 @@ class Operator:
         snapshot = self._tree.take(known_stamps(database, ROOT))
         if isinstance(snapshot, Untrusted) or not snapshot.files:
             return
-        catalogue = catalogue_of(database, snapshot, owner=source_owner(SOURCE))
+        try:
+            catalogue = catalogue_of(database, snapshot, owner=source_owner(SOURCE))
+        except Conflict:
+            self._count("apply_raced")
+            return
         made = plan(database, catalogue, Request(SOURCE), prefix=snapshot.prefix)
         deletes = sum(each.action == "delete" and each.resource == "automation" for each in made.changes)
         authority = Authority("operator", deletes if deletes and confirms else None)

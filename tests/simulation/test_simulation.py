@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from automations.core.spec.snapshot import Snapshot
+from automations.errors import Conflict
+from automations.services.catalogue import catalogue_of, known_stamps
 from simulation.faults import Weather
 from simulation.liveness import come_to_rest
+from simulation.outside import ROOT, VirtualTree
 from simulation.planted import PLANTED, nobody_recovers
 from simulation.world import Broken, World
 
@@ -92,6 +96,24 @@ def test_one_seed_gives_one_trace_in_every_process() -> None:
         return next(line for line in done.stdout.splitlines() if line.startswith("traces "))
 
     assert digest("1") == digest("2")
+
+
+def test_a_file_whose_reading_another_process_dropped_is_not_read_at_another_moment() -> None:
+    """Found by seed 1332: the tree had become empty, the other daemon forgot its readings, and loading the file failed."""
+    world = World(0)
+    store, tree = world.store, VirtualTree(dict(world.outside.tree.files))
+    catalogue_of(store, _taken(tree, {}), owner="source:default")
+    warm = _taken(tree, known_stamps(store, ROOT))
+    tree.files.clear()
+    catalogue_of(store, _taken(tree, {}), owner="source:default")
+    with pytest.raises(Conflict, match="another process read this directory anew"):
+        catalogue_of(store, warm, owner="source:default")
+
+
+def _taken(tree: VirtualTree, known: dict[str, str]) -> Snapshot:
+    snapshot = tree.take(known)
+    assert isinstance(snapshot, Snapshot)
+    return snapshot
 
 
 def test_another_seed_gives_another_trace() -> None:

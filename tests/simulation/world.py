@@ -32,6 +32,8 @@ from simulation.programs import Daemon, Outside, Program, Stage
 SHOWN = 30
 DAEMONS = ("d1", "d2")
 LONGEST_AWAY = 40
+RACED = "another process read this directory anew"
+"""What a reconciliation may fail with though no fault struck it."""
 
 
 class Stop(BaseException):
@@ -271,8 +273,8 @@ class World:
     def _told(self, event: str, fields: Mapping[str, Any]) -> None:
         self.count(event)
         self.say(f"{event} " + " ".join(f"{name}={value}" for name, value in fields.items()))
-        fault = self.stage.frames and self.stage.frame.faults
-        if event in ("ingest.failed", "ingest.group_retried") or (event == "reconcile.failed" and not fault):
+        excused = self.stage.frames and (self.stage.frame.faults or RACED in str(fields.get("error")))
+        if event in ("ingest.failed", "ingest.group_retried") or (event == "reconcile.failed" and not excused):
             self.stop([f"{event}: {dict(fields)}"])
 
     def _note(self, changes: list[Any]) -> None:

@@ -17,6 +17,7 @@ from automations.core.spec.document import Document, Marks
 from automations.core.spec.reader import read
 from automations.core.spec.snapshot import Snapshot, SpecFile
 from automations.core.spec.structure import kind_of
+from automations.errors import Conflict
 from automations.store import manifests, readings
 from automations.store.database import Database, Row
 
@@ -35,7 +36,10 @@ def known_stamps(database: Database, root: str) -> dict[str, str]:
 
 
 def catalogue_of(database: Database, snapshot: Snapshot, *, owner: str, progress: Progress | None = None) -> Catalogue:
-    """Everything that a snapshot declares. Manifests that others own are known to its steps as well."""
+    """Everything that a snapshot declares. Manifests that others own are known to its steps as well.
+
+    Raises Conflict when a file was left out of the snapshot as known, and another process has replaced what was known of it.
+    """
     with database.read() as tx:
         remembered = {row["file"]: row for row in readings.of_root(tx, snapshot.root)}
         elsewhere = {
@@ -46,15 +50,13 @@ def catalogue_of(database: Database, snapshot: Snapshot, *, owner: str, progress
     interpreted: list[Interpreted] = []
     fresh: list[Row] = []
     for count, file in enumerate(snapshot.files, start=1):
-        row = remembered.get(file.name)
-        if file.raw is None and row is not None and row["stamp"] == file.stamp + _VERSION:
-            interpreted.append(_recall(file, row, prefix=snapshot.prefix))
+        if file.raw is None:
+            interpreted.append(_recall(file, remembered.get(file.name), prefix=snapshot.prefix))
         else:
-            raw = file.load() if file.raw is None else file.raw
-            found = interpret(raw, snapshot.prefix + file.name)
+            found = interpret(file.raw, snapshot.prefix + file.name)
             interpreted.append(found)
             if found.document is not None and not found.diagnostics:
-                fresh.append(_reading(file, raw, found.document))
+                fresh.append(_reading(file, file.raw, found.document))
         if progress:
             progress(count, len(snapshot.files))
     _remember(database, snapshot, remembered=remembered, fresh=fresh)
@@ -80,8 +82,11 @@ def with_problems(catalogue: Catalogue, problems: Iterable[Diagnostic]) -> Catal
     )
 
 
-def _recall(file: SpecFile, row: Row, *, prefix: str) -> Interpreted:
+def _recall(file: SpecFile, row: Row | None, *, prefix: str) -> Interpreted:
     shown = prefix + file.name
+    if row is None or row["stamp"] != file.stamp + _VERSION:
+        # Reading it now would mix two moments of the tree.
+        raise Conflict(f"{shown}: another process read this directory anew in the meantime", hint="try again")
     document = Document(shown, decode(row["document_json"]), locate=lambda: _locate(file, shown))
     return accept(document, kind_of(document) or "automation", checked=True)
 
