@@ -9,8 +9,7 @@ The refusals' words are those of the original.
                                     └─lease lost─► retrying | dead (poison after 3)
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from automations.core.canonical import decode, encode
@@ -19,8 +18,6 @@ from automations.core.run.retry import LONGEST_WAIT, wait
 from automations.core.run.states import ActionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from automations.core.spec.model import Retry
 
 POISON_AFTER = 3
@@ -138,7 +135,7 @@ def complete(action: Action) -> Change:
     return Change(ActionStatus.SUCCEEDED, action.attempt, action.crashes, ended="succeeded")
 
 
-def fail(action: Action, failure: Failure, policy: Retry, *, now: int, fraction: float) -> Change:
+def fail(action: Action, failure: Failure, policy: "Retry", *, now: int, fraction: float) -> Change:
     """The holder could not: try again later, or give up."""
     attempt = action.attempt + 1
     error = failure.document()
