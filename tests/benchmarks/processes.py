@@ -7,12 +7,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 from typing import IO, Any, NamedTuple
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 AUTOMATIONS = str(BIN / "automations")
 DAEMON = str(BIN / "automations-daemon")
+BYTECODE = str(Path(gettempdir()) / f"benchmarks-bytecode-{sys.version_info.major}.{sys.version_info.minor}")
+"""Kept between runs, apart from the source tree; whatever is out of date in it is compiled again."""
 STOP_SECONDS = 20
 START_SECONDS = 60
 
@@ -39,9 +42,10 @@ def cost(*command: str, root: Path) -> Cost:
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:
-    """The environment of a program of ours that knows nothing of this one's settings."""
+    """The environment of an installed program: nothing of this one's settings, and bytecode that an earlier run left."""
     kept = {name: value for name, value in os.environ.items() if "AUTOMATIONS" not in name}
-    return {**kept, "HASNA_AUTOMATIONS_DIR": str(root), **more}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    return {**kept, "PYTHONPYCACHEPREFIX": BYTECODE, "HASNA_AUTOMATIONS_DIR": str(root), **more}
 
 
 @contextmanager
