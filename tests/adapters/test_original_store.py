@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from automations.adapters.original_store import OriginalStore
-from automations.core.original import AUTOMATIONS, ROUTES, Found, Unreadable
+from automations.core.original.definitions import AUTOMATIONS, ROUTES, Found, Unreadable
 from automations.errors import AutomationsError, InvalidInput, StoreError, StoreIncompatible
 from automations.store.migrate import migrate
 from automations.store.sqlite import SqliteDatabase

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automations.core.expression.template import compile_template
-from automations.core.original import ACTIONS, RUNS, Found
-from automations.core.original_run import Around, literal, run
+from automations.core.original.definitions import ACTIONS, RUNS, Found
+from automations.core.original.runs import Around, literal, run
 from automations.core.spec.manifests import shelve
 from automations.errors import InvalidInput
 

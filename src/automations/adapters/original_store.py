@@ -17,7 +17,7 @@ from urllib.parse import quote
 import apsw
 
 from automations.core.canonical import decode
-from automations.core.original import ACTIONS, AUTOMATIONS, RUNS, TABLES, Found, Group, Item, Unreadable
+from automations.core.original.definitions import ACTIONS, AUTOMATIONS, RUNS, TABLES, Found, Group, Item, Unreadable
 from automations.errors import InvalidInput, StoreError, StoreIncompatible
 
 USER_VERSION = 3

@@ -12,8 +12,8 @@ MILLISECOND = 1_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"ms": MILLISECOND, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
-_DURATION = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d))+\Z")
-_PART = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
+_DURATION = re.compile(r"(?:[0-9]{1,6}(?:ms|s|m|h|d))+\Z")
+_PART = re.compile(r"([0-9]{1,6})(ms|s|m|h|d)")
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
     r"(?:([Zz])|([+-])([0-9]{2}):([0-9]{2}))\Z"

@@ -12,10 +12,10 @@ from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
-from automations.core import original as convert
 from automations.core.audit import Entry, seal
 from automations.core.canonical import as_written, decode, digest, encode
-from automations.core.original import (
+from automations.core.original import definitions as convert
+from automations.core.original.definitions import (
     ACTIONS,
     AUTOMATIONS,
     REPLAYS,
@@ -27,8 +27,8 @@ from automations.core.original import (
     Offered,
     Unreadable,
 )
-from automations.core.original_run import Around, BroughtRun, Event
-from automations.core.original_run import run as convert_run
+from automations.core.original.runs import Around, BroughtRun, Event
+from automations.core.original.runs import run as convert_run
 from automations.core.plan.state import API_OWNER
 from automations.core.spec import build
 from automations.core.spec.manifests import Shelf, shelve

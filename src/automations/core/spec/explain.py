@@ -231,5 +231,6 @@ _EXPLANATIONS: Mapping[str, _Explanation] = {
     "minLength": partial(_limit, code="too-short", words=""),
     "maxLength": partial(_limit, code="too-long", words="must have at most {} characters"),
     "minimum": partial(_limit, code="range", words="must be at least {}"),
+    "maximum": partial(_limit, code="range", words="must be at most {}"),
 }
 """Every keyword that the schemas use to refuse; a test holds them to these (`const` only tells kinds apart)."""

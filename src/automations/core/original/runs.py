@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.canonical import as_written, encode
-from automations.core.original import KEPT, Fields, Found, Row
-from automations.core.original_action import OPEN, Brought, action
+from automations.core.original.actions import OPEN, Brought, action
+from automations.core.original.definitions import KEPT, Fields, Found, Row
 from automations.core.run.machine import ActionView, Decision, RunView, advance
 from automations.core.run.program import EXECUTABLE, EXTERNAL, compile_program
 from automations.core.run.states import ActionStatus, RunStatus, SkipReason

@@ -9,7 +9,7 @@ from typing import Any
 
 from automations.core.canonical import digest, encode
 from automations.core.instant import iso
-from automations.core.original import KEPT, Fields, Found, Row
+from automations.core.original.definitions import KEPT, Fields, Found, Row
 from automations.core.run.program import EXTERNAL
 from automations.core.run.states import ActionStatus, SkipReason
 from automations.core.spec.model import Retry
