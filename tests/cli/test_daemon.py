@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from command_line import CommandLine
-from e2e.conftest import BIN, PATIENCE, Site
+from e2e.conftest import BIN, PATIENCE, Site, until
 
 STARTED = {"ok", "leaseId", "pid", "heartbeatAt"}
 SERVING = STARTED | {"mode", "host", "port", "maxBodyBytes", "routes"}
@@ -124,6 +124,20 @@ def test_either_signal_ends_a_running_daemon_with_zero(site: Site, number: signa
     process, started = site.start("run")
     assert set(started) == STARTED | {"once"}
     process.send_signal(number)
+    assert process.wait(timeout=PATIENCE) == 0
+    assert left_behind(site) == NOTHING
+
+
+def test_a_daemon_lives_on_when_nobody_reads_what_it_announces(site: Site) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.Popen(
+        [BIN / "automations-daemon", "run"], env=site.environment, stdout=writing, stderr=subprocess.DEVNULL, text=True
+    )
+    os.close(writing)
+    site.daemons.append(process)
+    until(lambda: site.automations("status")["daemon"]["active"], what="the daemon has its lease")
+    process.terminate()
     assert process.wait(timeout=PATIENCE) == 0
     assert left_behind(site) == NOTHING
 

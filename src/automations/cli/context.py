@@ -1,13 +1,21 @@
 """What a command works with: settings, where to write, and the parts of the program, opened only when asked for."""
 
 import json
+import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from automations.adapters.clock import SystemClock
 from automations.adapters.ids import UuidIds
 from automations.runtime import Runtime, open_runtime
 from automations.settings import Settings
+
+
+def drop_output() -> None:
+    """Nobody can have what is still to be written; the interpreter must not try again, and complain, at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Context:

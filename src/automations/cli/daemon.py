@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli import status
 from automations.cli.command import Argument, Command, Option
+from automations.cli.context import drop_output
 from automations.errors import UsageError
 from automations.settings import DEFAULT_HOST, DEFAULT_PORT
 
@@ -100,11 +101,14 @@ def _logs(context: "Context") -> None:
 
 
 def _announce(context: "Context", document: dict[str, Any], *, text: str) -> None:
-    if context.json:
-        context.document(document)
-    else:
-        context.say(text)
-    context.out.flush()
+    try:
+        if context.json:
+            context.document(document)
+        else:
+            context.say(text)
+        context.out.flush()
+    except BrokenPipeError:  # a daemon lives on although nobody reads what it announces
+        drop_output()
 
 
 _PATH = Argument("path", "The directory of specs to reconcile (default: AUTOMATIONS_SPECS, else none).", required=False)

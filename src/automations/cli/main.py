@@ -15,7 +15,7 @@ from contextlib import suppress
 from automations import __version__
 from automations.cli import registry
 from automations.cli.command import Command
-from automations.cli.context import Context
+from automations.cli.context import Context, drop_output
 from automations.cli.globals import VALUED, Globals, lift
 from automations.errors import AutomationsError
 from automations.settings import Settings, load
@@ -54,14 +54,14 @@ def _boundary(program: str, argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        _drop_output()  # the reader went away, as `| head` does
+        drop_output()  # the reader went away, as `| head` does
         return 0
     except Exception as bug:  # noqa: BLE001  # the boundary: a bug becomes a report, never a traceback
         from automations.cli.crash import outside, report
 
         known_cause = outside(bug)
         if known_cause:
-            _drop_output()
+            drop_output()
             _tell(program, known_cause, as_json=as_json)
             return known_cause.exit_status
         data_dir = settings.data_dir if settings else None
@@ -118,12 +118,6 @@ def _ready_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # for good, not a file
         elif mode == "w" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _drop_output() -> None:
-    """Nobody can have what is still to be written; the interpreter must not try again, and complain, at exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(program: str, error: AutomationsError, *, as_json: bool) -> None:

@@ -81,13 +81,19 @@ class Daemon:
         self._supervisor = Supervisor(clock=runtime.clock, telemetry=runtime.telemetry, fatal=self._fatal)
         self._worker: Worker | None = None
         self._watcher: Watcher | None = None
+        self._previous: dict[int, Any] = {}
         self.heartbeat_at = 0
         self.describe: Callable[[], Mapping[str, Any]] = dict
 
     def start(self) -> dict[str, Any]:
-        """Take the lease, bind, start; `{leaseId, pid, heartbeatAt}`. Raises LockNotHeld, and what binding raises."""
+        """Take the lease, bind, start; `{leaseId, pid, heartbeatAt}`. Raises LockNotHeld, and what binding raises.
+
+        From here on a signal ends the daemon in order: whoever started it may stop it as soon as it is announced.
+        """
         self._pid_file.take()
         try:
+            if not self._options.once:
+                self._hear_signals()
             self._take_lease()
             reconciler = self._add_reconciler()
             self._add_services()
@@ -102,12 +108,15 @@ class Daemon:
             raise
         return {"leaseId": self._identity.lease_id, "pid": self._identity.pid, "heartbeatAt": iso(self.heartbeat_at)}
 
+    def trouble(self) -> str | None:
+        """Why this daemon is not ready: its first failing service, or None."""
+        for service in self._supervisor.status():
+            if service["state"] != "running":
+                return f"{service['name']} is failing"
+        return None
+
     def run(self) -> int:
         """Serve until a signal, then drain; the exit status."""
-        previous = [
-            (number, signal.signal(number, self._signalled))
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        ]
         try:
             self._supervisor.start()
             if self._watcher:
@@ -117,8 +126,6 @@ class Daemon:
             self._drain()
         finally:
             self._leave()
-            for number, handler in previous:
-                signal.signal(number, handler)
         if self._problem is not None:
             raise self._problem
         self._runtime.telemetry.emit("daemon.stopped", lease=self._identity.lease_id)
@@ -204,6 +211,10 @@ class Daemon:
         self._problem = problem
         self._ended.set()
 
+    def _hear_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._previous[number] = signal.signal(number, self._signalled)
+
     def _signalled(self, number: int, _: FrameType | None) -> None:
         if number == signal.SIGHUP:
             if "reconcile" in self._supervisor.services:
@@ -240,3 +251,6 @@ class Daemon:
         except AutomationsError as problem:
             self._runtime.telemetry.emit("daemon.lease_left", error=problem.message)
         self._pid_file.drop()
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
