@@ -4,7 +4,10 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from threading import Thread
 
+import apsw
+import httpx
 import pytest
 
 from e2e.conftest import BIN, PATIENCE, Site, until
@@ -180,3 +183,65 @@ def _children(pid: int) -> list[int]:
 def _condition(site: Site, name: str) -> str:
     sources = site.automations("status")["sources"]
     return str(sources[0]["conditions"].get(name, {}).get("status"))
+
+
+def test_a_serving_daemon_is_healthy_and_ready(site: Site) -> None:
+    _, started = site.start("serve", "automations.d", "--port", "0")
+    base = f"http://127.0.0.1:{started['port']}"
+    assert httpx.get(f"{base}/healthz").json() == {"ok": True, "service": "automations", "mode": "webhooks"}
+    assert httpx.get(f"{base}/readyz").status_code == 200
+
+
+def test_every_acknowledged_webhook_survives_a_kill(site: Site) -> None:
+    site.write("hook.yaml", HOOK)
+    acknowledged: list[str] = []
+    for round_ in range(3):
+        daemon, started = site.start("serve", "automations.d", "--port", "0", "--no-worker")
+        senders = [
+            Thread(target=_post_until_dead, args=(started["port"], f"{round_}-{number}", acknowledged))
+            for number in range(8)
+        ]
+        for sender in senders:
+            sender.start()
+        goal = len(acknowledged) + 200
+        until(lambda goal=goal: len(acknowledged) >= goal, what="two hundred acknowledgements")
+        os.kill(daemon.pid, signal.SIGKILL)
+        daemon.wait(timeout=PATIENCE)
+        for sender in senders:
+            sender.join(PATIENCE)
+    database = apsw.Connection(str(site.folder / "root" / "automations.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    complete = {
+        for row in database.execute(
+            "SELECT r.id FROM runs r JOIN actions a ON a.run_id = r.id JOIN events e ON e.id = r.event_row_id"
+        )
+        for row in database.execute(
+            "SELECT r.id FROM runs r JOIN actions a ON a.run_id = r.id JOIN events e ON e.id = r.event_row_id"
+        )
+    }
+    counts = database.execute("SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM actions)").fetchone()
+    assert set(acknowledged) <= complete
+    assert counts[0] == counts[1] == len(complete)
+
+
+HOOK = """\
+schemaVersion: "1.0"
+id: hook
+name: hook
+version: 1.0.0
+triggers:
+  - {kind: webhook, source: test, type: hook, route: {id: hook, mapping: {dataPath: ".", dedupeKeyPath: key}}}
+actions:
+  - {id: only, actionId: somewhere.else}
+"""
+
+
+def _post_until_dead(port: int, name: str, acknowledged: list[str]) -> None:
+    """Post distinct deliveries until the daemon is gone; keep the run of every one that was answered 202."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        for number in range(5_000):
+            try:
+                answer = client.post("/webhooks/hook", json={"key": f"{name}-{number}"})
+            except httpx.HTTPError:
+                return
+            if answer.status_code == 202:
+                acknowledged.append(answer.json()["materialized"][0]["runId"])

@@ -52,7 +52,11 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
         raise UsageError("--max-body-bytes must be a positive integer")
     options = _options(context, given, mode="serve")
     runtime = context.runtime
-    parts = Parts(runtime.ingest, runtime.bindings, runtime.secrets, runtime.clock, runtime.telemetry)
+
+    def ready() -> str | None:
+        return daemon.trouble()
+
+    parts = Parts(runtime.ingest, runtime.bindings, runtime.secrets, runtime.clock, runtime.telemetry, ready)
     web = WebServer(parts, WebConfig(host=host, port=port, limits=Limits(body_bytes=largest)))
     daemon = Daemon(runtime, options, web=web)
 

@@ -109,10 +109,10 @@ class Daemon:
         return {"leaseId": self._identity.lease_id, "pid": self._identity.pid, "heartbeatAt": iso(self.heartbeat_at)}
 
     def trouble(self) -> str | None:
-        """Why this daemon is not ready: its first failing service, or None."""
+        """Why this daemon is not ready, in one word: its first failing service, or None."""
         for service in self._supervisor.status():
             if service["state"] != "running":
-                return f"{service['name']} is failing"
+                return f"{service['name']}_failing"
         return None
 
     def run(self) -> int:
