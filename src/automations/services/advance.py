@@ -1,20 +1,41 @@
 """The verb advance: after anything that can move a run, persist what the run machine decides, in the same transaction.
 
 Whoever calls this holds the run's row (`runs.hold`), so two settlements of one run never decide on the same picture.
+
+The machine and what it compiles are imported when there is something to decide, because `queue complete` is called in
+loops as a process of its own and mostly ends what nothing waits for.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from automations.core.canonical import decode, encode
-from automations.core.run.machine import ActionView, Decision, RunView, advance
-from automations.core.run.materialize import changed
-from automations.core.run.states import ActionStatus, RunStatus
+from automations.core.run.states import ActionStatus, RunStatus, standing
 from automations.errors import StoreError
-from automations.services.programs import Programs
 from automations.store import actions, events, runs
-from automations.store.database import Row, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from automations.core.run.machine import ActionView, RunView
+    from automations.services.programs import Programs
+    from automations.store.database import Row, Transaction
 
 
-def advance_run(tx: Transaction, run: Row, *, programs: Programs, now: int) -> Decision:
+def advance_run(tx: Transaction, run: Row, *, programs: Programs, now: int) -> None:
     """Move a held run as far as it goes. Raises StoreError if a guarded write found something else than was read."""
+    statuses = {ActionStatus(status) for status in actions.statuses_of_run(tx, run["id"])}
+    if ActionStatus.BLOCKED in statuses or any(status.unsuccessful for status in statuses):
+        _decide(tx, run, programs=programs, now=now)
+    else:
+        _move(tx, run, standing(RunStatus(run["status"]), statuses, failed=False), now=now)
+
+
+def _decide(tx: Transaction, run: Row, *, programs: Programs, now: int) -> None:
+    from automations.core.run.machine import advance  # noqa: PLC0415  # see the module's head
+    from automations.core.run.materialize import changed  # noqa: PLC0415  # see the module's head
+
     program = programs.of_run(tx, run)
     decision = advance(program, view_of(tx, run))
     for change in decision.actions:
@@ -22,22 +43,29 @@ def advance_run(tx: Transaction, run: Row, *, programs: Programs, now: int) -> D
         if not actions.unblock(tx, row):
             raise StoreError(f"action {change.id} of run {run['id']} was no longer blocked")
     if decision.run is not None:
-        moved = runs.move(
-            tx,
-            run["id"],
-            based_on=run["status"],
-            status=str(decision.run),
-            error_json=encode(decision.error) if decision.error else None,
-            now=now,
-            over=decision.run.final,
-        )
-        if not moved:
-            raise StoreError(f"run {run['id']} was no longer {run['status']}")
-    return decision
+        _move(tx, run, decision.run, error=decision.error, now=now)
+
+
+def _move(tx: Transaction, run: Row, status: RunStatus, *, error: Mapping[str, Any] | None = None, now: int) -> None:
+    if status == run["status"]:
+        return
+    moved = runs.move(
+        tx,
+        run["id"],
+        based_on=run["status"],
+        status=str(status),
+        error_json=encode(error) if error else None,
+        now=now,
+        over=status.final,
+    )
+    if not moved:
+        raise StoreError(f"run {run['id']} was no longer {run['status']}")
 
 
 def view_of(tx: Transaction, run: Row) -> RunView:
     """A run as the machine sees it. The event is read only while a step may still want to look at it."""
+    from automations.core.run.machine import RunView  # noqa: PLC0415  # see the module's head
+
     rows = actions.of_run(tx, run["id"])
     blocked = any(row["status"] == ActionStatus.BLOCKED for row in rows)
     event = events.get(tx, run["event_row_id"]) if blocked and run["event_row_id"] else None
@@ -53,6 +81,8 @@ def view_of(tx: Transaction, run: Row) -> RunView:
 
 
 def _action(row: Row, *, outputs: bool) -> ActionView:
+    from automations.core.run.machine import ActionView  # noqa: PLC0415  # see the module's head
+
     result = decode(row["result_json"]) if outputs and row["result_json"] else None
     return ActionView(
         id=row["id"],

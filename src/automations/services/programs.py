@@ -5,13 +5,16 @@ The compilers are imported when something is compiled: `queue claim` holds one o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automations.core.canonical import decode
 from automations.store import automations, manifests
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from automations.core.run.program import Program
+    from automations.core.spec.conform import Conformity
     from automations.store.database import Row, Transaction
 
 
@@ -22,6 +25,7 @@ class Programs:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, int, str], Program] = {}
+        self._yields: dict[str, Conformity | None] = {}
 
     def of_run(self, tx: Transaction, run: Row) -> Program:
         """The program of a run, from exactly the generation and manifests that it started with."""
@@ -34,20 +38,39 @@ class Programs:
             self._kept[key] = program
         return program
 
+    def yields(self, tx: Transaction, manifest_digest: str | None) -> Conformity | None:
+        """What a pinned manifest says of its action's output; None where it says nothing, or none is pinned."""
+        if manifest_digest is None:
+            return None
+        if manifest_digest not in self._yields:
+            if len(self._yields) >= self.MOST:
+                self._yields.clear()
+            self._yields[manifest_digest] = self._output(_body(tx, manifest_digest))
+        return self._yields[manifest_digest]
+
+    def _output(self, manifest: Mapping[str, Any]) -> Conformity | None:
+        from automations.core.spec.conform import compile_schema  # noqa: PLC0415  # see the module's head
+
+        schema = manifest.get("outputSchema")
+        return compile_schema(schema) if schema else None
+
     def _load(self, tx: Transaction, run: Row) -> Program:
         from automations.core.run.program import compile_program  # noqa: PLC0415  # see the module's head
         from automations.core.spec import build  # noqa: PLC0415  # see the module's head
 
         row = automations.generation(tx, run["automation_uid"], run["generation"])
         assert row is not None, "generations outlive the runs pinned to them"  # noqa: S101  # retention keeps them
-        pinned = {}
-        for step, digest in decode(run["manifests_json"]).items():
-            body = manifests.body(tx, digest)
-            assert body is not None, "manifest texts outlive the runs pinned to them"  # noqa: S101  # never deleted
-            pinned[step] = build.manifest(decode(body))
+        pinned = {step: build.manifest(_body(tx, digest)) for step, digest in decode(run["manifests_json"]).items()}
         return compile_program(
             run["automation_uid"],
             run["generation"],
             automation=build.automation(decode(row["spec_json"])),
             manifests=pinned,
         )
+
+
+def _body(tx: Transaction, digest: str) -> Mapping[str, Any]:
+    text = manifests.body(tx, digest)
+    assert text is not None, "manifest texts outlive the runs pinned to them"  # noqa: S101  # never deleted
+    body: Mapping[str, Any] = decode(text)
+    return body

@@ -29,12 +29,12 @@ from automations.core.run.queue import (
 )
 from automations.core.run.states import ActionStatus
 from automations.errors import Conflict, InvalidInput, NotFound, StoreError
+from automations.services import advance
 from automations.store import actions, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from automations.core.run.program import Program
     from automations.services.ports import Clock, Ids, Telemetry, Wake
     from automations.services.programs import Programs
     from automations.store.database import Database, Row, Transaction
@@ -171,24 +171,23 @@ class Queue:
             return row, False
         _check(action, report.holder, verb=verb, now=now)
         result = report.result if isinstance(report, Done) else None
-        change = self._judge(report, action, program=self._programs.of_run(tx, run), step_id=row["step_id"], now=now)
+        change = self._judge(tx, report, action=action, run=run, row=row, now=now)
         if change.status is not ActionStatus.SUCCEEDED:
             result = None
         return self._persist(tx, run, row=row, change=change, result=result, now=now), True
 
-    def _judge(self, report: Done | Undone, action: Action, *, program: Program, step_id: str, now: int) -> Change:
-        from automations.services.advance import output_of  # noqa: PLC0415  # see the module's head
-
-        step = program.step(step_id)
+    def _judge(self, tx: Transaction, report: Done | Undone, *, action: Action, run: Row, row: Row, now: int) -> Change:
         if isinstance(report, Done):
-            violations = step.yields.violations(output_of(report.result)) if step.yields else ()
+            wanted = self._programs.yields(tx, row["manifest_digest"])
+            violations = wanted.violations(advance.output_of(report.result)) if wanted else ()
             if not violations:
                 return complete(action)
-            message = f"output does not conform to {step.step.action_id}: {'; '.join(violations)}"
+            message = f"output does not conform to {row['action_id']}: {'; '.join(violations)}"
             failure = Failure(OUTPUT_INVALID, message, retryable=False)
         else:
             failure = report.failure
-        return fail(action, failure, step.step.retry, now=now, fraction=self._ids.fraction())
+        policy = self._programs.of_run(tx, run).step(row["step_id"]).step.retry
+        return fail(action, failure, policy, now=now, fraction=self._ids.fraction())
 
     def _recover(self, tx: Transaction, *, now: int) -> int:
         lost = actions.expired(tx, now=now, limit=RECOVERED_AT_ONCE)
@@ -205,8 +204,6 @@ class Queue:
     def _persist(
         self, tx: Transaction, run: Row, *, row: Row, change: Change, result: Mapping[str, Any] | None, now: int
     ) -> Row:
-        from automations.services.advance import advance_run  # noqa: PLC0415  # see the module's head
-
         over = change.status.final
         reported = change.ended != "lease_expired"  # then the row goes on to say who reported last
         settled = row | {
@@ -228,7 +225,7 @@ class Queue:
         if change.ended != "succeeded":
             actions.keep_attempt(tx, _attempt(row, change, now=now))
         if over:
-            advance_run(tx, run, programs=self._programs, now=now)
+            advance.advance_run(tx, run, programs=self._programs, now=now)
         return settled
 
 

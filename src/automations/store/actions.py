@@ -49,6 +49,11 @@ class Which(NamedTuple):
     only: Only | None = None
 
 
+def statuses_of_run(tx: Transaction, run_id: str, /) -> set[str]:
+    """Which statuses a run's actions have."""
+    return {row["status"] for row in tx.all("SELECT status FROM actions WHERE run_id = :run_id", run_id=run_id)}
+
+
 def claim(tx: Transaction, which: Which, /, *, runner: str, now: int, until: int) -> list[Row]:
     """Lease claimable actions to `runner` until `until`: by priority, then available time, then id.
 

@@ -16,7 +16,7 @@ from automations.core.expression.cel import EvaluationFailed
 from automations.core.instant import iso
 from automations.core.run.program import Program, StepProgram
 from automations.core.run.readiness import Skip, Standing, Waiting, readiness
-from automations.core.run.states import ActionStatus, RunStatus, SkipReason
+from automations.core.run.states import ActionStatus, RunStatus, SkipReason, standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ def advance(program: Program, run: RunView) -> Decision:
                     states[change.step_id], status=change.status, reason=change.reason, error=change.error
                 )
                 moved = True
-    status = _run_status(program, run=run, states=states)
+    statuses = {action.status for action in states.values()}
+    status = standing(run.status, statuses, failed=bool(_failures(program, states)))
     failed = status is RunStatus.FAILED
     return Decision(
         actions=tuple(changes.values()),
@@ -181,15 +182,6 @@ def _outcome(program: Program, states: Mapping[str, ActionView]) -> RunStatus:
     if _failures(program, states):
         return RunStatus.FAILED
     return RunStatus.SUCCEEDED if _main_steps_over(program, states) else RunStatus.RUNNING
-
-
-def _run_status(program: Program, *, run: RunView, states: Mapping[str, ActionView]) -> RunStatus:
-    if all(states[each.step.id].status.final for each in program.steps):
-        return RunStatus.FAILED if _failures(program, states) else RunStatus.SUCCEEDED
-    statuses = {action.status for action in states.values()}
-    if statuses & {ActionStatus.QUEUED, ActionStatus.CLAIMED, ActionStatus.RETRYING}:
-        return RunStatus.MATERIALIZED if run.status is RunStatus.MATERIALIZED else RunStatus.RUNNING
-    return RunStatus.WAITING_APPROVAL if ActionStatus.WAITING_APPROVAL in statuses else run.status
 
 
 def _run_error(program: Program, states: Mapping[str, ActionView]) -> dict[str, Any] | None:

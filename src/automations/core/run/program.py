@@ -27,7 +27,6 @@ class StepProgram:
     input: Template
     manifest: Manifest | None
     accepts: Conformity | None
-    yields: Conformity | None
     binding: Binding | None
 
     @property
@@ -82,6 +81,5 @@ def _step(step: Step, manifest: Manifest | None) -> StepProgram:
         input=compile_template(step.input),
         manifest=manifest,
         accepts=compile_schema(manifest.input_schema) if manifest else None,
-        yields=compile_schema(manifest.output_schema) if manifest and manifest.output_schema else None,
         binding=binding,
     )

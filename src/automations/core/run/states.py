@@ -48,6 +48,18 @@ FINAL = frozenset(
 )
 
 
+_MOVING = frozenset({ActionStatus.QUEUED, ActionStatus.CLAIMED, ActionStatus.RETRYING})
+
+
+def standing(run: RunStatus, statuses: set[ActionStatus], *, failed: bool) -> RunStatus:
+    """Where a run stands now that its actions stand so; `failed` is whether one of them ended in a way that counts."""
+    if statuses <= FINAL:
+        return RunStatus.FAILED if failed else RunStatus.SUCCEEDED
+    if statuses & _MOVING:
+        return RunStatus.MATERIALIZED if run is RunStatus.MATERIALIZED else RunStatus.RUNNING
+    return RunStatus.WAITING_APPROVAL if ActionStatus.WAITING_APPROVAL in statuses else run
+
+
 class SkipReason(StrEnum):
     """Why a step was skipped."""
 

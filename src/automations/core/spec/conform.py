@@ -1,10 +1,11 @@
-"""Whether plain data conforms to an author's JSON Schema (a manifest's `inputSchema`, `outputSchema`), compiled once."""
+"""Whether plain data conforms to an author's JSON Schema (a manifest's `inputSchema`, `outputSchema`), compiled once.
+
+The validator is imported when the first schema is compiled: it takes longer to load than the interpreter to start.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-import jsonschema_rs
 
 from automations.core.diagnostic import dotted
 from automations.errors import InvalidInput
@@ -37,6 +38,8 @@ class Conformity:
 
 def compile_schema(schema: Mapping[str, Any]) -> Conformity:
     """Compile a schema. Raises InvalidInput when it is not one (or refers outside itself)."""
+    import jsonschema_rs  # noqa: PLC0415  # see the module's head
+
     try:
         return Conformity(jsonschema_rs.validator_for(dict(schema), retriever=_refuse))
     except (ValueError, jsonschema_rs.ReferencingError) as error:
