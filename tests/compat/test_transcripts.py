@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from automations import __version__
+from automations.core.instant import parse_iso
 from command_line import CommandLine
 from compat.record_shapes import ACTION, AUTOMATION, EVENT, MATERIALIZED, ROUTE, SIMULATED, STATUS, conforms
 
@@ -181,7 +182,9 @@ def test_a_bad_spec_is_refused_in_the_originals_words(
     assert (ended.document["valid"], said in ended.document["errors"]) == (False, True)
     diagnostic = ended.document["diagnostics"][0]
     assert set(diagnostic) - {"hint"} == {"code", "severity", "message", "file", "line", "column", "path"}
-    assert automations.refused("create", "-", status=FAILED, stdin=text)["error"] in ended.document["errors"]
+    refused = automations("--json", "create", "-", stdin=text)
+    assert (refused.status, refused.out) == (FAILED, "")
+    assert json.loads(refused.err)["error"] in ended.document["errors"]
 
 
 @pytest.mark.parametrize(
@@ -325,16 +328,18 @@ def test_completion_is_the_holders_alone(automations: CommandLine) -> None:
         assert error == f"cannot {verb} terminal queued action: {action}"
 
 
-def test_failures_retry_with_the_originals_waits_halved_at_most(automations: CommandLine) -> None:
+def test_failures_wait_as_long_as_in_the_original_or_half_of_it(automations: CommandLine) -> None:
     action = send(automations)["a"]["id"]
-    automations.json("queue", "claim", "--runner", "r1")
-    words = ("queue", "fail", action, "--runner", "r1")
-    first = conforms(automations.json(*words, "--retry-backoff-ms", "0"), ACTION)
-    assert (first["status"], first["attempt"], first["availableAt"]) == ("retrying", 1, first["updatedAt"])
-    assert first["error"] == {"code": "ACTION_FAILED", "message": "Action failed", "retryable": True}
-    claim(automations)
-    second = automations.json(*words, "--code", "E1", "--message", "m")
-    assert (second["status"], second["attempt"]) == ("retrying", 2)
+    for attempt, words, (least, most) in (
+        (1, ("--retry-backoff-ms", "0"), (0, 0)),
+        (2, (), (1_000_000, 2_000_000)),
+    ):
+        assert claim(automations)["id"] == action
+        failed = conforms(automations.json("queue", "fail", action, "--runner", "r1", *words), ACTION)
+        waits = parse_iso(failed["availableAt"]) - parse_iso(failed["updatedAt"])
+        assert (failed["status"], failed["attempt"]) == ("retrying", attempt)
+        assert least <= waits <= most
+        assert failed["error"] == {"code": "ACTION_FAILED", "message": "Action failed", "retryable": True}
     assert claim(automations) is None
 
 
