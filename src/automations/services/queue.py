@@ -206,7 +206,7 @@ class Queue:
     ) -> Row:
         over = change.status.final
         reported = change.ended != "lease_expired"  # then the row goes on to say who reported last
-        settled = row | {
+        changed = {
             "status": str(change.status),
             "attempt": change.attempt,
             "crashes": change.crashes,
@@ -214,19 +214,17 @@ class Queue:
             "result_json": None if result is None else encode(dict(result)),
             "error_json": encode(dict(change.error)) if change.error else None,
             "dead_letter_json": encode(dict(change.dead_letter)) if change.dead_letter else None,
-            "lease_expires_at": None,
             "claimed_by": row["claimed_by"] if reported else None,
             "claimed_at": row["claimed_at"] if reported else None,
-            "updated_at": now,
             "completed_at": now if over else None,
         }
-        if not actions.settle(tx, settled | {"now": now}):
+        if not actions.settle(tx, {"id": row["id"], "fence": row["fence"], "now": now, **changed}):
             raise StoreError(f"action {row['id']} was no longer claimed by {row['claimed_by']}")
         if change.ended != "succeeded":
             actions.keep_attempt(tx, _attempt(row, change, now=now))
         if over:
             advance.advance_run(tx, run, programs=self._programs, now=now)
-        return settled
+        return row | changed | {"lease_expires_at": None, "updated_at": now}
 
 
 def _repeats(report: Done | Undone, action: Action, row: Row, *, now: int) -> bool:
@@ -263,12 +261,10 @@ def input_of(row: Row) -> Any:
 
 def hold(tx: Transaction, action_id: str) -> tuple[Row, Row]:
     """An action and its run, both held until commit, in the order that everybody takes. Raises NotFound."""
-    found = actions.get(tx, action_id)
-    if found is None:
+    run = runs.hold(tx, action_id)
+    if run is None:
         raise NotFound(f"queued action not found: {action_id}", hint="see: automations runs list")
-    run = runs.hold(tx, found["run_id"])
     row = actions.hold(tx, action_id)
-    assert run is not None  # noqa: S101  # an action is inserted with its run and never without
     assert row is not None  # noqa: S101  # rows are not deleted while their run lives
     return run, row
 

@@ -22,9 +22,12 @@ def get(tx: Transaction, run_id: str, /) -> Row | None:
     return tx.one("SELECT * FROM runs WHERE id = :id", id=run_id)
 
 
-def hold(tx: Transaction, run_id: str, /) -> Row | None:
-    """One run, held until commit: whoever moves a run or its actions does this first, so that nobody deadlocks."""
-    return tx.one(f"SELECT * FROM runs WHERE id = :id{tx.for_update}", id=run_id)
+def hold(tx: Transaction, action_id: str, /) -> Row | None:
+    """An action's run, held until commit: whoever moves a run or its actions does this first, so that nobody deadlocks."""
+    return tx.one(
+        f"SELECT * FROM runs WHERE id = (SELECT run_id FROM actions WHERE id = :action_id){tx.for_update}",
+        action_id=action_id,
+    )
 
 
 def page(
