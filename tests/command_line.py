@@ -62,7 +62,7 @@ class Ended:
         """The JSON error on stderr, of a command that printed nothing else."""
         assert self.out == ""
         body: dict[str, Any] = json.loads(self.err)
-        assert set(body) - {"hint"} == {"ok", "error", "code"}
+        assert set(body) - {"hint", "diagnostics"} == {"ok", "error", "code"}
         assert body["ok"] is False
         return body
 

@@ -10,6 +10,7 @@ values, not exceptions.
     │   └── SpecInvalid                   ... with a list of diagnostics
     ├── NotFound                 exit 1
     ├── Conflict                 exit 1   the thing is in a state, or another's hands, that forbids it
+    │   └── RouteMoved                    ... and will not be when it is tried again
     ├── Refused                  exit 4   a safety rule said no
     ├── StalePlan                exit 5
     ├── LockNotHeld              exit 6
@@ -68,6 +69,10 @@ class SpecInvalid(InvalidInput):
         super().__init__(message, hint=hint)
         self.diagnostics = diagnostics
 
+    def document(self) -> dict[str, Any]:
+        """The error with every diagnostic."""
+        return {**super().document(), "diagnostics": [diagnostic.document() for diagnostic in self.diagnostics]}
+
 
 class NotFound(AutomationsError):
     """A named thing does not exist."""
@@ -79,6 +84,12 @@ class Conflict(AutomationsError):
     """The named thing exists but its state or its owner forbids the operation."""
 
     code = "conflict"
+
+
+class RouteMoved(Conflict):
+    """A webhook's route was changed between its check and its commit; the same request again meets the new definitions."""
+
+    code = "route_moved"
 
 
 class Refused(AutomationsError):

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from automations.core.canonical import decode
-from automations.errors import AutomationsError, StoreError
-from automations.services.ingest import Delivery, scope_of
+from automations.core.trigger.envelope import Envelope, scope_of
+from automations.errors import AutomationsError, RouteMoved, StoreError
+from automations.services.ingest import Delivery
 from automations.store import events
 from automations.store.database import Database
 from control_plane import ControlPlane
@@ -252,3 +253,32 @@ def test_each_asker_gets_the_table_of_the_serial_that_it_sees(shared_database: D
         if shared_database.dialect == "sqlite":  # elsewhere a transaction sees what others commit meanwhile
             assert plane.bindings.within(old).serial == 1
     assert plane.bindings.current().serial == 2
+
+
+def delivered(identity: str, route: str) -> Delivery:
+    """What a webhook route of automation `a` delivers."""
+    envelope = Envelope(
+        f"webhook:{route}:{identity}", "github", "push", dedupe_key=identity, origin="webhook", route_id=route,
+        route_automation_id="a",
+    )  # fmt: skip
+    return Delivery(envelope, "b1")
+
+
+def test_a_request_whose_route_moved_before_its_commit_is_refused_instead_of_lost(plane: ControlPlane) -> None:
+    plane.apply({"a.yaml": spec("a", triggers=[webhook_trigger("/webhooks/a", id="door")])})
+    plane.apply({"a.yaml": spec("a", triggers=[webhook_trigger("/webhooks/a", id="gate")])})
+    with pytest.raises(RouteMoved):
+        plane.ingest.one(delivered("e1", "door"))
+    found = plane.ingest.many([delivered("e1", "door"), delivered("e2", "gate")])
+    assert isinstance(found[0], RouteMoved)
+    assert counts(plane) == (1, 1, 1)
+
+
+def test_a_renamed_automation_knows_what_was_delivered_to_its_old_name(plane: ControlPlane) -> None:
+    plane.apply({"a.yaml": spec("a", triggers=[webhook_trigger()])})
+    first = plane.ingest.one(delivered("e1", "a.0"))
+    plane.apply({"a.yaml": spec("b", triggers=[webhook_trigger()], lifecycle={"renamedFrom": "a"})})
+    again = plane.ingest.one(delivered("e1", "b.0"))
+    assert again.duplicate
+    assert again.materialized == first.materialized
+    assert counts(plane) == (1, 1, 1)

@@ -10,11 +10,11 @@ from automations.core.plan.plan import Request
 from automations.core.plan.state import source_owner
 from automations.core.run.queue import Failure, Holder
 from automations.core.spec.snapshot import Untrusted
-from automations.core.trigger.envelope import Envelope, identity
+from automations.core.trigger.envelope import Envelope, identity, scope_of
 from automations.errors import Conflict, NotFound, Refused, SpecInvalid, StalePlan, StoreUnavailable
 from automations.services.apply import Authority
 from automations.services.catalogue import catalogue_of, known_stamps
-from automations.services.ingest import Delivery, Ingested, scope_of
+from automations.services.ingest import Delivery, Ingested
 from automations.services.plan import plan
 from automations.services.queue import Claim, Done, Undone
 from automations.store.database import Row

@@ -118,9 +118,7 @@ class Editor:
         self._names += 1
         renamed = f"{identity[:1]}n{self._names}"
         del self._tree.files[name]
-        # The identities of deliveries belong to a route; one that is named after its automation would be another route.
-        kept = text.door if text.door and text.door.id else None
-        self._write(renamed, door=kept, renamed_from=identity)
+        self._write(renamed, door=text.door, renamed_from=identity)
         return f"{identity} to {renamed}"
 
     def _copy(self) -> str:

@@ -51,12 +51,19 @@ def _note_release(change: Change, mirror: Mirror) -> None:
         mirror.released[old["id"]].add(old["fence"])
 
 
-def _kept(change: Change, _: Moment) -> Problems:
+def _renames(moment: Moment) -> bool:
+    """Whether an automation got another id in this commit; its routes' deliveries follow it."""
+    return any(change.old and change.new and "id" in change.columns() for change in moment.of("automations"))
+
+
+def _kept(change: Change, moment: Moment) -> Problems:
     """Nothing vanishes, and what is written once stays."""
     if change.new is None and change.table != "leases":
         yield "was deleted"
     if change.old is not None and change.new is not None:
         lost = change.columns() & IMMUTABLE.get(change.table, frozenset())
+        if change.table == "events" and _renames(moment):
+            lost -= {"scope"}
         if lost or change.table in APPEND_ONLY:
             yield f"changed {sorted(lost or change.columns())}"
 
@@ -85,8 +92,10 @@ def _final(change: Change, _: Moment) -> Problems:
         yield f"was {change.old['status']} and yet changed {sorted(change.columns())}"
 
 
-def _event(change: Change, _: Moment) -> Problems:
+def _event(change: Change, moment: Moment) -> Problems:
     if change.table != "events" or change.old is None or change.new is None:
+        return
+    if change.columns() == {"scope"} and _renames(moment):
         return
     if change.old["outcome"] != "unmatched":
         yield f"was {change.old['outcome']} and yet changed {sorted(change.columns())}"

@@ -11,10 +11,11 @@ from automations.core.audit import Entry, seal
 from automations.core.canonical import as_written, encode
 from automations.core.plan.plan import Change, Plan
 from automations.core.plan.state import source_owner
-from automations.core.spec.model import Route
+from automations.core.spec.model import Automation, Route
+from automations.core.trigger.envelope import route_scope
 from automations.errors import Conflict, Refused, SpecInvalid, StalePlan
 from automations.services.ports import Clock, Ids, Telemetry
-from automations.store import audit, automations, manifests, routes, state
+from automations.store import audit, automations, events, manifests, routes, state
 from automations.store.database import Database, Transaction
 
 
@@ -170,10 +171,21 @@ class Writer:
             kept = {key: row[key] for key in ("uid", "generation", "digest", "file", "now")}
             kept |= {"spec_json": as_written(automation.spec), "revision": revision, "applied_by": self.actor}
             automations.insert_generation(self.tx, kept)
+        if change.previous_id is not None:
+            self._follow(change.previous_id, automation)
         if change.action != "move":
             for trigger in automation.triggers:
                 if trigger.route is not None:
                     self._route(trigger.route, trigger_id=trigger.id, raw=trigger.raw)
+
+    def _follow(self, previous: str, automation: Automation) -> None:
+        """A renamed automation keeps its dedupe keys, also where its routes are named after it, and routes made by hand."""
+        named = {row["trigger_id"]: row["id"] for row in routes.every(self.tx) if row["automation_id"] == previous}
+        for trigger in automation.triggers:
+            before = named.get(trigger.id)
+            if trigger.route is not None and before is not None and before != trigger.route.id:
+                events.rescope(self.tx, route_scope(before), route_scope(trigger.route.id))
+        routes.follow(self.tx, previous, automation.id, now=self.now)
 
     def _route(self, route: Route, *, trigger_id: str, raw: Any) -> None:
         signature = raw["route"].get("signature")

@@ -11,8 +11,8 @@ from typing import Any
 from automations.core.canonical import decode, encode
 from automations.core.run.materialize import Occasion, materialize
 from automations.core.trigger.bindings import Table, fired
-from automations.core.trigger.envelope import Envelope, identity, to_document
-from automations.errors import AutomationsError, StoreUnavailable
+from automations.core.trigger.envelope import Envelope, identity, scope_of, to_document
+from automations.errors import AutomationsError, RouteMoved, StoreUnavailable
 from automations.services.definitions import Bindings
 from automations.services.ports import Clock, Ids, Telemetry, Wake
 from automations.store import actions, events, runs
@@ -98,17 +98,15 @@ class Ingest:
             self._telemetry.emit("event.conflict", event_id=envelope.id, source=envelope.source)
 
 
-def scope_of(envelope: Envelope) -> str:
-    """Where an identity is unique: per webhook route, or per source; an unsigned route cannot occupy a signed one's."""
-    return f"route:{envelope.route_id}" if envelope.route_id else f"source:{envelope.source}"
-
-
 def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: Ids) -> Ingested:
     envelope = delivery.envelope
     scope, name = scope_of(envelope), identity(envelope)
     known = events.known(tx, scope, name)
     if known is not None and (known["outcome"] != "unmatched" or known["body_digest"] != delivery.body_digest):
         return _duplicate(known, delivery)
+    if envelope.route_id is not None and envelope.route_id not in table.live_routes:
+        # The request was judged by an older table. Acknowledging it now could start nothing and lose it for good.
+        raise RouteMoved(f"webhook route {envelope.route_id} was changed meanwhile", hint="send the request again")
     row_id = known["id"] if known else ids.new()
     document = to_document(envelope)
     made = [

@@ -32,6 +32,16 @@ def rematerialize(tx: Transaction, row_id: str, /, *, materialized_json: str) ->
     return changed == 1
 
 
+def rescope(tx: Transaction, old: str, new: str, /) -> int:
+    """Carry identities over to another scope, as when a rename gives a route another id; those known there stay."""
+    return tx.run(
+        """UPDATE events SET scope = :new WHERE scope = :old AND NOT EXISTS
+             (SELECT 1 FROM events AS there WHERE there.scope = :new AND there.identity = events.identity)""",
+        old=old,
+        new=new,
+    )
+
+
 def get(tx: Transaction, row_id: str, /) -> Row | None:
     """One event by its row id."""
     return tx.one("SELECT * FROM events WHERE id = :id", id=row_id)

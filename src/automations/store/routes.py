@@ -27,6 +27,17 @@ def put(tx: Transaction, row: Row, /) -> None:
     )
 
 
+def follow(tx: Transaction, previous: str, renamed: str, /, *, now: int) -> int:
+    """Live routes of a renamed automation, those made by hand, go on feeding it."""
+    return tx.run(
+        """UPDATE routes SET automation_id = :renamed, updated_at = :now
+           WHERE automation_id = :previous AND deleted_at IS NULL""",
+        previous=previous,
+        renamed=renamed,
+        now=now,
+    )
+
+
 def delete_of(tx: Transaction, automation_id: str, /, *, owner: str, now: int) -> int:
     """Unbind the routes that this owner's spec declared for an automation; those registered by hand stay."""
     return tx.run(

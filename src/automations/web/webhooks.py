@@ -15,7 +15,7 @@ from automations.core.trigger.envelope import Envelope
 from automations.core.trigger.signature import Headers, Rejected, verify
 from automations.core.trigger.type_template import render_type
 from automations.core.trigger.webhook import normalise
-from automations.errors import AutomationsError, InvalidInput, SecretUnavailable, StoreError
+from automations.errors import AutomationsError, InvalidInput, RouteMoved, SecretUnavailable, StoreError
 from automations.services.ingest import Delivery
 from automations.services.ports import Clock
 from automations.web.answers import STATUSES, accept, refuse
@@ -150,7 +150,7 @@ def _route_for(request: Request, table: Table) -> Route:
 
 
 def _failed(problem: AutomationsError, route: Route) -> _Rejection:
-    if isinstance(problem, StoreError):
+    if isinstance(problem, (StoreError, RouteMoved)):
         return _Rejection("store_unavailable", route, detail=problem.stable_code)
     if problem.stable_code == "internal_error":
         return _Rejection("internal_error", route)

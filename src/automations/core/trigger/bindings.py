@@ -100,6 +100,8 @@ class Table:
     bound: Mapping[str, Bound]
     routes: Mapping[str, BoundRoute]
     by_kind: Mapping[tuple[str | None, str | None], tuple[BoundTrigger, ...]]
+    live_routes: frozenset[str] = frozenset()
+    """Ids of the routes that are not gone."""
 
     def candidates(self, envelope: Envelope) -> Iterable[BoundTrigger]:
         """Triggers whose source and type may match, in the order in which their automations were made."""
@@ -129,7 +131,8 @@ def build_table(serial: int, bound: Iterable[Bound], routes: Iterable[BoundRoute
         standing = paths.get(route.route.path)
         if standing is None or standing.gone:
             paths[route.route.path] = route
-    return Table(serial, automations, paths, {key: tuple(found) for key, found in index.items()})
+    live = frozenset(each.route.id for each in paths.values() if not each.gone)
+    return Table(serial, automations, paths, {key: tuple(found) for key, found in index.items()}, live)
 
 
 def match(table: Table, envelope: Envelope) -> tuple[Verdict, ...]:

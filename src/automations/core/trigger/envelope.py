@@ -88,6 +88,16 @@ def identity(envelope: Envelope) -> str:
     return envelope.id if envelope.dedupe_key is None else envelope.dedupe_key
 
 
+def scope_of(envelope: Envelope) -> str:
+    """Where an identity is unique: per webhook route, or per source; an unsigned route cannot occupy a signed one's."""
+    return route_scope(envelope.route_id) if envelope.route_id else f"source:{envelope.source}"
+
+
+def route_scope(route_id: str) -> str:
+    """The scope of what a route delivers."""
+    return f"route:{route_id}"
+
+
 def event_time(value: Any) -> int:
     """Microseconds for an event's time. Raises InvalidInput unless it is RFC 3339 text of the years 1 to 9999."""
     try:
