@@ -15,6 +15,8 @@ MODELINE = "# yaml-language-server: $schema=../schemas/automation.schema.json\n"
 """Tells editors which schema to check with, where specs lie in a folder beside `schemas`."""
 _TEXT = "tag:yaml.org,2002:str"
 _WIDTH = 120
+_BREAKS = frozenset("\x85\u2028\u2029")
+"""Line ends in YAML 1.1 and plain characters in 1.2."""
 
 
 def to_yaml(spec: Mapping[str, Any]) -> str:
@@ -36,7 +38,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None if _means_itself(text) else '"'
+    style = "|" if "\n" in text else None
+    if not _BREAKS.isdisjoint(text) or not _means_itself(text):
+        style = '"'
     return dumper.represent_scalar(_TEXT, text, style=style)
 
 
