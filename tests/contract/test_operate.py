@@ -7,11 +7,11 @@ import pytest
 from automations.core.audit import broken_at
 from automations.core.canonical import decode
 from automations.errors import Conflict, InvalidInput, NotFound
-from automations.services import operate, trigger
+from automations.services import event_view, operate, trigger
 from automations.store import audit
 from automations.store.database import Database
 from control_plane import ControlPlane
-from samples import spec, step
+from samples import event_trigger, spec, step, webhook_trigger
 
 
 class Operated(ControlPlane):
@@ -141,6 +141,51 @@ def test_every_decision_is_in_the_audit_chain(plane: Operated) -> None:
         ("approval.reject", "bob"),
     ]
     assert broken_at(rows) is None
+
+
+def told(plane: Operated, event: str) -> dict[str, tuple[str, str | None]]:
+    """For each automation: the outcome and the predicate that stood in the way."""
+    answer = event_view.why(plane.database, plane.bindings, event)
+    return {each["automationId"]: (each["outcome"], each.get("predicate")) for each in answer["triggers"]}
+
+
+def test_why_names_the_first_thing_that_stood_in_the_way_of_each_trigger(plane: Operated) -> None:
+    plane.apply(
+        {
+            "yes.yaml": spec("yes"),
+            "type.yaml": spec("type", triggers=[event_trigger(type="other")]),
+            "filter.yaml": spec("filter", triggers=[event_trigger(filter={"priority": "high"})]),
+            "expr.yaml": spec("expr", triggers=[event_trigger(expr="event.data.size > 3")]),
+            "broken.yaml": spec("broken", triggers=[event_trigger(expr="event.data.nothing == 1")]),
+            "hook.yaml": spec("hook", triggers=[webhook_trigger()]),
+            "paused.yaml": spec("paused", status="paused"),
+        }
+    )
+    plane.send("e1", data={"priority": "low", "size": 2})
+    assert told(plane, "e1") == {
+        "yes": ("match", None),
+        "type": ("no_match", "type"),
+        "filter": ("no_match", "filter.priority"),
+        "expr": ("no_match", "expr"),
+        "broken": ("error", "expr"),
+        "hook": ("no_match", "route"),
+        "paused": ("no_match", "status"),
+    }
+
+
+def test_events_are_listed_with_their_outcome_newest_first(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a")})
+    plane.send("e1")
+    plane.send("e2", type="nobody.wants.it")
+    found = event_view.event_list(plane.database, outcome=None, before=None, limit=10)
+    assert [(each["id"], each["outcome"], len(each["materialized"])) for each in found] == [
+        ("e2", "unmatched", 0),
+        ("e1", "materialized", 1),
+    ]
+    older = event_view.event_list(plane.database, outcome=None, before=found[0]["eventId"], limit=10)
+    assert [each["id"] for each in older] == ["e1"]
+    with pytest.raises(NotFound, match="event not found: nope"):
+        event_view.event_show(plane.database, "nope")
 
 
 MANUAL = {

@@ -1,14 +1,18 @@
-"""`events send`: hand an event in, from a file, standard input or the command line."""
+"""`events send`, `list`, `show`, and `why`: hand events in, see what became of them, and why."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.table import clean
+from automations.cli.table import clean, table
 from automations.errors import UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
+
+MOST = 1000
+OUTCOMES = ("materialized", "unmatched")
+EVENT = Argument("event", "An event's id (its own, or the one that `events list` shows).")
 
 
 def run_send(context: "Context", given: Mapping[str, Any]) -> int:
@@ -36,6 +40,68 @@ def run_send(context: "Context", given: Mapping[str, Any]) -> int:
     return 0
 
 
+def run_list(context: "Context", given: Mapping[str, Any]) -> int:
+    """Events, newest first, a page at a time."""
+    from automations.services.event_view import event_list
+
+    limit, outcome = given["limit"], given["outcome"]
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"--limit takes 1 to {MOST}, not {limit}")
+    if outcome not in (None, *OUTCOMES):
+        raise UsageError(f"unknown outcome: {outcome}", hint=f"one of: {', '.join(OUTCOMES)}")
+    records = event_list(context.runtime.database, outcome=outcome, before=given["cursor"], limit=limit)
+    if context.json:
+        context.document(records)
+    elif records:
+        rows = [
+            (each["eventId"], each["source"], each["type"], each["outcome"], str(len(each["materialized"])), each["id"])
+            for each in records
+        ]
+        context.say(table(("EVENT", "SOURCE", "TYPE", "OUTCOME", "RUNS", "ID"), rows))
+        if len(records) == limit:
+            wanted = f" --outcome {outcome}" if outcome else ""
+            context.note(f"more: automations events list --limit {limit}{wanted} --cursor {records[-1]['eventId']}")
+    else:
+        context.say("no events")
+    return 0
+
+
+def run_show(context: "Context", given: Mapping[str, Any]) -> int:
+    """One event's envelope, and what became of it."""
+    from automations.services.event_view import event_show
+
+    context.document(event_show(context.runtime.database, given["event"]))
+    return 0
+
+
+def run_why(context: "Context", given: Mapping[str, Any]) -> int:
+    """For each trigger that is bound now: does it fire for this event, and if not, what stands in the way."""
+    from automations.services.event_view import why
+
+    runtime = context.runtime
+    answer = why(runtime.database, runtime.bindings, given["event"])
+    if context.json:
+        context.document(answer)
+        return 0
+    event = answer["event"]
+    context.say(clean(f"{event['source']} {event['type']} {event['id']}: {event['outcome']}"))
+    for each in answer["triggers"]:
+        mark = {"match": "+", "no_match": "-", "error": "!"}[each["outcome"]]
+        context.say(clean(f"{mark} {each['automationId']} trigger {each['trigger']} ({each['kind']}){_because(each)}"))
+    if not answer["triggers"]:
+        context.say("no event or webhook trigger is bound")
+    return 0
+
+
+def _because(verdict: Mapping[str, Any]) -> str:
+    if verdict["outcome"] == "match":
+        return ""
+    if "reason" in verdict:
+        return f": {verdict['reason']}"
+    seen = "nothing" if verdict["value"] is None else repr(verdict["value"])
+    return f": {verdict['predicate']} does not match, it is {seen}"
+
+
 def _raw(given: Mapping[str, Any]) -> bytes:
     if (given["file"] is None) == (given["event_json"] is None):
         raise UsageError("events send takes a file (or - for standard input), or --event-json", hint="give one of them")
@@ -54,4 +120,16 @@ COMMANDS = (
         arguments=(Argument("file", "A file with the event, or - for standard input.", required=False),),
         options=(Option("--event-json", "The event itself."),),
     ),
+    Command(
+        ("events", "list"),
+        "List events, newest first.",
+        run_list,
+        options=(
+            Option("--outcome", f"Only events with this outcome: {' or '.join(OUTCOMES)}."),
+            Option("--limit", "How many.", "number", 50),
+            Option("--cursor", "Only events before this one; printed under a full page."),
+        ),
+    ),
+    Command(("events", "show"), "Show one event.", run_show, arguments=(EVENT,)),
+    Command(("why",), "Say for each trigger why it fires for an event, or does not.", run_why, arguments=(EVENT,)),
 )

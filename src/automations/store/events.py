@@ -45,3 +45,26 @@ def rescope(tx: Transaction, old: str, new: str, /) -> int:
 def get(tx: Transaction, row_id: str, /) -> Row | None:
     """One event by its row id."""
     return tx.one("SELECT * FROM events WHERE id = :id", id=row_id)
+
+
+def latest_of(tx: Transaction, event_id: str, /) -> Row | None:
+    """The newest event that calls itself so; two senders may use one id.
+
+    No index: every event would pay for a question that people ask now and then.
+    """
+    return tx.one("SELECT * FROM events WHERE event_id = :event_id ORDER BY id DESC LIMIT 1", event_id=event_id)
+
+
+def page(tx: Transaction, /, *, outcome: str | None, before: str | None, limit: int) -> list[Row]:
+    """Events, newest first, below the cursor `before` (a row id)."""
+    conditions = ["1 = 1"]
+    if outcome is not None:
+        conditions.append("outcome = :outcome")
+    if before is not None:
+        conditions.append("id < :before")
+    return tx.all(
+        f"SELECT * FROM events WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT :limit",
+        outcome=outcome,
+        before=before,
+        limit=limit,
+    )
