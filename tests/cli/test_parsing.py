@@ -78,7 +78,7 @@ def test_a_global_option_without_a_value_is_a_usage_error(automations: CommandLi
         ("bogus", "No such command 'bogus'."),
         ("queue bogus", "No such command 'bogus'."),
         ("status extra", "Got unexpected extra argument (extra)"),
-        ("plan one two", "Got unexpected extra argument(s) (two)"),
+        ("plan one two", "Got unexpected extra argument (two)"),
         ("queue claim --bogus", "No such option: --bogus"),
         ("plan --bogus", "No such option: --bogus"),
         ("queue claim --limit", "--limit requires a value"),

@@ -59,7 +59,11 @@ def _ask(made: "Plan", *, as_json: bool) -> None:
         )
     import typer
 
-    if not typer.confirm("Apply these changes?", default=False):
+    try:
+        agreed = typer.confirm("Apply these changes?", default=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None  # the end of input, which leaves as Ctrl-C does
+    if not agreed:
         raise Refused("not applied", hint="nothing was changed")
 
 
@@ -77,5 +81,6 @@ COMMANDS = (
                 "--allow-deletes", "Allow exactly this many deletes where a safety rule would refuse them.", "number"
             ),
         ),
+        quick=True,
     ),
 )

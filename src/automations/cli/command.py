@@ -48,7 +48,7 @@ Handler = Callable[["Context", Mapping[str, Any]], int]
 
 
 class Command(NamedTuple):
-    """One command. `quick` ones are parsed without typer, because programs call them in loops."""
+    """One command. `quick` ones are parsed without typer, because programs call them: in loops, in hooks, in pipelines."""
 
     words: tuple[str, ...]
     help: str

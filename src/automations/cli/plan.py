@@ -56,5 +56,6 @@ COMMANDS = (
                 default=False,
             ),
         ),
+        quick=True,
     ),
 )

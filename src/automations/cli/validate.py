@@ -71,6 +71,7 @@ COMMANDS = (
         run,
         arguments=(Argument("path", "A file, a folder, or - for standard input.", default="automations.d"),),
         options=(Option("--strict", "Warnings count as errors.", "flag", default=False),),
+        quick=True,
         aliases=("lint",),
     ),
 )
