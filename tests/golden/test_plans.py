@@ -11,7 +11,9 @@ from automations.core.canonical import digest
 from automations.core.instant import iso
 from automations.core.plan.plan import Plan, Request, make_plan
 from automations.core.plan.render.document import LIFETIME, document
+from automations.core.plan.render.github import github
 from automations.core.plan.render.human import human, printable, show
+from automations.core.plan.render.markdown import ROOM, markdown
 from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State, source_owner
 from samples import action, catalogue, event_trigger, spec, step, webhook_trigger
 
@@ -154,6 +156,33 @@ def test_a_plan_s_document_is_what_it_always_was(name: str, golden: Golden) -> N
     # The tool's own version changes with every release, and with it the digest over everything.
     steady = document(plan_of(CASES[name]), now=NOW) | {"toolVersion": "(version)", "planDigest": "(digest)"}
     golden(f"{name}.json", json.dumps(steady, indent=2, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_as_a_comment_reads_as_it_always_did(name: str, golden: Golden) -> None:
+    golden(f"{name}.md", markdown(plan_of(CASES[name])))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_as_annotations_reads_as_it_always_did(name: str, golden: Golden) -> None:
+    golden(f"{name}.github", github(plan_of(CASES[name])))
+
+
+def test_a_comment_on_a_thousand_changes_fits_and_names_every_one() -> None:
+    before = {f"{number}.yaml": spec(f"team.service-{number}.deploy-to-production") for number in range(1000)}
+    after = {name: changed(each, description="word " * 40) for name, each in before.items()}
+    text = markdown(plan_of(Case(before, after)))
+    assert len(text.encode()) <= ROOM
+    assert all(f"`team.service-{number}.deploy-to-production`" in text for number in range(1000))
+
+
+def test_what_a_spec_says_cannot_break_out_of_a_comment_or_an_annotation() -> None:
+    hostile = "</details>```\n| @everyone ![x](http://x) ::error::boom %0A"
+    made = plan_of(Case({"a.yaml": spec("a")}, {"a.yaml": spec("a", description=hostile, name=hostile)}))
+    comment = markdown(made)
+    fence = next(line for line in comment.splitlines() if line.endswith("diff")).removesuffix("diff")
+    assert comment.count(fence) == 2
+    assert all(line.startswith(("::", "Plan:")) for line in github(made).splitlines())
 
 
 def test_colours_are_only_added_when_asked_for_and_change_no_word(golden: Golden) -> None:

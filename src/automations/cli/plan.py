@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PATH = Argument("path", "The directory of specs.", default="automations.d")
 SOURCE = Option("--source", "The name that these automations are owned under.", default="default")
 ADOPT = Option("--adopt", "Take over this automation from another owner; may be given more than once.", many=True)
-FORMATS = ("human", "json")
+FORMATS = ("human", "json", "markdown", "github")
 
 
 def run(context: "Context", given: Mapping[str, Any]) -> int:
@@ -20,7 +20,9 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.cli.desired import declared
     from automations.core.plan.plan import Request
     from automations.core.plan.render.document import document
+    from automations.core.plan.render.github import github
     from automations.core.plan.render.human import human
+    from automations.core.plan.render.markdown import markdown
     from automations.services.plan import plan
 
     if given["format"] not in FORMATS:
@@ -30,6 +32,10 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     made = plan(context.runtime.database, catalogue, request, prefix=snapshot.prefix)
     if context.json or given["format"] == "json":
         context.document(document(made, now=context.runtime.clock.now()))
+    elif given["format"] == "markdown":
+        context.say(markdown(made).rstrip("\n"))
+    elif given["format"] == "github":
+        context.say(github(made).rstrip("\n"))
     else:
         context.say(human(made, color=context.color).rstrip("\n"))
     if not made.sound:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from automations.core.canonical import decode, encode
+from automations.core.canonical import as_written, decode, encode
 from automations.core.run.materialize import Occasion, materialize
 from automations.core.trigger.bindings import Table, fired
 from automations.core.trigger.envelope import Envelope, identity, scope_of, to_document
@@ -149,7 +149,7 @@ def _event_row(delivery: Delivery, document: dict[str, Any], references: tuple[d
         "event_id": envelope.id,
         "source": envelope.source,
         "type": envelope.type,
-        "envelope_json": encode(document),
+        "envelope_json": as_written(document),
         "body_digest": delivery.body_digest,
         "outcome": "materialized" if references else "unmatched",
         "materialized_json": encode(references),

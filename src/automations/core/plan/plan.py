@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from automations.core.diagnostic import Diagnostic, Severity, Span, has_errors, in_order
+from automations.core.diagnostic import Diagnostic, Severity, has_errors, in_order
 from automations.core.plan.conflicts import Rebinding, owned_elsewhere, rename_problems, renamed, route_problems
 from automations.core.plan.diff import ABSENT, Field, diff
 from automations.core.plan.hazards import Hazard, hazards_of
@@ -172,7 +172,7 @@ def _automation(identity: str, declared: Declared[Automation], *, state: State, 
             id=identity,
             resource="automation",
             action="create",
-            reason=f"declared at {declared.document.at(('id',))}",
+            reason="new",
             file=file,
             line=declared.line(("id",)),
             automation=automation,
@@ -198,7 +198,7 @@ def _update(action: Action, declared: Declared[Automation], *, held: Held, state
         fields = tuple((each, declared.line(each.path[:-1] if each.after is ABSENT else each.path)) for each in found)
     reasons = {
         "rename": f"renamed from {held.id}",
-        "create": f"declared again at {declared.document.at(('id',))}; it keeps its history",
+        "create": "declared again; it keeps its history",
         "adopt": f"taken over from {held.owner}",
         "move": f"file moved from {held.file}",
         "update": _because(fields),
@@ -242,8 +242,7 @@ def _manifests(catalogue: Catalogue, state: State, *, owner: str) -> Iterator[Ch
                 "plan/owned-elsewhere", Severity.ERROR, message, span, ("id",), "use another version or id"
             )
         elif held is None:
-            reason = f"declared at {Span(file, line)}"
-            yield Change(name, "action", "create", reason, file, line, manifest=manifest)
+            yield Change(name, "action", "create", "new", file, line, manifest=manifest)
         elif held.digest != manifest.digest:
             yield Change(name, "action", "update", "manifest changed", file, line, manifest=manifest)
         elif held.file != file:

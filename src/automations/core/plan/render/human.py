@@ -55,11 +55,23 @@ def _change(change: Change, *, color: bool) -> Iterator[str]:
     place = f"  {change.file}:{change.line}" if change.file and change.action != "delete" else ""
     yield _paint(f"{symbol} {kind}{change.id}", COLORS[symbol], color=color) + printable(place)
     yield printable(f"    {change.reason}")
+    for line in _fields(change):
+        yield f"    {line}"
+    effect = consequence(change)
+    if effect:
+        yield f"    in flight: {effect}"
+
+
+def change_lines(change: Change) -> Iterator[str]:
+    """A change as plain lines for a fold or a log: what it is, where, and its fields."""
+    place = f" {change.file}:{change.line}" if change.file and change.action != "delete" else ""
+    yield printable(f"{SYMBOLS[change.action]} {change.id}{place}")
+    yield from _fields(change)
+
+
+def _fields(change: Change) -> Iterator[str]:
     for each, line in change.fields:
-        yield printable(f"    {_field(each)}" + (f"  (line {line})" if each.after is not ABSENT else ""))
-    consequence = _consequence(change)
-    if consequence:
-        yield f"    in flight: {consequence}"
+        yield printable(_field(each) + (f"  (line {line})" if each.after is not ABSENT else ""))
 
 
 def _field(each: Field) -> str:
@@ -76,7 +88,8 @@ def show(value: Any) -> str:
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 20]} … ({len(text)} characters)"
 
 
-def _consequence(change: Change) -> str:
+def consequence(change: Change) -> str:
+    """What a change does to work in flight, in words; empty when there is none."""
     counts = change.in_flight
     parts = [
         f"{count} {word}"
