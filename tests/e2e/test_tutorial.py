@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = "--- end of block"
+PORT = "17391"
 
 
 def script(folder: Path) -> tuple[str, list[tuple[int, str]]]:
@@ -32,7 +34,15 @@ def script(folder: Path) -> tuple[str, list[tuple[int, str]]]:
             count += 1
         elif kind == "text":
             expected.append((count - 1, body))
-    return "\n".join(lines), expected
+    # The page names a port; here any free one does, so that a tutorial that somebody is following nearby is left alone.
+    return "\n".join(lines).replace(PORT, str(free_port())), expected
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def matches(shown: str, printed: str) -> bool:
