@@ -4,6 +4,9 @@ import doctest
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from os import getpid
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +26,29 @@ from compat.record_shapes import (
     WEBHOOK_TEST,
     conforms,
 )
+from postgres_server import fresh_schema, postgres_server
 
 EVENT = {"id": "evt_1", "source": "open-events", "type": "ticket.created", "data": {"priority": "critical"}}
 ROUTE_WANTED = {
     "id": "tickets",
     "mapping": {"source": "open-events", "type": "ticket.created", "dataPath": "data", "dedupeKeyHeader": "X-Key"},
 }
+_schemas = count(1)
 BODY = b'{"data": {"priority": "critical"}}'
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[AutomationsStore]:
+__all__ = ["postgres_server"]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AutomationsStore]:
     """A store of its own, with the example in it."""
-    with AutomationsStore(tmp_path / "root", actor="tester") as opened:
+    with ExitStack() as stack:
+        url = None
+        if request.param == "postgres":
+            server = request.getfixturevalue("postgres_server")
+            url = stack.enter_context(fresh_schema(server, f"library_{getpid()}_{next(_schemas)}"))
+        opened = stack.enter_context(AutomationsStore(tmp_path / "root", url=url, actor="tester"))
         opened.create_automation(example_automation_spec())
         yield opened
 
@@ -80,12 +93,14 @@ def test_an_event_that_matches_nothing_starts_nothing(store: AutomationsStore) -
 
 def test_an_action_is_claimed_kept_given_back_and_completed(store: AutomationsStore) -> None:
     store.materialize_event(EVENT)
-    assert store.claim_next_action("r1", action="other.*") is None
+    for wanted in ("other.*", "*.destroy", "Todos.*", "todos.cre", "todos.*.create", "todos.create*create"):
+        assert store.claim_next_action("r1", action=wanted) is None
     action = conforms(claimed(store), ACTION)
     kept = conforms(store.heartbeat_action(action["id"], "r1", lease_ms=60_000), ACTION)
     assert kept["leaseExpiresAt"] > action["leaseExpiresAt"]
     assert conforms(store.release_action(action["id"], "r1"), ACTION)["status"] == "queued"
-    again = claimed(store)
+    again = store.claim_next_action("r1", action="todos.*")
+    assert again is not None
     assert (again["attempt"], again["fence"]) == (0, 2)
     done = store.complete_action(action["id"], "r1", result={"output": {"n": 1}}, fence=2)
     assert conforms(done, ACTION)["result"] == {"output": {"n": 1}}
