@@ -4,13 +4,13 @@ A file's meaning is remembered by its stamp, and only when nothing at all was wr
 second check; another version of this program, which may check more, does not believe it.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from automations import __version__
-from automations.core.canonical import decode, digest_bytes
-from automations.core.diagnostic import Diagnostic, in_order
+from automations.core.canonical import as_written, decode, digest_bytes
+from automations.core.diagnostic import Diagnostic, Path, in_order
 from automations.core.spec import build
 from automations.core.spec.catalogue import Catalogue, Interpreted, accept, assemble, interpret
 from automations.core.spec.document import Document, Marks
@@ -87,17 +87,20 @@ def _recall(file: SpecFile, row: Row | None, *, prefix: str) -> Interpreted:
     if row is None or row["stamp"] != file.stamp + _VERSION:
         # Reading it now would mix two moments of the tree.
         raise Conflict(f"{shown}: another process read this directory anew in the meantime", hint="try again")
-    document = Document(shown, decode(row["document_json"]), locate=lambda: _locate(file, shown))
+    locate = partial(_locate, file, shown)
+    document = Document(shown, decode(row["document_json"]), locate, near=locate)
     return accept(document, kind_of(document) or "automation", checked=True)
 
 
-def _locate(file: SpecFile, shown: str) -> Marks:
+def _locate(file: SpecFile, shown: str, path: Path | None = None) -> Marks:
     """Positions of a remembered file: its bytes are read again, only when somebody asks."""
     try:
         reading = read(file.load(), shown)
     except OSError:
         return {}
-    return reading.document.marks() if reading.document else {}
+    if reading.document is None:
+        return {}
+    return reading.document.near(path) if path and reading.document.near else reading.document.marks()
 
 
 def _reading(file: SpecFile, raw: bytes, document: Document) -> Row:
@@ -106,7 +109,7 @@ def _reading(file: SpecFile, raw: bytes, document: Document) -> Row:
         "stamp": file.stamp + _VERSION,
         "digest": digest_bytes(raw),
         # In the author's order of keys, so that a plan from memory lists fields as one from the file does.
-        "document_json": json.dumps(document.value, ensure_ascii=False, separators=(",", ":")),
+        "document_json": as_written(document.value),
     }
 
 

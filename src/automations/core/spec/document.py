@@ -21,7 +21,10 @@ class Document:
     file: str
     value: Any
     locate: Callable[[], Marks]
+    near: Callable[[Path], Marks] | None = None
+    """Finds at least the positions up to that of a path, which is most often near the top."""
     _marks: Marks | None = field(default=None, repr=False)
+    _begun: Marks = field(default_factory=dict, repr=False)
 
     def marks(self) -> Marks:
         """Every path's positions; computed once."""
@@ -29,17 +32,22 @@ class Document:
             self._marks = self.locate()
         return self._marks
 
+    def _around(self, path: Path) -> Marks:
+        """Positions with that of `path` among them if it has one: a plan asks for little more than where ids stand."""
+        if self.near is not None and self._marks is None and not self._begun:
+            self._begun = self.near(path)
+        return self._begun if path in self._begun else self.marks()
+
     def key(self, path: Path) -> Span:
         """Where the key of `path` stands; a path that is missing points at its nearest existing parent."""
-        marks = self.marks()
-        mark = marks.get(path)
+        mark = self._around(path).get(path)
         if mark is None:
             return self.at(path[:-1]) if path else Span(self.file)
         return Span(self.file, mark[0], mark[1])
 
     def at(self, path: Path) -> Span:
         """Where the value of `path` stands; a path that is missing points at its nearest existing parent."""
-        marks = self.marks()
+        marks = self._around(path)
         while path and path not in marks:
             path = path[:-1]
         mark = marks.get(path)

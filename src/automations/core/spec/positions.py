@@ -103,15 +103,18 @@ def is_merge(event: Any) -> bool:
     return event.value == "<<" and not event.style and event.tag is None
 
 
-def marks(raw: bytes, file: str) -> Marks:
+def marks(raw: bytes, file: str, until: Path | None = None) -> Marks:
     """Place every path of a document that was read without errors. `raw` is UTF-8 without a byte order mark.
 
-    What an alias or a merge brings in stands where it was written.
+    With `until`, what stands behind that path may be missing. What an alias or a merge brings in stands where it was
+    written.
     """
     walk = _Walk()
     source = open_events(raw, file)
     while (event := source.get_event()) is not None:
         walk.take(event)
+        if until is not None and walk.entries and walk.entries[-1][0] == until:
+            break
     return {path: mark for raw_path, mark in walk.entries if (path := _unmerged(raw_path)) is not None}
 
 

@@ -63,7 +63,8 @@ def _read(raw: bytes, file: str, *, limits: Limits) -> Reading:
         return _refused(
             file, "yaml/empty", message="the file holds no document", hint="Write a document, or delete the file."
         )
-    return Reading(Document(file, composer.roots[0], partial(marks, raw, file)), ())
+    locate = partial(marks, raw, file)
+    return Reading(Document(file, composer.roots[0], locate, near=locate), ())
 
 
 def _not_utf8(raw: bytes, file: str, *, at: int) -> Reading:
