@@ -7,7 +7,7 @@ import pytest
 from automations.core.audit import broken_at
 from automations.core.canonical import decode
 from automations.errors import Conflict, InvalidInput, NotFound
-from automations.services import event_view, operate, trigger
+from automations.services import audit_view, event_view, operate, trigger
 from automations.store import audit
 from automations.store.database import Database
 from control_plane import ControlPlane
@@ -186,6 +186,26 @@ def test_events_are_listed_with_their_outcome_newest_first(plane: Operated) -> N
     assert [each["id"] for each in older] == ["e1"]
     with pytest.raises(NotFound, match="event not found: nope"):
         event_view.event_show(plane.database, "nope")
+
+
+def test_the_record_of_what_was_done_is_whole_until_somebody_edits_it(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a")})
+    plane.apply({"a.yaml": spec("a", version="2.0.0")})
+    assert [each["action"] for each in audit_view.entries(plane.database, before=None, limit=10)] == ["apply", "apply"]
+    whole = audit_view.verify(plane.database)
+    assert (whole["ok"], whole["entries"]) == (True, 2)
+    with plane.database.write() as tx:
+        tx.run("UPDATE audit SET actor = 'nobody' WHERE seq = 1")
+    assert audit_view.verify(plane.database) == {"ok": False, "entries": 2, "brokenAt": 1}
+
+
+def test_an_automations_history_tells_who_applied_what(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a")})
+    plane.apply({"a.yaml": spec("a", version="2.0.0")})
+    found = audit_view.history(plane.database, "a")
+    assert [(each["generation"], each["appliedBy"]) for each in found] == [(2, "tester"), (1, "tester")]
+    with pytest.raises(NotFound, match="automation not found: b"):
+        audit_view.history(plane.database, "b")
 
 
 MANUAL = {

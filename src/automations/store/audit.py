@@ -20,3 +20,9 @@ def append(tx: Transaction, row: Row, /) -> None:
 def every(tx: Transaction, /) -> list[Row]:
     """All entries in order."""
     return tx.all("SELECT * FROM audit ORDER BY seq")
+
+
+def page(tx: Transaction, /, *, before: int | None, limit: int) -> list[Row]:
+    """Entries, newest first, below the sequence number `before`."""
+    below = "" if before is None else "WHERE seq < :before"
+    return tx.all(f"SELECT * FROM audit {below} ORDER BY seq DESC LIMIT :limit", before=before, limit=limit)

@@ -34,6 +34,15 @@ def generation(tx: Transaction, uid: str, number: int, /) -> Row | None:
     return tx.one("SELECT * FROM generations WHERE uid = :uid AND generation = :number", uid=uid, number=number)
 
 
+def generations(tx: Transaction, uid: str, /) -> list[Row]:
+    """Every generation that was bound, newest first, without its spec."""
+    return tx.all(
+        """SELECT generation, digest, file, revision, applied_by, applied_at FROM generations
+           WHERE uid = :uid AND generation > 0 ORDER BY generation DESC""",
+        uid=uid,
+    )
+
+
 def insert(tx: Transaction, row: Row, /) -> None:
     """A new automation."""
     tx.run(

@@ -1,0 +1,91 @@
+"""`audit list`, `audit verify` and `history`: what was done, by whom, and whether the record is whole."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from automations.cli.command import Argument, Command, Option
+from automations.cli.table import table
+from automations.errors import UsageError
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
+
+MOST = 1000
+
+
+def run_list(context: "Context", given: Mapping[str, Any]) -> int:
+    """Entries, newest first, a page at a time."""
+    from automations.services.audit_view import entries
+
+    limit = given["limit"]
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"--limit takes 1 to {MOST}, not {limit}")
+    records = entries(context.runtime.database, before=given["cursor"], limit=limit)
+    if context.json:
+        context.document(records)
+    elif records:
+        rows = [(str(each["seq"]), each["at"], each["actor"], each["action"], each["subject"]) for each in records]
+        context.say(table(("SEQ", "AT", "ACTOR", "ACTION", "SUBJECT"), rows))
+        if len(records) == limit:
+            context.note(f"more: automations audit list --limit {limit} --cursor {records[-1]['seq']}")
+    else:
+        context.say("nothing was done yet")
+    return 0
+
+
+def run_verify(context: "Context", _: Mapping[str, Any]) -> int:
+    """0 when every entry fits the chain, 1 when one was edited, removed or moved."""
+    from automations.services.audit_view import verify
+
+    found = verify(context.runtime.database)
+    if context.json:
+        context.document(found)
+    elif found["ok"]:
+        context.say(f"whole: {found['entries']} entries, last {found.get('last', 'none')}")
+    else:
+        context.say(
+            f"BROKEN at entry {found['brokenAt']} of {found['entries']}: it, or one before it, is not what was written"
+        )
+    return 0 if found["ok"] else 1
+
+
+def run_history(context: "Context", given: Mapping[str, Any]) -> int:
+    """An automation's generations, newest first."""
+    from automations.services.audit_view import history
+
+    records = history(context.runtime.database, given["id"])
+    if context.json:
+        context.document(records)
+    else:
+        rows = [
+            (
+                str(each["generation"]),
+                each["appliedAt"],
+                each["appliedBy"],
+                each["digest"][:19],
+                each.get("revision", ""),
+            )
+            for each in records
+        ]
+        context.say(table(("GENERATION", "APPLIED", "BY", "DIGEST", "REVISION"), rows))
+    return 0
+
+
+COMMANDS = (
+    Command(
+        ("audit", "list"),
+        "List what was done, newest first.",
+        run_list,
+        options=(
+            Option("--limit", "How many.", "number", 50),
+            Option("--cursor", "Only entries before this one; printed under a full page.", "number"),
+        ),
+    ),
+    Command(("audit", "verify"), "Check that the record is whole.", run_verify),
+    Command(
+        ("history",),
+        "List an automation's generations.",
+        run_history,
+        arguments=(Argument("id", "An automation id."),),
+    ),
+)
