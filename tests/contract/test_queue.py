@@ -173,7 +173,7 @@ def test_no_backoff_of_a_runner_leaves_the_calendar(plane: ControlPlane, backoff
 
 
 def test_no_policy_of_an_author_leaves_the_calendar(plane: ControlPlane) -> None:
-    begun(plane, step(retry={"base": "999999999d", "cap": "999999999d999999999d", **NO_JITTER}))
+    begun(plane, step(retry={"base": "999999d", "cap": "999999d999999d999999d", **NO_JITTER}))
     failed = plane.undone(plane.claim()[0])
     assert action_record(row_of(plane, failed["id"]))["availableAt"].endswith("Z")
 
