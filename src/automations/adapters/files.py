@@ -73,8 +73,8 @@ class DirectoryTree:
         files = tuple(sorted(reading.files, key=lambda file: file.name))
         return Snapshot(self.root, self.prefix, _revision(self.directory, resolved), files, tuple(reading.problems))
 
-    def _read(self, name: str, path: Path, *, known: Mapping[str, str], reading: _Reading) -> None:
-        status = path.stat()
+    def _read(self, name: str, path: str, *, known: Mapping[str, str], reading: _Reading) -> None:
+        status = os.stat(path)  # noqa: PTH116  # by name, thousands of them
         shown = self.prefix + name
         if not stat.S_ISREG(status.st_mode):
             reading.problems.append(_problem(shown, "not a regular file", "only regular files are read as specs"))
@@ -100,31 +100,33 @@ def one_file(path: Path) -> Snapshot:
     return Snapshot(str(path), "", None, (SpecFile(str(path), "", raw, lambda: raw),))
 
 
-def _walk(root: Path, reading: _Reading, *, prefix: str) -> Iterator[tuple[str, Path]]:
-    """Every candidate file below the root with its relative name; hidden ones and links out of the root left out."""
-    pending = [root]
+def _walk(root: Path, reading: _Reading, *, prefix: str) -> Iterator[tuple[str, str]]:
+    """Every candidate file below the root, its name in there first; hidden ones and links out of the root left out.
+
+    Files go by their names as text: making and taking apart a Path for each would cost more than looking at them.
+    """
+    pending = [("", root)]
     seen: set[Path] = set()
     count = 0
     while pending:
-        directory = pending.pop()
+        above, directory = pending.pop()
         reading.directories[str(directory)] = directory.stat().st_mtime_ns
         with os.scandir(directory) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         for entry in found:
-            path = Path(entry.path)
-            name = path.relative_to(root).as_posix()
+            name = above + entry.name
             if entry.name.startswith(".") or entry.name.endswith("~"):
                 continue
             problem = _unusable(entry, root)
             if problem:
                 reading.problems.append(_problem(prefix + _encodable(name), *problem))
-            elif _is_directory(path, entry, root=root, seen=seen):
-                pending.append(path)
+            elif _is_directory(entry, root, seen=seen):
+                pending.append((f"{name}/", Path(entry.path)))
             elif entry.name.endswith(SUFFIXES):
                 count += 1
                 if count > MOST_FILES:
                     raise OSError(0, f"more than {MOST_FILES} files", str(root))
-                yield name, path
+                yield name, entry.path
 
 
 def _unusable(entry: os.DirEntry[str], root: Path) -> tuple[str, str] | None:
@@ -138,14 +140,14 @@ def _unusable(entry: os.DirEntry[str], root: Path) -> tuple[str, str] | None:
     return None
 
 
-def _is_directory(path: Path, entry: os.DirEntry[str], *, root: Path, seen: set[Path]) -> bool:
+def _is_directory(entry: os.DirEntry[str], root: Path, *, seen: set[Path]) -> bool:
     """Whether to look into an entry. A link is followed where the walk would not come anyway, and only once.
 
     That is what Kubernetes makes of a ConfigMap's folders: links through `..data` into a hidden directory.
     """
-    if not entry.is_symlink() or not path.is_dir():
+    if not entry.is_symlink() or not Path(entry.path).is_dir():
         return entry.is_dir(follow_symlinks=False)
-    target = path.resolve(strict=True)
+    target = Path(entry.path).resolve(strict=True)
     hidden = target.is_relative_to(root) and any(part.startswith(".") for part in target.relative_to(root).parts)
     if not hidden or target in seen:
         return False
@@ -168,17 +170,17 @@ def _still(root: Path, reading: _Reading) -> bool:
     """Whether every directory and file still is what was read."""
     try:
         directories = all(os.stat(name).st_mtime_ns == seen for name, seen in reading.directories.items())  # noqa: PTH116  # by name, thousands of them
-        return directories and all(_stamp(os.stat(root / file.name)) == file.stamp for file in reading.files)  # noqa: PTH116  # the same
+        return directories and all(_stamp(os.stat(f"{root}/{file.name}")) == file.stamp for file in reading.files)  # noqa: PTH116  # the same
     except OSError:
         return False
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: str) -> bytes:
     """A file's bytes without ever waiting: opened non-blocking, and only if it is still a regular file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "is no longer a regular file", str(path))
+            raise OSError(0, "is no longer a regular file", path)
         return file.read(LARGEST + 1)
 
 
