@@ -210,14 +210,8 @@ def test_every_acknowledged_webhook_survives_a_kill(site: Site) -> None:
         for sender in senders:
             sender.join(PATIENCE)
     database = apsw.Connection(str(site.folder / "root" / "automations.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    complete = {
-        for row in database.execute(
-            "SELECT r.id FROM runs r JOIN actions a ON a.run_id = r.id JOIN events e ON e.id = r.event_row_id"
-        )
-        for row in database.execute(
-            "SELECT r.id FROM runs r JOIN actions a ON a.run_id = r.id JOIN events e ON e.id = r.event_row_id"
-        )
-    }
+    whole = "SELECT r.id FROM runs r JOIN actions a ON a.run_id = r.id JOIN events e ON e.id = r.event_row_id"
+    complete = {row[0] for row in database.execute(whole)}
     counts = database.execute("SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM actions)").fetchone()
     assert set(acknowledged) <= complete
     assert counts[0] == counts[1] == len(complete)
