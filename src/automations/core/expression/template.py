@@ -8,6 +8,7 @@ given value itself, so constants cost nothing to render; what is rendered must t
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from automations.core import canonical
@@ -158,27 +159,33 @@ class _Reader:
         return _Constant(value) if all(_unchanged(part, value[key]) for key, part in members) else _Object(members)
 
     def _scalar(self, text: str, path: Path) -> _Part:
-        parts: list[str | Expression] = []
-        failed = False
-        try:
-            for source, offset in _split(text):
-                if offset is None:
-                    parts.append(source)
-                    continue
-                try:
-                    parts.append(compile_expression(source, roots=self.roots))
-                except ExpressionInvalid as problem:
-                    failed = True
-                    self.problems.append((path, problem.moved(*place(text, offset))))
-        except ExpressionInvalid as problem:
-            failed = True
-            self.problems.append((path, problem))
-        if failed:
+        parts, wrong = _pieces(text, self.roots)
+        self.problems.extend((path, problem) for problem in wrong)
+        if wrong:
             return _Constant(text)
         if len(parts) == 1:
             only = parts[0]
             return _Constant(only) if isinstance(only, str) else _Whole(only, path)
-        return _Text(tuple(parts), path)
+        return _Text(parts, path)
+
+
+@lru_cache(maxsize=4096)
+def _pieces(text: str, roots: frozenset[str]) -> tuple[tuple[str | Expression, ...], tuple[ExpressionInvalid, ...]]:
+    """A scalar's texts and expressions, and what is wrong with them. Remembered: several checks ask about each."""
+    parts: list[str | Expression] = []
+    wrong: list[ExpressionInvalid] = []
+    try:
+        for source, offset in _split(text):
+            if offset is None:
+                parts.append(source)
+                continue
+            try:
+                parts.append(compile_expression(source, roots=roots))
+            except ExpressionInvalid as problem:
+                wrong.append(problem.moved(*place(text, offset)))
+    except ExpressionInvalid as problem:
+        wrong.append(problem)
+    return tuple(parts), tuple(wrong)
 
 
 def _unchanged(part: _Part, value: Any) -> bool:
