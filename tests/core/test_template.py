@@ -135,8 +135,8 @@ def test_references_are_told_by_scalar() -> None:
         "bad": "${{ foo }}",
     }
     assert references(value) == [
-        (("a",), {"event", "steps"}, {"build"}),
-        (("b", 0, "c"), {"steps"}, {"a-b"}),
+        (("a",), {"build"}),
+        (("b", 0, "c"), {"a-b"}),
     ]
 
 

@@ -21,7 +21,7 @@ from automations.core.expression.failure import (
     undeclared,
     unknown_root,
 )
-from automations.core.expression.tree import facts, use_before
+from automations.core.expression.tree import Facts, facts, use_before
 from automations.core.instant import iso
 
 __all__ = ["BODY_ROOTS", "ROOTS", "Activation", "EvaluationFailed", "Expression", "ExpressionInvalid"]
@@ -105,9 +105,14 @@ class Expression:
         self._roots = roots
         self._engine = _engine(roots)
         self._program = _compiled(text, self._engine, roots=roots)
-        self._facts = facts(self._program.serialize(), roots)
-        if self._facts.growth > _MAX_GROWTH:
+        # Only macros loop, and a macro is a call.
+        if "(" in text and self._facts.growth > _MAX_GROWTH:
             raise ExpressionInvalid("the loops repeat their variables so often that the result could grow without end")
+
+    @cached_property
+    def _facts(self) -> Facts:
+        """Worked out when first asked for: a plan compiles thousands of expressions and evaluates none."""
+        return facts(self._program.serialize(), self._roots)
 
     @cached_property
     def return_type(self) -> str:
@@ -124,7 +129,7 @@ class Expression:
 
     def step_references(self) -> frozenset[str]:
         """Name the ids that appear as `steps.x` or `steps["x"]`; computed indexes cannot be known and are left out."""
-        return self._facts.steps
+        return self._facts.steps if "steps" in self.text else frozenset()
 
     def evaluate(self, activation: Activation | Mapping[str, Any]) -> Any:
         """Return the result as plain data, with object keys in order of code points.

@@ -41,10 +41,9 @@ _TOKEN = re.compile(
 
 
 class References(NamedTuple):
-    """What the templates of the scalar at `path` read: roots, and ids of steps."""
+    """The templates of the scalar at `path` read these steps."""
 
     path: Path
-    roots: frozenset[str]
     steps: frozenset[str]
 
 
@@ -128,7 +127,7 @@ def problems(value: Any, *, roots: Iterable[str] = ROOTS) -> list[tuple[Path, Ex
 
 
 def references(value: Any, *, roots: Iterable[str] = ROOTS) -> list[References]:
-    """Tell by scalar what the templates in a value read; templates that do not compile are left to `problems`."""
+    """Tell by scalar which steps the templates in a value read; templates that do not compile are left to `problems`."""
     return list(_references(_Reader(frozenset(roots), []).read(value, ())))
 
 
@@ -274,6 +273,5 @@ def _references(part: _Part) -> Iterator[References]:
             yield from _references(item)
     elif not isinstance(part, _Constant):
         parts = (part.expression,) if isinstance(part, _Whole) else part.parts
-        used = [each for each in parts if isinstance(each, Expression)]
-        roots = frozenset[str]().union(*(each.roots() for each in used))
-        yield References(part.path, roots, frozenset[str]().union(*(each.step_references() for each in used)))
+        used = [each.step_references() for each in parts if isinstance(each, Expression)]
+        yield References(part.path, frozenset[str]().union(*used))

@@ -152,7 +152,7 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         with suppress(ExpressionInvalid):
             for name in sorted(compile_when(when).step_references()):
                 yield ("when",), name
-    for inner, _, steps in references(raw.get("input", {})):
+    for inner, steps in references(raw.get("input", {})):
         for name in sorted(steps):
             yield ("input", *inner), name
 

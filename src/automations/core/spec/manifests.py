@@ -65,7 +65,7 @@ def check_manifest(document: Document, manifest: Manifest) -> tuple[Diagnostic, 
 def check_inputs(document: Document, path: Path, *, step: Step, manifest: Manifest) -> Iterator[Diagnostic]:
     """A constant input is checked whole; a templated one by the keys it lacks or has too many."""
     where = (*path, "input")
-    templated = [inner for inner, _, _ in references(step.input)]
+    templated = [inner for inner, _ in references(step.input)]
     if () in templated:
         return
     schema = manifest.input_schema
