@@ -179,9 +179,11 @@ def _bytes(path: str) -> bytes:
     """A file's bytes without ever waiting: opened non-blocking, and only if it is still a regular file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "is no longer a regular file", path)
-        return file.read(LARGEST + 1)
+        # No more than there is: a buffer for the largest file is dear when there are thousands of small ones.
+        return file.read(min(status.st_size, LARGEST) + 1)
 
 
 def _stamp(status: os.stat_result) -> str:
