@@ -70,8 +70,9 @@ class SpecInvalid(InvalidInput):
         self.diagnostics = diagnostics
 
     def document(self) -> dict[str, Any]:
-        """The error with every diagnostic."""
-        return {**super().document(), "diagnostics": [diagnostic.document() for diagnostic in self.diagnostics]}
+        """The error with every diagnostic, where there are some."""
+        found = [diagnostic.document() for diagnostic in self.diagnostics]
+        return {**super().document(), "diagnostics": found} if found else super().document()
 
 
 class NotFound(AutomationsError):

@@ -34,7 +34,18 @@ class Context:
         """The wired program on this invocation's store. Raises StoreError."""
         if self._runtime is None:
             self._runtime = open_runtime(self.settings)
+            if self.verbose:
+                self.log()
         return self._runtime
+
+    def log(self) -> None:
+        """Write one line on stderr for each thing that the services do. A daemon always does, others when verbose."""
+        from automations.adapters.telemetry import LogLines
+
+        wanted = self.settings.log_format
+        as_json = None if wanted not in ("json", "text") else wanted == "json"
+        assert self._runtime is not None  # noqa: S101  # there is nothing to log before
+        self._runtime.telemetry.subscribe(LogLines(self.err, self._runtime.clock.now, as_json=as_json))
 
     @property
     def clock(self) -> SystemClock:

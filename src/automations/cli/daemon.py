@@ -1,6 +1,5 @@
 """`automations-daemon status | run | serve`: the process that watches, listens and executes."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 
     options = _options(context, given, mode="run")
     daemon = Daemon(context.runtime, options)
-    _logs(context)
+    _log(context)
     started = daemon.start()
     if given["once"]:
         daemon.once()
@@ -65,7 +64,7 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
         return {"webhooks": {"host": host, "port": web.port, "maxBodyBytes": largest, "routes": routes}}
 
     daemon.describe = describe
-    _logs(context)
+    _log(context)
     started = daemon.start()
     facts = describe()["webhooks"]
     _announce(
@@ -96,12 +95,10 @@ def _options(context: "Context", given: Mapping[str, Any], *, mode: str) -> "Opt
     )
 
 
-def _logs(context: "Context") -> None:
-    from automations.adapters.telemetry import LogLines
-
-    wanted = context.settings.log_format
-    as_json = None if wanted not in ("json", "text") else wanted == "json"
-    context.runtime.telemetry.subscribe(LogLines(sys.stderr, context.runtime.clock.now, as_json=as_json))
+def _log(context: "Context") -> None:
+    """A daemon tells what it does; --verbose has seen to that already."""
+    if not context.verbose:
+        context.log()
 
 
 def _announce(context: "Context", document: dict[str, Any], *, text: str) -> None:

@@ -11,7 +11,7 @@ GLOBAL_OPTIONS = (
     Option("--dir", "Data root (default: HASNA_AUTOMATIONS_DIR, else ~/.hasna/automations)."),
     Option("--store", "Store URL: sqlite:///path or postgresql://…"),
     Option("--actor", "Who is recorded for a change (default: the OS user)."),
-    Option("--verbose", "Tell more on stderr.", "flag", default=False),
+    Option("--verbose", "Tell on stderr what is done, a line for each thing.", "flag", default=False),
 )
 VALUED = ("--dir", "--store", "--actor")
 """Those of them that take a value."""
