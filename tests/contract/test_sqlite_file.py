@@ -130,11 +130,22 @@ def too_short(path: Path) -> None:
 def test_a_foreign_file_is_refused_and_stays_as_it_is(path: Path, make: Callable[[Path], None]) -> None:
     path.parent.mkdir()
     make(path)
+    path.chmod(0o644)
     before = contents(path.parent)
     with pytest.raises(StoreIncompatible, match="untouched") as caught:
         SqliteDatabase.open(str(path))
     assert "automations import-store" in caught.value.hint
     assert contents(path.parent) == before
+    assert mode(path) == 0o644
+
+
+def test_a_directory_is_no_store_and_keeps_its_mode(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with pytest.raises(StoreUnavailable):
+        SqliteDatabase.open(str(folder))
+    assert mode(folder) == 0o755
 
 
 def test_a_live_foreign_store_is_refused_and_stays_as_it_is(path: Path) -> None:

@@ -75,18 +75,18 @@ def claim(path: Path) -> bool:
     try:
         _make_directories(path.parent)
         _make_file(path)
-        _hide_from_others(path)
         header = _header(path)
+        # A first page of zeros is what a power cut leaves of a creation; SQLite's journal then says what it was.
+        blank = not header.strip(b"\0")
+        if not blank:
+            _require_ours(path, header)
+        _hide_from_others(path)  # not before: what is not ours keeps its mode too
     except (OSError, apsw.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StoreUnavailable(
             f"the store {path} cannot be opened: {reason}",
             hint="check the path, and that this user may read and write there",
         ) from error
-    # A first page of zeros is what a power cut leaves of a creation; SQLite's journal then says what it was.
-    blank = not header.strip(b"\0")
-    if not blank:
-        _require_ours(path, header)
     return blank
 
 
