@@ -17,7 +17,6 @@ from automations.core.spec.conform import compile_schema
 from automations.core.spec.document import Document
 from automations.core.spec.graph import ancestors, cycle
 from automations.core.spec.model import Automation, Step, Trigger, TriggerKind
-from automations.core.trigger import schedule
 from automations.core.trigger.bindings import TRIGGER_ROOTS
 from automations.core.trigger.filter import check_filter
 from automations.errors import InvalidInput
@@ -201,6 +200,8 @@ def _schedules(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding
     for index, trigger in enumerate(automation.triggers):
         if trigger.kind is not TriggerKind.SCHEDULE:
             continue
+        from automations.core.trigger import schedule  # noqa: PLC0415  # time zones and cron: 10 ms that few specs need
+
         problem = schedule.check(trigger.raw)
         if problem:
             word = next((key for key in ("cron", "schedule", "every") if key in trigger.raw), "kind")

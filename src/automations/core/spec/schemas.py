@@ -1,22 +1,24 @@
 """The schemas that are shipped: the single source of structure for editors, `validate`, `plan` and the server alike.
 
 In an installed package they stand beside the code; in a checkout they stand in `schemas/` at the top of the repository,
-where a modeline in a spec can reach them. Reading package data is the only reading that the core does.
+where a modeline in a spec can reach them. Reading package data is the only reading that the core does; the package's own
+loader does it, because importlib.resources takes as long to import as the interpreter to start.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import orjson
 
+import automations
 from automations.errors import NotFound
 
 NAMES = ("automation", "action", "test")
 """The documents that have a schema."""
 
-_PLACES = (("schemas",), ("..", "..", "schemas"))
+_PLACES = ("schemas", "../../schemas")
 
 
 @cache
@@ -27,12 +29,17 @@ def text(name: str) -> str:
     """
     if name not in NAMES:
         raise NotFound(f"no schema is called {name}", hint=f"the schemas are: {', '.join(NAMES)}")
-    package = files("automations")
     for place in _PLACES:
-        file = package.joinpath(*place, f"{name}.schema.json")
-        if file.is_file():
-            return file.read_text(encoding="utf-8")
+        with suppress(OSError):
+            return _packaged(f"{place}/{name}.schema.json").decode()
     raise NotFound(f"the {name} schema is not part of this installation", hint="install the package again")
+
+
+def _packaged(path: str) -> bytes:
+    """A file that belongs to the package (PEP 302's `get_data`). Raises OSError."""
+    loader: Any = automations.__spec__.loader
+    data: bytes = loader.get_data(f"{automations.__path__[0]}/{path}")
+    return data
 
 
 @cache

@@ -7,8 +7,6 @@ slower one (and for importing it) that knows enough to explain; a test holds the
 from functools import cache
 from typing import Literal, Protocol
 
-import jsonschema_rs
-
 from automations.core.diagnostic import Diagnostic
 from automations.core.spec import schemas
 from automations.core.spec.document import Document
@@ -48,4 +46,6 @@ def kind_of(document: Document) -> Kind | None:
 
 @cache
 def _compiled(schema_name: str) -> _Validator:
+    import jsonschema_rs  # noqa: PLC0415  # 20 ms to import, needed when some file is new
+
     return jsonschema_rs.Draft202012Validator(dict(schemas.schema(schema_name)))
