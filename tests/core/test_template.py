@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automations.core.expression.cel import Activation, EvaluationFailed, ExpressionInvalid
-from automations.core.expression.template import compile_template, problems, references
+from automations.core.expression.template import compile_template, problems, references, templated
 
 DATA: dict[str, Any] = {
     "event": {"data": {"tag": "v1.2", "n": 3, "price": 92.5, "whole": 1.0, "on": True, "none": None, "list": [1, "a"]}},
@@ -138,6 +138,12 @@ def test_references_are_told_by_scalar() -> None:
         (("a",), {"build"}),
         (("b", 0, "c"), {"a-b"}),
     ]
+
+
+def test_where_templates_stand_is_told_without_compiling_them() -> None:
+    value = {"a": "x ${{ foo( }}", "b": [1, "plain", {"c": "${{ event.x }}"}], "d": "$${{ literal", "e": {}}
+    assert list(templated(value)) == [("a",), ("b", 2, "c")]
+    assert list(templated("${{ event.x }}")) == [()]
 
 
 def test_only_the_given_roots_are_known() -> None:

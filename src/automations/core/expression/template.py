@@ -131,6 +131,16 @@ def references(value: Any, *, roots: Iterable[str] = ROOTS) -> list[References]:
     return list(_references(_Reader(frozenset(roots), []).read(value, ())))
 
 
+def templated(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Where templates stand in a value without `problems`; nothing is compiled."""
+    if isinstance(value, str):
+        if _OPEN in value and any(offset is not None for _, offset in _split(value)):
+            yield path
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from templated(item, (*path, key))
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """Turns values into parts, and notes problems on the way."""

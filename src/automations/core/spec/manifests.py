@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.diagnostic import Diagnostic, Path, Severity
-from automations.core.expression.template import references
+from automations.core.expression.template import templated
 from automations.core.spec.conform import compile_schema
 from automations.core.spec.document import Document
 from automations.core.spec.model import Manifest, Step
@@ -65,12 +65,12 @@ def check_manifest(document: Document, manifest: Manifest) -> tuple[Diagnostic, 
 def check_inputs(document: Document, path: Path, *, step: Step, manifest: Manifest) -> Iterator[Diagnostic]:
     """A constant input is checked whole; a templated one by the keys it lacks or has too many."""
     where = (*path, "input")
-    templated = [inner for inner, _ in references(step.input)]
-    if () in templated:
+    filled = list(templated(step.input))
+    if () in filled:
         return
     schema = manifest.input_schema
-    if templated:
-        schema = _keys_only(schema, {inner[0] for inner in templated})
+    if filled:
+        schema = _keys_only(schema, {inner[0] for inner in filled})
     try:
         violations = compile_schema(schema).violations(step.input)
     except InvalidInput:
@@ -81,12 +81,12 @@ def check_inputs(document: Document, path: Path, *, step: Step, manifest: Manife
         yield Diagnostic("spec/input", Severity.ERROR, message, document.at(where), where, hint)
 
 
-def _keys_only(schema: Mapping[str, Any], templated: set[str | int]) -> dict[str, Any]:
+def _keys_only(schema: Mapping[str, Any], filled: set[str | int]) -> dict[str, Any]:
     """The schema with templated properties accepting anything; what combines keys in other ways waits for the run."""
     kept = {key: schema[key] for key in _KEPT if key in schema}
     properties = dict(schema.get("properties", {}))
     closed = schema.get("additionalProperties") is False
-    properties |= {key: {} for key in templated if isinstance(key, str) and (key in properties or not closed)}
+    properties |= {key: {} for key in filled if isinstance(key, str) and (key in properties or not closed)}
     patterns = dict.fromkeys(schema.get("patternProperties", {}), True)
     return {**kept, "properties": properties, "patternProperties": patterns}
 
