@@ -118,6 +118,27 @@ def test_a_second_daemon_on_the_same_root_is_refused_and_names_the_first(site: S
     assert daemon.poll() is None
 
 
+def test_a_second_daemon_on_the_same_store_is_refused_also_from_another_data_root(site: Site) -> None:
+    store = f"sqlite:///{site.folder / 'shared' / 'automations.db'}"
+    daemon, started = site.start("--store", store, "run")
+    second = subprocess.run(
+        [BIN / "automations-daemon", "--dir", site.folder / "elsewhere", "--store", store, "run"],
+        env=site.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 6
+    assert started["leaseId"] in second.stderr
+    assert "Traceback" not in second.stderr
+    daemon.kill()
+    daemon.wait(timeout=PATIENCE)
+    assert site.start("--store", store, "run"), (
+        "the lease of a killed daemon of this data root does not stand in the way"
+    )
+
+
 def test_an_edit_is_bound_a_bad_one_is_not_and_a_deleted_file_is_withheld(site: Site) -> None:
     job(site, "one", "echo fine")
     site.start("run", "automations.d")

@@ -73,8 +73,9 @@ class Daemon:
         self._web = web
         self._ended = Event()
         self._problem: AutomationsError | None = None
-        self._identity = Identity(socket.gethostname(), os.getpid(), options.mode)
         self._pid_file = PidFile(runtime.settings.pid_file)
+        lock = str(runtime.settings.pid_file.resolve())
+        self._identity = Identity(socket.gethostname(), os.getpid(), options.mode, lock)
         self._lease = DaemonLease(
             runtime.database, self._identity, clock=runtime.clock, ttl=options.ttl_ms * MILLISECOND
         )
@@ -141,7 +142,7 @@ class Daemon:
         self._leave()
 
     def _take_lease(self) -> None:
-        """The pid file's lock is ours, so a lease of this host on an embedded store belongs to a dead process."""
+        """The pid file's lock is ours, so a lease of whoever had locked that file belongs to a dead process."""
         try:
             self.heartbeat_at = self._lease.beat()
         except LockNotHeld:

@@ -21,6 +21,19 @@ class PidFile:
     def take(self) -> None:
         """Write our pid. Raises LockNotHeld naming the process that holds the file."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = self._locked()
+        while not self._leads_to(
+            file
+        ):  # its holder removed it between our opening and locking it: others see a new one
+            file.close()
+            file = self._locked()
+        file.seek(0)
+        file.truncate()
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._file = file
+
+    def _locked(self) -> IO[str]:
         file = self._path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -32,11 +45,13 @@ class PidFile:
                 f"another daemon runs on {self._path.parent}: process {holder}",
                 hint=f"stop it first (kill {holder}), or give this one another data root with --dir",
             ) from None
-        file.seek(0)
-        file.truncate()
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        self._file = file
+        return file
+
+    def _leads_to(self, file: IO[str]) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def drop(self) -> None:
         """Remove the file and the lock."""

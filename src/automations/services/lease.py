@@ -16,11 +16,12 @@ DAEMON = "daemon"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who holds: `lease_id` is `daemon:<hostname>:<pid>`."""
+    """Who holds: `lease_id` is `daemon:<hostname>:<pid>`. `lock` names the pid file that the process keeps locked."""
 
     hostname: str
     pid: int
     mode: str
+    lock: str = ""
 
     @property
     def lease_id(self) -> str:
@@ -51,6 +52,7 @@ class DaemonLease:
             "pid": self._identity.pid,
             "hostname": self._identity.hostname,
             "mode": self._identity.mode,
+            "pidFile": self._identity.lock,
             **self._metadata,
         }
         with self._database.write() as tx:
@@ -73,13 +75,17 @@ class DaemonLease:
         return now
 
     def clear_dead(self) -> bool:
-        """Drop a lease that an earlier process of this host left behind; whether there was one.
+        """Drop a lease whose holder is known to be dead; whether there was one.
 
-        Only for a caller that knows no other daemon of this host can live (it holds the pid file's lock).
+        Only for a caller that holds the lock on its pid file: a holder of this host that kept the same file locked is
+        gone then. One with another pid file (a daemon of another data root that shares the store) may well live.
         """
         with self._database.write() as tx:
             row = leases.get(tx, self._name)
-            if row is None or json.loads(row["metadata_json"]).get("hostname") != self._identity.hostname:
+            if row is None:
+                return False
+            holder = json.loads(row["metadata_json"])
+            if (holder.get("hostname"), holder.get("pidFile")) != (self._identity.hostname, self._identity.lock):
                 return False
             return leases.drop(tx, self._name, holder=row["holder"])
 
