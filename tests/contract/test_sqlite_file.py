@@ -256,3 +256,32 @@ def test_a_statement_whose_columns_changed_meanwhile_is_refused_once(things: Sql
         other.execute("ALTER TABLE things ADD COLUMN extra TEXT")
     with pytest.raises(StoreIncompatible, match="changed"), things.read() as tx:
         tx.one("SELECT * FROM things")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_store_whose_file_was_taken_away_takes_nothing_in_until_it_is_back(
+    things: SqliteDatabase, path: Path, *, replaced: bool
+) -> None:
+    aside = path.with_name("aside")
+    path.rename(aside)
+    if replaced:
+        path.write_bytes(aside.read_bytes())
+    with pytest.raises(StoreUnavailable, match="removed or replaced"), things.write() as tx:
+        tx.run(PUT, id="a")
+    with pytest.raises(StoreUnavailable, match="removed or replaced"):
+        count(things)
+    aside.replace(path)
+    with things.write() as tx:
+        tx.run(PUT, id="b")
+    assert count(things) == 1
+
+
+def test_a_store_whose_file_is_taken_away_during_a_transaction_does_not_commit_it(
+    things: SqliteDatabase, path: Path
+) -> None:
+    aside = path.with_name("aside")
+    with pytest.raises(StoreUnavailable, match="removed or replaced"), things.write() as tx:  # noqa: PT012  # the end of the block is what raises
+        tx.run(PUT, id="a")
+        path.rename(aside)
+    aside.rename(path)
+    assert count(things) == 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 
-from automations.errors import AutomationsError, StoreError, StoreIncompatible
+from automations.errors import AutomationsError, StoreError, StoreIncompatible, StoreUnavailable
 from automations.store import sqlite_file
 from automations.store.database import Row, Transaction
 from automations.store.sqlite_file import classified
@@ -25,12 +25,21 @@ _TROUBLE = (apsw.Error, OverflowError, UnicodeEncodeError, KeyError, TypeError)
 class _Store:
     """What all transactions of one store share. `names` remembers the columns of a statement by its text."""
 
-    __slots__ = ("names", "threads", "where")
+    __slots__ = ("file", "names", "threads", "where")
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, file: sqlite_file.Standing | None) -> None:
         self.where = where
+        self.file = file
         self.threads = OnePerThread()
         self.names: dict[str, tuple[str, ...]] = {}
+
+    def check_file(self) -> None:
+        """Raises StoreUnavailable when the file no longer lies where it was opened: what it takes in would be lost."""
+        if self.file is not None and not self.file.stands():
+            raise StoreUnavailable(
+                f"the store {self.where} was removed or replaced while this program had it open",
+                hint="put the file back, or stop this program and start it again",
+            )
 
 
 class SqliteTransaction(Statements):
@@ -121,10 +130,10 @@ class SqliteDatabase:
 
     dialect: str = "sqlite"
 
-    def __init__(self, reading: Lane, writing: Lane, *, where: str) -> None:
+    def __init__(self, reading: Lane, writing: Lane, *, where: str, file: sqlite_file.Standing | None = None) -> None:
         self._reading = reading
         self._writing = writing
-        self._store = _Store(where)
+        self._store = _Store(where, file)
 
     @classmethod
     def open(cls, path: str, *, busy_timeout_ms: int = 10_000) -> "SqliteDatabase":
@@ -137,11 +146,13 @@ class SqliteDatabase:
         file = Path(path).absolute()
         patience = busy_timeout_ms / 1000
         # What is wrong with the file shows now, not at the first transaction.
-        first = sqlite_file.connect(file, blank=sqlite_file.claim(file), patience=patience)
+        blank = sqlite_file.claim(file)
+        standing = sqlite_file.Standing(file)
+        first = sqlite_file.connect(file, blank=blank, patience=patience)
         readers = PooledLane(lambda: _for_reading(sqlite_file.connect(file, patience=patience)))
         readers.give(_for_reading(first), sound=True)
         writer = SingleLane(lambda: sqlite_file.connect(file, patience=patience), patience=patience)
-        return cls(readers, writer, where=str(file))
+        return cls(readers, writer, where=str(file), file=standing)
 
     @classmethod
     def memory(cls) -> "SqliteDatabase":
@@ -181,6 +192,7 @@ class _Bracket(AbstractContextManager[Transaction]):
     def __enter__(self) -> Transaction:
         self._store.threads.enter()
         try:
+            self._store.check_file()
             self._connection = self._lane.take()
             try:
                 self._connection.execute("BEGIN IMMEDIATE" if self._writes else "BEGIN")
@@ -210,6 +222,8 @@ class _Bracket(AbstractContextManager[Transaction]):
             raise StoreError(self._transaction.refusal)
         if not self._writes and self._connection.total_changes() != self._changes:
             raise StoreError("a transaction for reading changed rows, so it was rolled back")
+        if self._writes:
+            self._store.check_file()
         try:
             self._connection.execute("COMMIT")
         except apsw.Error as error:

@@ -65,6 +65,27 @@ def classified(error: Exception, where: str) -> AutomationsError:
     return StoreError(f"the store {where} could not run a statement: {error}")
 
 
+class Standing:
+    """A claimed file as it lies at its path now. SQLite in WAL mode goes on writing into one that was removed."""
+
+    __slots__ = ("_identity", "_path")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity = self._look()
+
+    def stands(self) -> bool:
+        """Whether the path still leads to that very file."""
+        return self._identity is not None and self._look() == self._identity
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
 def claim(path: Path) -> bool:
     """Make sure that a file of ours, readable by its owner only, lies at `path`; whether it is still blank.
 
