@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -216,6 +217,28 @@ def test_many_deliveries_of_one_event_at_once_make_one_run(shared_database: Data
         answers = list(pool.map(deliver, planes))
     assert all(each == answers[0] for each in answers)
     assert counts(planes[0]) == (1, 1, 1)
+
+
+def test_two_daemons_that_get_the_same_group_in_opposite_orders_take_both_in(shared_database: Database) -> None:
+    planes = [ControlPlane(shared_database) for _ in range(2)]
+    planes[0].apply({"a.yaml": spec("a")})
+    groups = []
+    for number, each in enumerate(planes):
+        each.ids.begin(1_000_000 * (number + 1))
+        group = [each.delivery(f"e{n}") for n in range(40)]
+        groups.append(group if number else group[::-1])
+    together = Barrier(len(planes))
+
+    def deliver(plane: ControlPlane, group: list[Delivery]) -> list[Any]:
+        together.wait()
+        return plane.ingest.many(group)
+
+    with ThreadPoolExecutor(len(planes)) as pool:
+        backward, forward = pool.map(deliver, planes, groups)
+    found = [{each.event_row_id for each in answers} for answers in (backward, forward)]
+    assert found[0] == found[1]
+    assert [each.event_row_id for each in backward] == [each.event_row_id for each in forward][::-1]
+    assert counts(planes[0]) == (40, 40, 40)
 
 
 # Bindings

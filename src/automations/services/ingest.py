@@ -78,12 +78,25 @@ class Ingest:
         now = self._clock.now()
         with self._database.write() as tx:
             table = self._bindings.within(tx)
-            results = [_take(tx, delivery, table=table, now=now, ids=self._ids) for delivery in deliveries]
+            taken = {
+                at: _take(tx, deliveries[at], table=table, now=now, ids=self._ids) for at in self._order(deliveries)
+            }
+        results = [taken[at] for at in range(len(deliveries))]
         for delivery, result in zip(deliveries, results, strict=True):
             self._tell(delivery.envelope, result)
         if any(result.materialized and not result.duplicate for result in results):
             self.wake()
         return results
+
+    def _order(self, deliveries: Sequence[Delivery]) -> Sequence[int]:
+        """In what order to take a group in: as it came, but where other daemons write too all of them go by identity.
+
+        A sender that delivers the same events to two daemons would else have each wait for what the other holds.
+        """
+        if self._database.dialect == "sqlite":
+            return range(len(deliveries))
+        names = [(scope_of(each.envelope), identity(each.envelope)) for each in deliveries]
+        return sorted(range(len(deliveries)), key=names.__getitem__)
 
     def _tell(self, envelope: Envelope, result: Ingested) -> None:
         outcome = "duplicate" if result.duplicate else "materialized" if result.materialized else "unmatched"
