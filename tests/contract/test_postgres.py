@@ -1,11 +1,14 @@
 """What only a server does: it goes away, makes others wait, and is set up by somebody else."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from os import getpid
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Barrier
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 import pytest
@@ -62,6 +65,28 @@ def test_a_lost_session_is_unavailable_and_the_next_transaction_gets_a_live_one(
             tx.run(PUT, id="a", n=2)
         with database.read() as tx:
             assert tx.all("SELECT n FROM things") == [{"n": 2}]
+
+
+def test_a_server_that_comes_back_after_a_long_time_is_noticed_at_once(postgres_url: str) -> None:
+    doomed = f"doomed {getpid()}"
+    found = re.search("host=([^&]+)", postgres_url)
+    if found is None:
+        pytest.skip("only a server's socket can be put out of reach")
+    with TemporaryDirectory(prefix="automations-socket-") as folder:
+        door = Path(folder) / ".s.PGSQL.5432"
+        door.symlink_to(Path(unquote(found[1])) / door.name)
+        url = f"{postgres_url.replace(found[1], quote(folder, safe=''))}&application_name={quote(doomed)}"
+        with closing(PostgresDatabase.open(url, patience_ms=200)) as database:
+            database.script(TABLE)
+            target = door.readlink()
+            door.unlink()
+            end_sessions(postgres_url, doomed)
+            for _ in range(10):
+                with pytest.raises(StoreUnavailable), database.write() as tx:
+                    tx.run(PUT, id="a", n=1)
+            door.symlink_to(target)
+            with database.write() as tx:
+                tx.run(PUT, id="a", n=2)
 
 
 def test_a_row_that_another_holds_is_unavailable_or_passed_over(impatient: Database) -> None:

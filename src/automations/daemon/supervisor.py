@@ -13,7 +13,8 @@ from automations.core.instant import SECOND
 from automations.errors import AutomationsError
 from automations.services.ports import Clock, Telemetry
 
-FIRST_PAUSE, LONGEST_PAUSE = SECOND, 60 * SECOND
+FIRST_PAUSE, LONGEST_PAUSE = SECOND, 10 * SECOND
+"""Short beside a lease: when the store is back after an outage, what still runs must be able to say so in time."""
 LONGEST_WAIT = 3600.0
 """Seconds a service sleeps at most, whatever it returned."""
 
@@ -87,7 +88,7 @@ class Supervised:
         except Exception as problem:  # noqa: BLE001  # this is what supervision means: any failure is a restart
             self._failures += 1
             self._error = str(problem) or type(problem).__name__
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE << min(self._failures - 1, 6))
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE << min(self._failures - 1, 4))
             self._telemetry.emit(
                 "service.failed",
                 service=self.service.name,

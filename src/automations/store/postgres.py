@@ -142,6 +142,9 @@ class PostgresDatabase:
             min_size=1,
             max_size=CONNECTIONS,
             timeout=patience_ms / 1000,
+            # The pool tries again after ever longer pauses; once it gave up, the next transaction makes it begin anew. So
+            # it gives up with the transaction that waits, or the store would stay away as long again as the server did.
+            reconnect_timeout=patience_ms / 1000,
             open=True,
         )
         return cls(pool, where)
