@@ -155,7 +155,7 @@ class Runtime:
         from automations.adapters.launching import ThreadLauncher
         from automations.services.worker import Worker
 
-        executors = local_executors(self.settings.environment, workdir=workdir, known_secrets=self.secrets.revealed)
+        executors = local_executors(self.settings.environment, workdir=workdir, known_secrets=self.secrets.known)
         launcher = ThreadLauncher(executors, ended=ended)
         worker = Worker(self.database, self.queue, self.programs, launcher=launcher, clock=self.clock)
         worker.runner = runner

@@ -137,8 +137,23 @@ def test_a_missing_directory_holds_nothing(tmp_path: Path) -> None:
 
 def test_a_repr_never_shows_a_value_and_given_values_are_remembered_for_redaction() -> None:
     secrets = EnvironmentSecrets({"A": "canary-value", "B": "unused"}, None)
-    assert secrets.revealed() == ()
+    assert secrets.known() == ()
     secrets.resolve(("A",), None)
     secrets.resolve(("A",), None)
-    assert secrets.revealed() == (b"canary-value",)
+    assert secrets.known() == (b"canary-value",)
     assert "canary" not in repr(secrets)
+
+
+def test_every_secret_is_known_for_redaction_before_anybody_asked_for_one(tmp_path: Path) -> None:
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team" / "hook").write_text("from-a-file\n")
+    (tmp_path / "big").write_text("x" * (SIZE_LIMIT + 1))
+    (tmp_path / "out").symlink_to("/etc/hostname")
+    environment = {
+        "HASNA_AUTOMATIONS_SECRET_A": "of-a-reference",
+        "AUTOMATIONS_WEBHOOK_SECRET_R_PREVIOUS": "of-before",
+        "HASNA_AUTOMATIONS_SECRET_EMPTY": "",
+        "HOME": "/home/somebody",
+    }
+    secrets = EnvironmentSecrets(environment, str(tmp_path))
+    assert set(secrets.known()) == {b"of-a-reference", b"of-before", b"from-a-file"}

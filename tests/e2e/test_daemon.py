@@ -206,6 +206,18 @@ def _condition(site: Site, name: str) -> str:
     return str(sources[0]["conditions"].get(name, {}).get("status"))
 
 
+def test_a_secret_that_an_action_prints_is_redacted_before_any_request_needed_it(site: Site) -> None:
+    site.environment["HASNA_AUTOMATIONS_SECRET_TEAM"] = "canary-0815"
+    job(site, "prints", "echo $HASNA_AUTOMATIONS_SECRET_TEAM")
+    manifest = site.specs / "actions" / "prints.yaml"
+    manifest.write_text(manifest.read_text() + "    inheritEnv: [HASNA_AUTOMATIONS_SECRET_TEAM]\n")
+    site.start("run", "automations.d")
+    run = send(site, "prints")
+    until(lambda: status_of(site, run) == "succeeded", what="the action ends")
+    assert site.automations("runs", "show", run)["actions"][0]["result"]["output"] == "[redacted]\n"
+    assert not [file.name for file in (site.folder / "root").iterdir() if b"canary-0815" in file.read_bytes()]
+
+
 def test_a_serving_daemon_is_healthy_and_ready(site: Site) -> None:
     _, started = site.start("serve", "automations.d", "--port", "0")
     base = f"http://127.0.0.1:{started['port']}"

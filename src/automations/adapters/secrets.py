@@ -1,20 +1,33 @@
 """Secrets behind the Secrets port: references become values here, from the environment or from files.
 
 Everything else holds references (`secret://github/releases`). The environment is handed in by `automations.settings`;
-the directory is `AUTOMATIONS_SECRETS_DIR`. Values that were given out are remembered for one purpose: captured output
-is searched for them before anybody sees it (`executors/redaction.py`).
+the directory is `AUTOMATIONS_SECRETS_DIR`. All values are known for one purpose more: captured output is searched for
+them before anybody sees it (`executors/redaction.py`), whether or not somebody has asked for one of them before.
 """
 
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from automations.errors import SecretUnavailable
 
 SIZE_LIMIT = 64 * 1024
 """Bytes of one secret file; a larger one is a mistake, not a secret."""
+
+PREFIXES = (
+    "HASNA_AUTOMATIONS_WEBHOOK_SECRET_",
+    "AUTOMATIONS_WEBHOOK_SECRET_",
+    "HASNA_AUTOMATIONS_SECRET_",
+    "AUTOMATIONS_TOKEN",
+)
+"""How the names of variables begin that hold secrets of ours."""
+
+MOST_FILES = 1000
+"""Secret files that are looked at for redaction."""
 
 _SCHEME = "secret://"
 _PREVIOUS = "_PREVIOUS"
@@ -74,9 +87,24 @@ class EnvironmentSecrets:
             self._revealed[value] = None
         return values
 
-    def revealed(self) -> tuple[bytes, ...]:
-        """List every value that `resolve` ever gave out, for redaction. Keep it out of anything that is written."""
-        return tuple(self._revealed)
+    def known(self) -> tuple[bytes, ...]:
+        """List every secret that there is, and those that were given out before, for redaction only.
+
+        An action may have one from the environment or a file although no request ever needed it.
+        """
+        ours = (os.fsencode(text) for name, text in self._environment.items() if text and name.startswith(PREFIXES))
+        return tuple(dict.fromkeys((*self._revealed, *ours, *self._in_files())))
+
+    def _in_files(self) -> Iterator[bytes]:
+        if not self._directory:
+            return
+        directory = Path(self._directory)
+        files = (Path(folder, name) for folder, _, names in os.walk(directory, followlinks=True) for name in names)
+        for file in islice(files, MOST_FILES):
+            with suppress(SecretUnavailable):
+                value = _read(directory, file.relative_to(directory).as_posix())
+                if value:
+                    yield value
 
     def _from_environment(self, names: tuple[str, ...]) -> tuple[bytes, ...]:
         for name in names:

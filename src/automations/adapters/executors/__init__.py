@@ -18,7 +18,7 @@ def local_executors(
     """Make every executor that this program has, by the kind of binding that it carries out.
 
     `environment` is what processes may inherit from, `workdir` the directory below which they run;
-    `known_secrets` gives the values to redact from captured output (`EnvironmentSecrets.revealed`).
+    `known_secrets` gives the values to redact from captured output (`EnvironmentSecrets.known`).
     """
     return {
         LocalShell.kind: LocalShell(workdir, environment, known_secrets=known_secrets),

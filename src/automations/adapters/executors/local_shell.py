@@ -18,6 +18,7 @@ from automations.adapters.executors import binding, process
 from automations.adapters.executors.bounded import plain_data
 from automations.adapters.executors.process import Command, Ended, Limits
 from automations.adapters.executors.redaction import Redactor, redactor
+from automations.adapters.secrets import PREFIXES
 from automations.core import canonical
 from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
 from automations.errors import InvalidInput
@@ -28,12 +29,6 @@ INHERITED = ("PATH", "HOME", "TMPDIR", "TEMP", "TMP")
 _INPUT_MODES = ("stdin-json", "env-json", "stdin-and-env-json", "none")
 _OUTPUT_MODES = ("json", "text", "shell-result")
 _PERMANENT_STATUSES = frozenset({os.EX_DATAERR, os.EX_CONFIG})
-_OUR_SECRETS = (
-    "HASNA_AUTOMATIONS_WEBHOOK_SECRET_",
-    "AUTOMATIONS_WEBHOOK_SECRET_",
-    "HASNA_AUTOMATIONS_SECRET_",
-    "AUTOMATIONS_TOKEN",
-)
 _SHORT_OF_RESOURCES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
 
 
@@ -90,7 +85,7 @@ class LocalShell:
                 name: value
                 for name, value in self._environment.items()
                 # "Everything" is not meant to hand our own keys to every program; a name that is listed is passed.
-                if name in wanted or (plan.inherit_all and not name.startswith(_OUR_SECRETS))
+                if name in wanted or (plan.inherit_all and not name.startswith(PREFIXES))
             },
             **plan.env,
             "OPEN_ACTIONS_RUN_ID": invocation.run_id,
