@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
 from automations.core.run.queue import Failure, Holder
 from automations.core.spec.model import Binding
-from automations.errors import Conflict, NotFound
+from automations.errors import Conflict, NotFound, StoreUnavailable
 from automations.services.ports import Clock, Launcher, Running, Telemetry
 from automations.services.programs import Programs
 from automations.services.queue import LEASE, Claim, Done, Queue, Undone, input_of
@@ -39,6 +39,8 @@ class Worker:
         self._programs = programs
         self._launcher = launcher
         self._clock = clock
+        self._claimed: list[Row] = []
+        """Claimed and not started yet: the store went away in between."""
         self._slots: list[_Slot] = []
         self._draining = False
         self.runner = "local"
@@ -49,11 +51,12 @@ class Worker:
         """Report what ended, keep leases, start what fits; when to come back (microseconds)."""
         self._reap()
         self._beat(now)
-        free = self.concurrency - len(self._slots)
+        free = self.concurrency - self.busy
         if free > 0 and not self._draining:
-            claimed = self._queue.claim(Claim(self.runner, limit=free, here=True))
-            for row in claimed:
-                self._start(row, now=now)
+            self._claimed += self._queue.claim(Claim(self.runner, limit=free, here=True))
+        while self._claimed:
+            self._begin(self._claimed[0], now=now)
+            del self._claimed[0]
         return self._due(now)
 
     def drain(self) -> None:
@@ -62,8 +65,8 @@ class Worker:
 
     @property
     def busy(self) -> int:
-        """How many actions are running."""
-        return len(self._slots)
+        """How many actions are in our hands."""
+        return len(self._slots) + len(self._claimed)
 
     def abandon(self) -> None:
         """Stop what still runs; each action goes back to the queue without spending an attempt."""
@@ -96,6 +99,11 @@ class Worker:
         except (Conflict, NotFound) as lost:
             if self.telemetry:
                 self.telemetry.emit("action.report_refused", action=action_id, reason=lost.message)
+        except StoreUnavailable:
+            raise  # the report is made again
+        except Exception as problem:  # noqa: BLE001  # made again it would fail again, for ever before all others
+            if self.telemetry:
+                self.telemetry.emit("action.report_failed", action=action_id, reason=str(problem))
 
     def _beat(self, now: int) -> None:
         for slot in self._slots:
@@ -105,7 +113,22 @@ class Worker:
             if not self._queue.heartbeat(slot.row["id"], slot.holder):
                 slot.running.cancel("lease lost")
 
-    def _start(self, row: Row, *, now: int) -> None:
+    def _begin(self, row: Row, *, now: int) -> None:
+        """Start a claimed action. Raises StoreUnavailable; then it is begun at the next tick, and its claim not wasted."""
+        if now >= row["lease_expires_at"]:  # waited too long; it is in the queue again
+            return
+        if self._draining:
+            self._queue.release(row["id"], Holder(self.runner, row["fence"]))
+            return
+        try:
+            self._start(row)
+        except StoreUnavailable:
+            raise
+        except Exception as problem:  # noqa: BLE001  # such as no more threads: it must not cost the others their claims
+            failure = Failure("CANNOT_START", f"the attempt could not be started: {problem}"[:500], retryable=True)
+            self._queue.fail(Undone(row["id"], Holder(self.runner, row["fence"]), failure))
+
+    def _start(self, row: Row) -> None:
         holder = Holder(self.runner, row["fence"])
         with self._database.read() as tx:
             run = runs.get(tx, row["run_id"])
@@ -113,7 +136,7 @@ class Worker:
             step = self._programs.of_run(tx, run).step(row["step_id"])
         assert step.binding is not None  # noqa: S101  # `here` claims only what has a binding
         running = self._launcher.launch(_invocation(row, step.binding, timeout=step.step.timeout))
-        self._slots.append(_Slot(row, holder, running, beat_at=now + LEASE // 3))
+        self._slots.append(_Slot(row, holder, running, beat_at=row["lease_expires_at"] - 2 * LEASE // 3))
 
     def _due(self, now: int) -> int:
         due = now + IDLE
