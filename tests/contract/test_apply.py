@@ -496,3 +496,26 @@ def test_no_series_of_two_sources_adopting_from_each_other_ever_breaks_the_store
         with plane.database.read() as tx:
             assert broken_at(audit.every(tx)) is None
             assert state.read(tx)["serial"] <= len(series)
+
+
+def test_a_protected_automation_is_not_deleted_until_a_version_without_protection_was_applied(
+    plane: ControlPlane,
+) -> None:
+    plane.apply({"a.yaml": spec("a", lifecycle={"protect": True}), "b.yaml": spec("b")})
+    with pytest.raises(SpecInvalid) as refused:
+        plane.apply({"b.yaml": spec("b")})
+    assert "plan/protected" in [each.code for each in refused.value.diagnostics]
+    assert set(plane.automations()) == {"a", "b"}
+    plane.apply({"a.yaml": spec("a"), "b.yaml": spec("b")})
+    plane.apply({"b.yaml": spec("b")})
+    assert set(plane.automations()) == {"b"}
+
+
+def test_a_route_that_loses_its_signature_is_a_hazard_by_name(plane: ControlPlane) -> None:
+    signed = webhook_trigger("/webhooks/a", signature={"secretRef": "secret://a"})
+    plane.apply({"a.yaml": spec("a", triggers=[signed])})
+    made = plane.plan({"a.yaml": spec("a", triggers=[webhook_trigger("/webhooks/a")])})
+    assert [(hazard.code, hazard.id) for hazard in made.hazards] == [("AU310", "a")]
+    assert "triggers[0].route.signature" in [field.label for field, _ in made.changes[0].fields]
+    fresh = plane.plan({"b.yaml": spec("b", triggers=[webhook_trigger("/webhooks/b")])}, source="other")
+    assert [hazard.code for hazard in fresh.hazards] == ["AU311"]

@@ -231,6 +231,21 @@ def test_inputs_that_do_not_conform_start_nothing_and_all_are_named(plane: Opera
     assert plane.claim() == []
 
 
+GATED = {**MANUAL, "actions": [{"id": "one", "actionId": "x.one", **GATE}]}
+
+
+def test_who_started_a_run_by_hand_does_not_approve_it_unless_that_is_allowed(plane: Operated) -> None:
+    plane.apply({"a.yaml": {**spec("a"), **GATED}})
+    (action,) = plane.start.manual("a", {"ref": "main"}, actor="ada")["actionIds"]
+    with pytest.raises(Conflict, match="ada started the run"):
+        plane.operate.approve(action, actor="ada")
+    assert plane.operate.approve(action, actor="bob")["status"] == "queued"
+    allowed = {"approval": {"requiresApproval": True, "allowSelf": True}}
+    plane.apply({"a.yaml": {**spec("a"), **MANUAL, "actions": [{"id": "one", "actionId": "x.one", **allowed}]}})
+    (action,) = plane.start.manual("a", {"ref": "main"}, actor="ada")["actionIds"]
+    assert plane.operate.approve(action, actor="ada")["status"] == "queued"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [({}, "has no manual trigger"), ({**MANUAL, "status": "paused"}, "is paused")],

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
+from automations.adapters.files import SUFFIXES
+
 QUIET_MS = 100
 """Milliseconds without a change after which a burst is over."""
 BURST_MS = 2_000
@@ -74,7 +76,7 @@ class Watcher:
         ):
             if self._root.resolve(strict=True) != target:
                 break
-            if changes:
+            if any(_matters(path, target) for _, path in changes):
                 self._changed()
         self._changed()
 
@@ -96,3 +98,17 @@ class Watcher:
             if any(Path(path).name == name for _, path in changes):
                 self._moved.set()
                 self._changed()
+
+
+def _matters(path: str, root: Path) -> bool:
+    """Whether a changed path may mean another tree of specs: a spec, a folder, a link, or something unknown that is gone.
+
+    A log or a database that lies in the tree changes all the time and means nothing.
+    """
+    changed = Path(path)
+    below = changed.relative_to(root).parts if changed.is_relative_to(root) else changed.parts[-1:]
+    if any(part.startswith(".") and not part.startswith("..") for part in below):
+        return False
+    if path.endswith(SUFFIXES) or changed.is_symlink() or changed.is_dir():
+        return True
+    return not changed.exists() and not changed.suffix

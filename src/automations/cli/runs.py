@@ -76,6 +76,8 @@ def _step(action: Mapping[str, Any]) -> Iterator[str]:
     state = action.get("state", action["status"])
     because = f" ({action['reason']})" if "reason" in action else ""
     yield f"    {action['stepId']}: {state}{because}  {action['actionId']}"
+    if state not in ("succeeded", "skipped", "blocked"):
+        yield f"      action  {action['id']}"
     for attempt in action["attempts"]:
         error = attempt.get("error", {})
         yield f"      attempt {attempt['attempt']} by {clean(attempt['runner'])}: {attempt['outcome']} at {attempt['endedAt']}"

@@ -19,6 +19,11 @@ def load_state(tx: Transaction, *, prefix: str = "") -> State:
     """The state without old specs. File names get `prefix`, so that they read like those of the catalogue."""
     standing = state.read(tx)
     held = {}
+    protected = {
+        row["id"]
+        for row in automations.perhaps_protected(tx)
+        if decode(row["spec_json"]).get("lifecycle", {}).get("protect") is True
+    }
     for row in automations.every(tx):
         held[row["id"]] = Held(
             uid=row["uid"],
@@ -29,6 +34,7 @@ def load_state(tx: Transaction, *, prefix: str = "") -> State:
             digest=row["digest"],
             file=_shown(row["file"], prefix),
             deleted=row["deleted_at"] is not None,
+            protected=row["id"] in protected,
         )
     return State(
         lineage=standing["lineage"],

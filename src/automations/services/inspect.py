@@ -192,5 +192,7 @@ def sync_word(row: Row, conditions: dict[str, Any]) -> str:
     if conditions.get("Source", {}).get("status") != "True":
         return "Unknown"
     withheld = conditions.get("PruneBlocked", {}).get("status") == "True"
+    if conditions.get("SpecValid", {}).get("status") == "False":
+        return "OutOfSync"
     same = row["last_applied_digest"] == row["last_attempted_digest"]
     return "Synced" if same and not withheld else "OutOfSync"

@@ -93,7 +93,8 @@ class Operate:
         with self._parts.database.write() as tx:
             run, row = hold(tx, action_id)
             gate = decode(row["approval_json"]) if row["approval_json"] else None
-            waiting = Waiting(action_id, ActionStatus(row["status"]), gate)
+            started_by = decode(run["metadata_json"]).get("startedBy") if run["metadata_json"] else None
+            waiting = Waiting(action_id, ActionStatus(row["status"]), gate, started_by)
             if verb == "approve":
                 decided = approve(waiting, actor=actor, now=now)
             else:

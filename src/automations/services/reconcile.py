@@ -58,6 +58,7 @@ class Reconciler:
         self._tree = tree
         self._parts = parts
         self._failures = 0
+        self._told: tuple[Diagnostic, ...] = ()
         self.watch_healthy = watching
         """Set by the watcher; False means that only the resync notices changes."""
 
@@ -95,7 +96,9 @@ class Reconciler:
         return True
 
     def _record_untrusted(self, untrusted: Untrusted) -> None:
-        self._parts.telemetry.emit("reconcile.untrusted", source=self._source.name, reason=untrusted.reason)
+        self._parts.telemetry.emit(
+            "reconcile.untrusted", source=self._source.name, reason=untrusted.reason, message=untrusted.message
+        )
         ready = Condition("Ready", "False", untrusted.reason, f"{untrusted.message}; the last good state keeps running")
         trusted = Condition("Source", "False", untrusted.reason, untrusted.message)
         with self._parts.database.write() as tx:
@@ -132,10 +135,11 @@ class Reconciler:
                 },
             )
             self._mark(tx, errors, catalogue=catalogue, prefix=snapshot.prefix)
-        if errors:
+        if errors and tuple(errors) != self._told:  # once, not with every look: a log may lie in the tree itself
             self._parts.telemetry.emit(
                 "reconcile.invalid", source=self._source.name, problems=len(errors), first=str(errors[0])
             )
+        self._told = tuple(errors)
 
     def _mark(self, tx: Transaction, errors: list[Diagnostic], *, catalogue: Catalogue, prefix: str) -> None:
         """Every automation of ours says whether the files that it came from, and that now want its id, are good."""

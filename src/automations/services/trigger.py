@@ -39,23 +39,23 @@ class Start:
 
         Raises NotFound, Conflict (paused, or no manual trigger), InvalidInput with every violation of the spec's `inputs`.
         """
-        now = self._parts.clock.now()
         with self._parts.database.write() as tx:
             bound = self._parts.bindings.within(tx).bound.get(automation_id)
             if bound is None:
                 raise NotFound(f"automation not found: {automation_id}", hint="see: automations list")
             trigger = _startable(bound)
             _check(bound, inputs)
-            made = self._made(bound, trigger, inputs=inputs, now=now)
+            made = self._made(bound, trigger, inputs=inputs, actor=actor)
             runs.insert(tx, [made.run])
             actions.insert(tx, made.actions)
         self._parts.telemetry.emit("run.started", run=made.run["id"], automation=automation_id, actor=actor)
         self.wake()
         return made.reference()
 
-    def _made(self, bound: Bound, trigger: Trigger, *, inputs: Mapping[str, Any], now: int) -> Materialized:
-        occasion = Occasion(identity=f"manual:{self._parts.ids.new()}", trigger=trigger, inputs=inputs)
-        return materialize(bound, occasion, now=now, new_id=self._parts.ids.new)
+    def _made(self, bound: Bound, trigger: Trigger, *, inputs: Mapping[str, Any], actor: str) -> Materialized:
+        identity = f"manual:{self._parts.ids.new()}"
+        occasion = Occasion(identity=identity, trigger=trigger, inputs=inputs, started_by=actor)
+        return materialize(bound, occasion, now=self._parts.clock.now(), new_id=self._parts.ids.new)
 
 
 def _startable(bound: Bound) -> Trigger:

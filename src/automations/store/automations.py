@@ -43,6 +43,15 @@ def generations(tx: Transaction, uid: str, /) -> list[Row]:
     )
 
 
+def perhaps_protected(tx: Transaction, /) -> list[Row]:
+    """`{id, spec_json}` of live automations whose spec holds the words; the caller looks whether it says so."""
+    return tx.all(
+        """SELECT a.id, g.spec_json FROM automations a
+           JOIN generations g ON g.uid = a.uid AND g.generation = a.generation
+           WHERE a.deleted_at IS NULL AND g.spec_json LIKE '%"protect":true%'"""
+    )
+
+
 def insert(tx: Transaction, row: Row, /) -> None:
     """A new automation."""
     tx.run(

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from automations.core.diagnostic import Diagnostic, Path, Severity
+from automations.core.diagnostic import Diagnostic, Path, Severity, Span
 from automations.core.plan.state import Held, HeldRoute, State
 from automations.core.spec.catalogue import Catalogue, Declared
 from automations.core.spec.model import Automation
@@ -31,6 +31,15 @@ def owned_elsewhere(declared: Declared[Automation], held: Held | None, *, owner:
     message = f"automation {held.id} is owned by {held.owner}"
     hint = f"rename yours, or take it over with: automations adopt {held.id} --source {source}"
     return Diagnostic("plan/owned-elsewhere", Severity.ERROR, message, declared.document.at(("id",)), ("id",), hint)
+
+
+def protected(held: Held) -> Diagnostic:
+    """The finding when a protected automation is declared nowhere any more."""
+    message = f"automation {held.id} is protected, and its file is gone; it is not deleted"
+    hint = "put the file back; to delete it, first apply a version without lifecycle.protect"
+    return Diagnostic(
+        "plan/protected", Severity.ERROR, message, Span(held.file or held.id), ("lifecycle", "protect"), hint
+    )
 
 
 def renamed(declared: Declared[Automation], state: State, *, owner: str) -> Held | None:

@@ -1,7 +1,7 @@
 """The difference between two documents, field by field, as a person would tell it.
 
 Lists of things that have an `id` (steps, triggers) are compared by id, so that inserting a step is one line and not a change
-of every step after it. Other lists are compared as wholes.
+of every step after it. Lists of other objects are compared place by place, all other lists as wholes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,6 +48,8 @@ def _walk(before: Any, after: Any, *, path: Path, label: str) -> Iterator[Field]
             yield from _walk(before.get(key, ABSENT), after.get(key, ABSENT), path=(*path, key), label=name)
     elif _by_id(before) and _by_id(after):
         yield from _lists(before, after, path=path, label=label)
+    elif _objects(before) and _objects(after):
+        yield from _by_index(before, after, path=path, label=label)
     else:
         yield Field(path, label, before, after)
 
@@ -64,6 +66,21 @@ def _lists(before: list[Any], after: list[Any], *, path: Path, label: str) -> It
     kept = [identity for identity in old if identity in new]
     if kept != [identity for identity in new if identity in old]:
         yield Field(path, f"{label} (order)", list(old), list(new))
+
+
+def _by_index(before: list[Any], after: list[Any], *, path: Path, label: str) -> Iterator[Field]:
+    """Lists of objects without ids, such as triggers: the first with the first, what is over at the end."""
+    for index in range(max(len(before), len(after))):
+        old = before[index] if index < len(before) else ABSENT
+        new = after[index] if index < len(after) else ABSENT
+        yield from _walk(old, new, path=(*path, index), label=f"{label}[{index}]")
+
+
+def _objects(value: Any) -> bool:
+    if not isinstance(value, list) or not value or not all(isinstance(item, Mapping) for item in value):
+        return False
+    ids = [item["id"] for item in value if isinstance(item.get("id"), str)]
+    return len(set(ids)) == len(ids)
 
 
 def _by_id(value: Any) -> bool:

@@ -9,9 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from automations.core.diagnostic import Diagnostic, Severity, has_errors, in_order
-from automations.core.plan.conflicts import Rebinding, owned_elsewhere, rename_problems, renamed, route_problems
+from automations.core.plan.conflicts import (
+    Rebinding,
+    owned_elsewhere,
+    protected,
+    rename_problems,
+    renamed,
+    route_problems,
+)
 from automations.core.plan.diff import ABSENT, Field, diff
-from automations.core.plan.hazards import Hazard, hazards_of
+from automations.core.plan.hazards import Hazard, hazards_of, signature_hazards
 from automations.core.plan.state import Held, InFlight, State, source_owner
 from automations.core.spec.catalogue import Catalogue, Declared
 from automations.core.spec.model import Automation, Manifest
@@ -125,7 +132,8 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     # A rename that cannot be still says that the old id is not gone.
     renames = frozenset(change.previous_id for change in changes if change.action == "rename")
     renames |= {catalogue.automations[identity].value.renamed_from for identity in problems}
-    gone = tuple(_deletes(catalogue, state, owner=owner, renamed=renames))
+    gone, kept = _gone(catalogue, state, owner=owner, renamed=renames)
+    found.extend(kept)
     prune = request.prune and not _mysterious(catalogue, state, owner=owner)
     taken = route_problems(_rebindings((*changes, *(gone if prune else ())), catalogue, owner=owner), state)
     changes = [change for change in changes if change.resource == "action" or change.id not in taken]
@@ -140,10 +148,26 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
         files=catalogue.digests,
         changes=(*changes, *(gone if prune else ())),
         unchanged=unchanged,
-        hazards=hazards_of(deletes=deletes, owned=owned),
+        hazards=(*hazards_of(deletes=deletes, owned=owned), *_signature_hazards(changes, state)),
         diagnostics=in_order((*catalogue.diagnostics, *found)),
         withheld=() if prune else gone,
     )
+
+
+def _gone(
+    catalogue: Catalogue, state: State, *, owner: str, renamed: frozenset[str | None]
+) -> tuple[tuple[Change, ...], tuple[Diagnostic, ...]]:
+    """The deletes that the files ask for, and a finding for each that is protected instead."""
+    asked = tuple(_deletes(catalogue, state, owner=owner, renamed=renamed))
+    kept = {each.id for each in asked if each.resource == "automation" and state.automations[each.id].protected}
+    deletes = tuple(each for each in asked if each.resource == "action" or each.id not in kept)
+    return deletes, tuple(protected(state.automations[identity]) for identity in sorted(kept))
+
+
+def _signature_hazards(changes: Iterable[Change], state: State) -> Iterator[Hazard]:
+    for change in changes:
+        if change.automation is not None and (change.fields or change.action == "create"):
+            yield from signature_hazards(change.automation, state.specs.get(change.previous_id or change.id))
 
 
 def _mysterious(catalogue: Catalogue, state: State, *, owner: str) -> bool:

@@ -25,6 +25,8 @@ class Waiting:
     id: str
     status: ActionStatus
     gate: Mapping[str, Any] | None
+    started_by: str | None = None
+    """Who started the run by hand; that person's own approval does not count unless the gate allows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ def approve(waiting: Waiting, *, actor: str, now: int) -> Decided | Refusal:
     if refusal:
         return refusal
     gate = dict(waiting.gate or {})
+    if actor == waiting.started_by and not gate["requirement"].get("allowSelf", False):
+        return Refusal(f"{actor} started the run of queued action {waiting.id}; somebody else must approve it")
     decision = dict(gate["decision"])
     given = [*decision.get("approvals", []), {"by": actor, "at": iso(now)}]
     if len({each["by"] for each in given}) < len(given):

@@ -59,6 +59,8 @@ def requirement_of(step: StepProgram) -> dict[str, Any]:
     requirement: dict[str, Any] = {"requiresApproval": True, "count": step.approvals}
     if step.step.approval and step.step.approval.reason:
         requirement["reason"] = step.step.approval.reason
+    if step.step.approval and step.step.approval.allow_self:
+        requirement["allowSelf"] = True
     return requirement
 
 

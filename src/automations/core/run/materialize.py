@@ -30,6 +30,7 @@ class Occasion:
     event_row_id: str | None = None
     inputs: Mapping[str, Any] | None = None
     schedule: Mapping[str, Any] | None = None
+    started_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ def _run(bound: Bound, occasion: Occasion, *, key: str, row_id: str) -> Row:
         metadata["eventDedupeKey"] = event["dedupeKey"]
     if occasion.schedule:
         metadata["schedule"] = occasion.schedule
+    if occasion.started_by:
+        metadata["startedBy"] = occasion.started_by
     return {
         **bound.blueprint.run,
         "id": row_id,

@@ -210,17 +210,29 @@ def _schedules(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding
 
 
 def _not_executed(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
-    def warn(path: Path, what: str) -> Finding:
-        return Finding("spec/not-executed", path, f"{what}: {_NOT_EXECUTED}", severity=Severity.WARNING)
+    for path, what in (*_idle_triggers(automation), *_idle_keys(spec)):
+        yield Finding("spec/not-executed", path, f"{what}: {_NOT_EXECUTED}", severity=Severity.WARNING)
 
+
+def _idle_triggers(automation: Automation) -> Iterator[tuple[Path, str]]:
     for index, trigger in enumerate(automation.triggers):
         if trigger.kind is TriggerKind.API:
-            yield warn(("triggers", index, "kind"), f"a {trigger.kind} trigger")
+            yield ("triggers", index, "kind"), f"the trigger kind {trigger.kind}"
         if trigger.raw.get("overlap") in ("queue", "cancel-running"):
-            yield warn(("triggers", index, "overlap"), f"overlap {trigger.raw['overlap']} (it skips instead)")
+            yield ("triggers", index, "overlap"), f"overlap {trigger.raw['overlap']} (it skips instead)"
         for word in ("debounce", "rateLimit", "eventSchema", "pauseOnFailure"):
             if word in trigger.raw:
-                yield warn(("triggers", index, word), word)
+                yield ("triggers", index, word), word
+
+
+def _idle_keys(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     for word in ("concurrency", "timeout"):
         if word in spec:
-            yield warn((word,), word)
+            yield (word,), word
+    for word in ("onUpdate", "onDelete", "drainTimeout"):
+        if word in spec.get("lifecycle", {}):
+            yield ("lifecycle", word), f"lifecycle.{word} (runs in flight finish)"
+    for path, raw in paths_of_steps(spec):
+        for word in ("roles", "expires", "onExpire"):
+            if word in raw.get("approval", {}):
+                yield (*path, "approval", word), f"approval.{word}"

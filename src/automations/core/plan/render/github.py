@@ -25,8 +25,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     for change in plan.changes:
         yield _change(change)
     for hazard in plan.hazards:
-        if hazard.refused:
-            yield _command("error", hazard.message, {"title": hazard.code})
+        if hazard.code != "AU100":  # each delete is an annotation already
+            yield _command("error" if hazard.refused else "warning", hazard.message, {"title": hazard.code})
 
 
 def _change(change: Change) -> str:

@@ -21,7 +21,7 @@ def human(plan: Plan, *, color: bool = False) -> str:
         lines.extend(_change(change, color=color))
         lines.append("")
     for hazard in plan.hazards:
-        if hazard.refused:
+        if hazard.code != "AU100":  # each delete stands above already
             lines += [_paint(f"! {hazard.code} {hazard.message}", "31", color=color), ""]
     for change in plan.withheld:
         lines += [printable(f"! {change.id} would be deleted ({change.reason}); it is withheld for now"), ""]
@@ -105,7 +105,7 @@ def consequence(change: Change) -> str:
     if not parts:
         return ""
     ending = "no new runs start; these finish" if change.action == "delete" else "these finish"
-    return f"{', '.join(parts)}; {ending} on generation {change.based_on}"
+    return f"{', '.join(parts)}; {ending} on the generation they started with"
 
 
 def _diagnostics(plan: Plan, *, color: bool) -> Iterator[str]:
