@@ -9,6 +9,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "automations"
@@ -18,7 +19,13 @@ NOTE = "<!-- Written by `make docs`; edit the source instead. -->\n\n"
 
 def main() -> int:
     """Write or compare every page; 1 when a page differs under --check."""
-    pages = {"commands.md": commands(), "settings.md": settings(), "errors.md": errors(), "telemetry.md": telemetry()}
+    pages = {
+        "commands.md": commands(),
+        "settings.md": settings(),
+        "errors.md": errors(),
+        "telemetry.md": telemetry(),
+        "spec.md": spec(),
+    }
     stale = [
         name
         for name, text in pages.items()
@@ -91,6 +98,59 @@ def errors() -> str:
         meaning = (kind.__doc__ or "").strip().splitlines()[0]
         rows[kind.code] = f"| `{kind.code}` | {kind.exit_status} | {meaning} |"
     return "\n".join(lines + [rows[code] for code in sorted(rows)]) + "\n"
+
+
+def spec() -> str:
+    """Every key of a spec and of an action manifest, from the schemas that editors and the program use."""
+    import json
+
+    lines = ["# Specs, key by key", ""]
+    lines += ["From the JSON Schemas, which also serve editors (`automations schema`, `automations schema action`)."]
+    for name, title in (("automation", "Automations"), ("action", "Actions")):
+        schema = json.loads((ROOT / "schemas" / f"{name}.schema.json").read_text())
+        lines += ["", f"## {title}", "", schema["description"], "", *_keys(schema)]
+        for inner, part in schema["$defs"].items():
+            if "properties" in part:
+                about = part.get("description", "")
+                lines += [
+                    "",
+                    f"### {title}: {part.get('title', inner)}",
+                    "",
+                    *([about, ""] if about else []),
+                    *_keys(part),
+                ]
+    return "\n".join(lines) + "\n"
+
+
+def _keys(schema: dict[str, Any]) -> list[str]:
+    rows = ["| key | takes | default | what it is |", "|---|---|---|---|"]
+    required = schema.get("required", [])
+    for key, part in schema["properties"].items():
+        default = f"`{json_text(part['default'])}`" if "default" in part else "required" if key in required else ""
+        rows.append(f"| `{key}` | {_takes(part)} | {default} | {_cell(part.get('description', ''))} |")
+    return rows
+
+
+def _takes(part: dict[str, Any]) -> str:
+    if "enum" in part:
+        return ", ".join(f"`{each}`" for each in part["enum"])
+    if "const" in part:
+        return f"`{part['const']}`"
+    if "$ref" in part:
+        return str(part["$ref"].rpartition("/")[2])
+    kinds = part.get("type", "anything")
+    return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+
+
+def json_text(value: object) -> str:
+    """A default as it would be written."""
+    import json
+
+    return json.dumps(value, ensure_ascii=False).replace("|", "\\|")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _subclasses(kind: type) -> Iterator[type]:
