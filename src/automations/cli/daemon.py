@@ -40,6 +40,7 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
     """Everything, until a signal."""
     from automations.daemon.daemon import Daemon
     from automations.web.limits import Limits
+    from automations.web.route_secrets import looked_for, without_secret
     from automations.web.server import Parts, WebConfig, WebServer
 
     host, port, largest = given["host"], given["port"], given["max_body_bytes"]
@@ -66,6 +67,9 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
     daemon.describe = describe
     _log(context)
     started = daemon.start()
+    bound = [each.route for each in runtime.bindings.last().routes.values() if not each.gone]
+    for route in without_secret(bound, runtime.secrets):
+        runtime.telemetry.emit("webhook.secret_missing", route=route.id, path=route.path, detail=looked_for(route))
     facts = describe()["webhooks"]
     _announce(
         context,

@@ -3,15 +3,37 @@
 A rotated secret file counts within that second; nothing is kept longer, and nothing of it is ever shown.
 """
 
+from collections.abc import Iterable, Iterator
 from time import monotonic
 
 from automations.adapters.secrets import route_secret_names
 from automations.core.spec.model import Route
+from automations.errors import SecretUnavailable
 from automations.services.ports import Secrets
 
 MAX_AGE = 1.0
 """Seconds for which a resolved secret is used again."""
 _MOST = 1024
+
+
+def looked_for(route: Route) -> str:
+    """Where a signed route's secret would be found, for whoever has to put it there; names only."""
+    ref = route.signature.secret_ref if route.signature else None
+    return f"none of these is set: {', '.join(route_secret_names(route.id, ref))}, nor is there a file for {ref}"
+
+
+def without_secret(routes: Iterable[Route], secrets: Secrets) -> Iterator[Route]:
+    """The signed routes that no secret is found for: until there is one, every request there is answered 503."""
+    for route in routes:
+        if route.signature is None:
+            continue
+        ref = route.signature.secret_ref
+        try:
+            found = secrets.resolve(route_secret_names(route.id, ref), ref)
+        except SecretUnavailable:
+            found = ()
+        if not found:
+            yield route
 
 
 class RouteSecrets:

@@ -22,7 +22,7 @@ from automations.web.answers import STATUSES, accept, refuse
 from automations.web.commit import GroupCommit, Result
 from automations.web.message import Answer, Request, Response
 from automations.web.outcomes import Outcomes
-from automations.web.route_secrets import RouteSecrets
+from automations.web.route_secrets import RouteSecrets, looked_for
 from automations.web.tables import Tables
 
 
@@ -116,7 +116,7 @@ class Webhooks:
         if not isinstance(verdict, Rejected):
             return
         if not secrets and verdict.reason != "missing":
-            raise _Rejection("webhook_secret_unavailable", route, detail=unavailable)
+            raise _Rejection("webhook_secret_unavailable", route, detail=unavailable or looked_for(route))
         raise _Rejection(f"webhook_signature_{verdict.reason}", route, detail=verdict.detail)
 
     def _committed(self, answer: "asyncio.Future[Response]", route: Route, envelope: Envelope, result: Result) -> None:
