@@ -125,6 +125,18 @@ def test_a_paused_schedule_does_not_catch_up_when_it_goes_on(plane: Scheduled) -
     assert plane.started() == ["05:00"]
 
 
+def test_a_deleted_schedule_that_comes_back_begins_then_and_does_not_catch_up(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly(catchUp="all")})
+    plane.look(at("00:30"))
+    plane.look(at("01:00"))
+    plane.apply({})
+    plane.look(at("01:30"))
+    plane.apply({"a.yaml": plane.hourly(catchUp="all")})
+    plane.look(at("06:30"))
+    plane.look(at("07:00"))
+    assert plane.started() == ["01:00", "07:00"]
+
+
 def test_a_slot_is_skipped_while_the_run_before_it_is_not_over(plane: Scheduled) -> None:
     plane.apply({"a.yaml": plane.hourly(overlap="skip")})
     plane.look(at("00:10"))

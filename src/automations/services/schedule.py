@@ -17,7 +17,7 @@ from automations.errors import StoreError
 from automations.store import actions, runs, schedules
 
 if TYPE_CHECKING:
-    from automations.core.trigger.bindings import Bound, Table
+    from automations.core.trigger.bindings import Bound
     from automations.services.definitions import Bindings
     from automations.services.ports import Clock, Ids, Telemetry, Wake
     from automations.store.database import Database, Row, Transaction
@@ -63,19 +63,19 @@ class Scheduler:
 
     def tick(self, now: int) -> int:
         """Fire what is due; when to look again (microseconds). Raises StoreUnavailable."""
-        table = self._parts.bindings.current()
-        if table.serial != self._serial:
-            self._take_in(table, now=now)
+        if self._parts.bindings.current().serial != self._serial:
+            self._take_in(now=now)
         for standing in self._standing.values():
             if standing.due_at is not None and standing.due_at <= now:
                 self._fire(standing, now=now)
         waiting = [standing.due_at for standing in self._standing.values() if standing.due_at is not None]
         return min([now + LONGEST_SLEEP, *waiting])
 
-    def _take_in(self, table: Table, *, now: int) -> None:
-        """Begin what is new or changed, leave the rest where it stands."""
+    def _take_in(self, *, now: int) -> None:
+        """Begin what is new or changed, forget what is gone, leave the rest where it stands."""
         standing = {}
         with self._parts.database.write() as tx:
+            table = self._parts.bindings.within(tx)
             cursors = {(row["automation_uid"], row["trigger_id"]): row for row in schedules.every(tx)}
             for bound in table.bound.values():
                 for trigger in bound.automation.triggers:
@@ -83,6 +83,9 @@ class Scheduler:
                         each = _Standing(bound, trigger, schedule_of(trigger.raw))
                         _begin(tx, each, cursors.get((bound.uid, trigger.id)), now=now)
                         standing[each.key] = each
+            # A schedule that comes back later begins then, as any new one does.
+            gone = [row for (uid, trigger), row in cursors.items() if f"{uid}/{trigger}" not in standing]
+            schedules.forget(tx, gone)
         self._standing, self._serial = standing, table.serial
 
     def _fire(self, standing: _Standing, *, now: int) -> None:

@@ -30,6 +30,11 @@ def begin(tx: Transaction, row: Row, /) -> None:
     )
 
 
+def forget(tx: Transaction, rows: Iterable[Row], /) -> None:
+    """Drop the cursors of schedules that are no more."""
+    tx.many("DELETE FROM schedules WHERE automation_uid = :automation_uid AND trigger_id = :trigger_id", rows)
+
+
 def advance(tx: Transaction, row: Row, /) -> bool:
     """Move a cursor on; False when another daemon was faster."""
     changed = tx.run(
