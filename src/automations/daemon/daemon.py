@@ -31,11 +31,15 @@ if TYPE_CHECKING:
 REFRESH = SECOND
 """How often the bindings are compared with the store's serial, for changes that other processes applied."""
 RECOVER = 5 * SECOND
-GRACE = 25.0
+GRACE = 20.0
 """Seconds that running actions get to finish after SIGTERM; then they are stopped and go back to the queue."""
 WEB_GRACE = 10.0
-"""Seconds that requests under way get to be answered."""
-STOPPING = 5.0
+"""Seconds that requests under way get to be answered, while the actions run on."""
+STOPPING = 8.0
+"""Seconds that stopping them may take: longer than an executor gives a process that ignores TERM, or it would outlive us.
+
+All together stays below the half minute that container platforms commonly wait before they kill.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +231,13 @@ class Daemon:
 
     def _drain(self) -> None:
         self._runtime.telemetry.emit("daemon.draining", running=self._worker.busy if self._worker else 0)
+        deadline = self._runtime.clock.now() + int(GRACE * SECOND)
+        if self._worker:
+            self._worker.drain()
         if self._web:
             self._web.drain(WEB_GRACE)
         if self._worker is None:
             return
-        self._worker.drain()
-        deadline = self._runtime.clock.now() + int(GRACE * SECOND)
         waiting = Event()
         while self._worker.busy and self._runtime.clock.now() < deadline and self._problem is None:
             waiting.wait(0.02)

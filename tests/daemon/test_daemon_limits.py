@@ -1,0 +1,14 @@
+"""The daemon's times fit those of the parts that it stops."""
+
+from automations.adapters.executors.process import Limits
+from automations.daemon import daemon
+
+
+def test_an_action_that_ignores_term_is_killed_and_released_before_the_daemon_leaves() -> None:
+    limits = Limits()
+    assert limits.grace + limits.drain < daemon.STOPPING
+
+
+def test_a_drain_ends_before_container_platforms_kill() -> None:
+    assert daemon.WEB_GRACE < daemon.GRACE
+    assert daemon.GRACE + daemon.STOPPING < 30
