@@ -196,6 +196,7 @@ SIMULATED: Shape = {
             ),
         }
     ],
+    "": Ours({"fires": bool, "triggers": list}),
 }
 
 

@@ -241,9 +241,10 @@ def test_simulate_makes_an_event_up_from_the_first_trigger(automations: CommandL
     assert [each["idempotencyKey"] for each in shown["actions"]] == ["q:sim_q:a", "q:sim_q:b", "q:sim_q:c"]
 
 
-def test_simulate_does_not_ask_whether_the_event_matches_unless_it_persists(automations: CommandLine) -> None:
+def test_simulate_shows_the_run_also_of_an_event_that_would_start_none_and_says_so(automations: CommandLine) -> None:
     words = ("simulate", "-", "--event-json", '{"id": "e", "source": "s", "type": "other"}')
-    assert conforms(automations.json(*words, stdin=json.dumps(Q).encode()), SIMULATED)["event"]["type"] == "other"
+    shown = conforms(automations.json(*words, stdin=json.dumps(Q).encode()), SIMULATED)
+    assert (shown["event"]["type"], shown["fires"]) == ("other", False)
     assert automations.json(*words, "--persist", stdin=json.dumps(Q).encode()) == []
 
 

@@ -87,13 +87,14 @@ def run_why(context: "Context", given: Mapping[str, Any]) -> int:
     context.say(clean(f"{event['source']} {event['type']} {event['id']}: {event['outcome']}"))
     for each in answer["triggers"]:
         mark = {"match": "+", "no_match": "-", "error": "!"}[each["outcome"]]
-        context.say(clean(f"{mark} {each['automationId']} trigger {each['trigger']} ({each['kind']}){_because(each)}"))
+        context.say(clean(f"{mark} {each['automationId']} trigger {each['trigger']} ({each['kind']}){because(each)}"))
     if not answer["triggers"]:
         context.say("no event or webhook trigger is bound")
     return 0
 
 
-def _because(verdict: Mapping[str, Any]) -> str:
+def because(verdict: Mapping[str, Any]) -> str:
+    """What stood in the way of a trigger, after its name; empty when nothing did."""
     if verdict["outcome"] == "match":
         return ""
     if "reason" in verdict:

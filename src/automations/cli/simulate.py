@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
+from automations.cli.events import because
+from automations.cli.table import clean
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
-    from automations.core.spec.model import Automation
+    from automations.core.spec.model import Automation, Trigger
+    from automations.core.trigger.bindings import Bound, Verdict
     from automations.core.trigger.envelope import Envelope
 
 
@@ -44,13 +47,17 @@ def _show(context: "Context", automation: "Automation", envelope: "Envelope") ->
     from automations.core.run.materialize import Occasion, materialize
     from automations.core.trigger.bindings import Bound
     from automations.core.trigger.envelope import identity, to_document
+    from automations.services.event_view import verdict_record
 
     document = to_document(envelope)
     occasion = Occasion(identity(envelope), automation.triggers[0], event=document)
     bound = Bound("simulated", 0, automation, {})
+    verdicts = [verdict_record(_judged(bound, trigger, envelope)) for trigger in automation.triggers]
     made = materialize(bound, occasion, now=context.clock.now(), new_id=context.ids.new)
     shown: dict[str, Any] = {
         "persisted": False,
+        "fires": any(verdict["outcome"] == "match" for verdict in verdicts),
+        "triggers": verdicts,
         "automation": automation.id,
         "event": document,
         "run": {
@@ -63,9 +70,32 @@ def _show(context: "Context", automation: "Automation", envelope: "Envelope") ->
     if context.json:
         context.document(shown)
         return
-    context.say(f"{automation.id}: {len(made.actions)} actions, nothing written")
-    for action in shown["actions"]:
-        context.say(f"  {action['stepId']}: {action['status']}  {action['actionId']}")
+    if not shown["fires"]:
+        context.say(f"{automation.id}: this event would start nothing")
+    for verdict in verdicts:
+        context.say(clean(f"  trigger {verdict['trigger']} ({verdict['kind']}){because(verdict)}"))
+    if shown["fires"]:
+        context.say(f"{automation.id}: {len(made.actions)} actions, nothing written")
+        for action in shown["actions"]:
+            wrong = f": {action['error']['message']}" if "error" in action else ""
+            context.say(clean(f"  {action['stepId']}: {action['status']}  {action['actionId']}{wrong}"))
+
+
+def _judged(bound: "Bound", trigger: "Trigger", envelope: "Envelope") -> "Verdict":
+    """What a trigger makes of the event; a webhook trigger as if its own route had delivered it."""
+    from dataclasses import replace
+
+    from automations.core.spec.model import TriggerKind
+    from automations.core.trigger.bindings import BoundTrigger, Verdict, judge
+
+    candidate = BoundTrigger(bound, trigger)
+    if trigger.kind is TriggerKind.WEBHOOK:
+        route = trigger.route.id if trigger.route else "simulated"
+        owner = bound.automation.id
+        envelope = replace(envelope, origin="webhook", route_id=route, route_automation_id=owner)
+    elif trigger.kind is not TriggerKind.EVENT:
+        return Verdict(candidate, "no_match", reason="not started by events")
+    return judge(candidate, envelope, activation=None)
 
 
 def _action(row: Mapping[str, Any]) -> dict[str, Any]:

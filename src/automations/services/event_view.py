@@ -46,7 +46,7 @@ def why(database: Database, bindings: Bindings, name: str) -> dict[str, Any]:
             verdict = judge(BoundTrigger(bound, trigger), envelope, activation=None)
             if bound.automation.status is not AutomationStatus.ACTIVE:
                 verdict = replace(verdict, outcome="no_match", predicate="status", value=str(bound.automation.status))
-            verdicts.append(_verdict_record(verdict))
+            verdicts.append(verdict_record(verdict))
     verdicts.sort(key=lambda each: ("match", "error", "no_match").index(each["outcome"]))
     return {"event": event_record(row), "triggers": verdicts[:MOST_VERDICTS]}
 
@@ -81,7 +81,8 @@ def _find(database: Database, name: str) -> Row:
     return row
 
 
-def _verdict_record(verdict: Verdict) -> dict[str, Any]:
+def verdict_record(verdict: Verdict) -> dict[str, Any]:
+    """`{automationId, trigger, kind, outcome, predicate?, value?, reason?}`."""
     trigger = verdict.candidate.trigger
     record: dict[str, Any] = {
         "automationId": verdict.candidate.bound.automation.id,

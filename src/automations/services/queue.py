@@ -290,7 +290,9 @@ def _held(tx: Transaction, action_id: str, holder: Holder, *, verb: str, now: in
 def _check(action: Action, holder: Holder, *, verb: str, now: int) -> None:
     refusal = may_finish(action, holder, verb=verb, now=now)
     if refusal:
-        raise Conflict(refusal.message, hint="claim it again, or leave it to its holder")
+        over = action.status.final
+        hint = f"see: automations queue show {action.id}" if over else "claim it again, or leave it to its holder"
+        raise Conflict(refusal.message, hint=hint)
 
 
 def _current(tx: Transaction, action_id: str, *, done: bool) -> Row:
