@@ -444,3 +444,43 @@ def test_a_failing_store_is_told_and_does_not_end_the_loop(loop: Loop) -> None:
     loop.plane.database.close()
     assert loop.reconciler.tick(START) == START + SECOND
     assert [name for name, _ in loop.plane.told] == ["reconcile.failed"]
+
+
+def set_age(loop: Loop, name: str, age: int) -> None:
+    """Let the loop's clock say that a file was written this many microseconds ago."""
+    loop.plane.clock.at = (loop.directory / name).stat().st_mtime_ns // 1000 + age - SECOND
+
+
+def test_a_file_that_is_being_written_in_place_is_taken_in_when_it_has_settled(loop: Loop) -> None:
+    loop.write("a.yaml", spec("a"))
+    assert loop.round()
+    whole = raw(spec("a", actions=[step("one"), step("two")]))
+    (loop.directory / "a.yaml").write_bytes(whole)
+    set_age(loop, "a.yaml", SECOND // 10)
+    assert not loop.round()
+    assert loop.generations() == {"a": 1}
+    set_age(loop, "a.yaml", SECOND)
+    assert loop.round()
+    assert loop.generations() == {"a": 2}
+
+
+def test_a_file_that_came_by_rename_is_taken_in_at_once(loop: Loop) -> None:
+    loop.write("a.yaml", spec("a"))
+    assert loop.round()
+    draft = loop.directory / ".draft"
+    draft.write_bytes(raw(spec("a", version="2.0.0")))
+    draft.replace(loop.directory / "a.yaml")
+    set_age(loop, "a.yaml", SECOND // 10)
+    assert loop.round()
+    assert loop.generations() == {"a": 2}
+
+
+def test_somebody_who_never_stops_writing_is_not_waited_for_without_end(loop: Loop) -> None:
+    loop.write("a.yaml", spec("a"))
+    assert loop.round()
+    for number in range(10):
+        (loop.directory / "a.yaml").write_bytes(raw(spec("a", version=f"{number}.1.0")))
+        set_age(loop, "a.yaml", SECOND // 10)
+        if loop.round():
+            break
+    assert loop.generations() == {"a": 2}

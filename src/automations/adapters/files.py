@@ -22,6 +22,8 @@ ATTEMPTS = 5
 PAUSE = 0.05
 """Seconds between attempts when the tree moved while it was read."""
 MOST_FILES = 200_000
+SETTLING = 1_000_000
+"""Microseconds without a write after which a file that is written in place counts as whole."""
 
 
 @dataclass(slots=True)
@@ -84,7 +86,7 @@ class DirectoryTree:
             return
         mark = _stamp(status)
         raw = None if known.get(name) == mark else _bytes(path)
-        reading.files.append(SpecFile(name, mark, raw, lambda: _bytes(path)))
+        reading.files.append(SpecFile(name, mark, raw, lambda: _bytes(path), _settles_at(status, name, known)))
 
 
 def one_file(path: Path) -> Snapshot:
@@ -184,6 +186,19 @@ def _bytes(path: str) -> bytes:
             raise OSError(0, "is no longer a regular file", path)
         # No more than there is: a buffer for the largest file is dear when there are thousands of small ones.
         return file.read(min(status.st_size, LARGEST) + 1)
+
+
+def _settles_at(status: os.stat_result, name: str, known: Mapping[str, str]) -> int:
+    """When a changed file counts as written (microseconds): a second after its last write, unless it came by rename.
+
+    A file that took another's place has another inode, and was whole before it came. A tree that nobody knows yet is taken as
+    it is.
+    """
+    before = known.get(name)
+    mark = _stamp(status)
+    if not known or before == mark or (before is not None and before.rpartition(":")[2] != str(status.st_ino)):
+        return 0
+    return status.st_mtime_ns // 1000 + SETTLING
 
 
 def _stamp(status: os.stat_result) -> str:

@@ -93,7 +93,7 @@ class Queue:
             which = actions.Which(asked.limit, here=asked.here, only=asked.only)
             rows = actions.claim(tx, which, runner=asked.runner, now=now, until=now + asked.lease)
             if rows:
-                runs.start(tx, dict.fromkeys(row["run_id"] for row in rows), now=now)
+                runs.start(tx, sorted({row["run_id"] for row in rows}), now=now)  # one order, so that nobody deadlocks
         for row in rows:
             self._telemetry.emit("action.claimed", **_names(row), runner=asked.runner, fence=row["fence"])
         return rows

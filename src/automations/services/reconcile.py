@@ -29,6 +29,9 @@ RESYNC = 60 * SECOND
 LONGEST_BACKOFF = RESYNC
 """However often it failed, a lost notification delays convergence by one resync at most."""
 MOST_IN_MESSAGE = 3
+LONGEST_SETTLING = 2 * SECOND
+"""A file that settles later than this has a time from the future; it is not waited for."""
+MOST_POSTPONED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Reconciler:
         self._parts = parts
         self._failures = 0
         self._told: tuple[Diagnostic, ...] = ()
+        self._look_again: int | None = None
+        self._postponed = 0
         self.watch_healthy = watching
         """Set by the watcher; False means that only the resync notices changes."""
 
@@ -66,6 +71,8 @@ class Reconciler:
         """Look, decide, act; when to look again (microseconds): the resync, sooner after a failure."""
         try:
             settled = self.reconcile()
+            if self._look_again is not None:
+                return self._look_again
         except AutomationsError as problem:
             self._parts.telemetry.emit("reconcile.failed", source=self._source.name, error=problem.message)
             settled = False
@@ -79,6 +86,9 @@ class Reconciler:
         snapshot = self._tree.take(known_stamps(self._parts.database, self._source.root))
         if isinstance(snapshot, Untrusted):
             self._record_untrusted(snapshot)
+            return False
+        self._look_again = self._unsettled(snapshot)
+        if self._look_again is not None:
             return False
         owner = source_owner(self._source.name)
         catalogue = catalogue_of(self._parts.database, snapshot, owner=owner)
@@ -94,6 +104,16 @@ class Reconciler:
             return False
         self._record(snapshot, catalogue, made)
         return True
+
+    def _unsettled(self, snapshot: Snapshot) -> int | None:
+        """When to look again because a file may be half-way through a save, or None; nobody is waited for without end."""
+        now = self._parts.clock.now()
+        waits = [file.settles_at for file in snapshot.files if now < file.settles_at <= now + LONGEST_SETTLING]
+        self._postponed = self._postponed + 1 if waits else 0
+        if not waits or self._postponed > MOST_POSTPONED:
+            self._postponed = 0
+            return None
+        return max(waits)
 
     def _record_untrusted(self, untrusted: Untrusted) -> None:
         self._parts.telemetry.emit(

@@ -13,13 +13,15 @@ from automations.core.diagnostic import Diagnostic
 class SpecFile:
     """One file. `name` is relative to the root with `/`; equal `stamp`s promise equal bytes (size, times, inode).
 
-    `raw` is None where the caller already knew that stamp; `load` reads the bytes then, and raises OSError.
+    `raw` is None where the caller already knew that stamp; `load` reads the bytes then, and raises OSError. Until `settles_at`
+    (microseconds; 0 for at once) somebody may still be in the middle of writing it: a torn save is often valid YAML.
     """
 
     name: str
     stamp: str
     raw: bytes | None
     load: Callable[[], bytes]
+    settles_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
