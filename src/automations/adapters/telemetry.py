@@ -20,6 +20,9 @@ Subscriber = Callable[[str, Mapping[str, Scalar]], None]
 VALUE_LIMIT = 300
 """Characters of one text value; the rest is cut and marked with an ellipsis."""
 
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=True, separators=(",", ":")
+)  # made once: `dumps` would make one for every line
 _PLAIN = re.compile(r"[^\s\"'=\\]+\Z")
 _UNPRINTABLE_ASCII = re.compile(r"[\x7f]")
 
@@ -92,7 +95,7 @@ def json_line(event: str, fields: Mapping[str, Scalar], *, at: int) -> str:
     """Render one JSON object in ASCII with `time` and `event` first, ending in a newline; `at` in microseconds."""
     record = {"time": iso(at), "event": event}
     record.update((name, value) for name, value in fields.items() if name not in record)  # type: ignore[misc]  # scalars
-    text = json.dumps(record, ensure_ascii=True, separators=(",", ":"))
+    text = _ENCODER.encode(record)
     return _UNPRINTABLE_ASCII.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
