@@ -12,6 +12,7 @@ settings.load_profile("patient")
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the data root or the store of whoever runs it."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # it hides what a full disk does to buffered output
     for name in list(os.environ):
         if "AUTOMATIONS" in name and not name.startswith("AUTOMATIONS_TEST_"):
             monkeypatch.delenv(name)

@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from automations.core.run.execution import Invocation
 from automations.core.run.program import Program, compile_program
 from automations.core.spec import build
 from automations.core.spec.catalogue import Catalogue, assemble, interpret
-from automations.core.spec.model import Automation, Manifest
+from automations.core.spec.model import Automation, Binding, Manifest
 
 Data = dict[str, Any]
 
@@ -61,6 +62,23 @@ def automation(identity: str = "tickets.escalate", **keys: Any) -> Automation:
 def manifest(identity: str = "todos.create", version: str = "1.0.0", **keys: Any) -> Manifest:
     """The model of `action`."""
     return build.manifest(action(identity, version, **keys))
+
+
+def invocation(binding: str, config: Mapping[str, Any], **data: Any) -> Invocation:
+    """An attempt at an action whose binding is of this kind; `data` is its input."""
+    return Invocation(
+        action_row_id="row-1",
+        run_id="run-1",
+        automation_id="deploys",
+        step_id="ship",
+        action_id="k8s.deploy",
+        manifest_version="1.2.3",
+        idempotency_key="deploys:event-1:ship",
+        attempt=2,
+        fence=5,
+        input=data,
+        binding=Binding(binding, config),
+    )
 
 
 def program(*steps: Data, finals: tuple[Data, ...] = (), manifests: Mapping[str, Manifest] | None = None) -> Program:

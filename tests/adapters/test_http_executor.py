@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+import samples
 from automations.adapters.executors.http import Http, Limits
 from automations.core.instant import SECOND, parse_iso
 from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
-from automations.core.spec.model import Binding
 
 PATIENCE = 10.0
 NOW = parse_iso("2026-11-23T12:00:00Z")
@@ -106,19 +106,7 @@ def port(handler: type[Handler]) -> Iterator[int]:
 
 
 def invocation(config: Mapping[str, Any], **data: Any) -> Invocation:
-    return Invocation(
-        action_row_id="row-1",
-        run_id="run-1",
-        automation_id="deploys",
-        step_id="ship",
-        action_id="k8s.deploy",
-        manifest_version="1.2.3",
-        idempotency_key="deploys:event-1:ship",
-        attempt=2,
-        fence=5,
-        input=data,
-        binding=Binding("http", config),
-    )
+    return samples.invocation("http", config, **data)
 
 
 def executor(**change: Any) -> Http:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+import samples
 from automations.adapters.executors.local_shell import LocalShell
 from automations.adapters.executors.process import Limits
 from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
-from automations.core.spec.model import Binding
 
 PATIENCE = 10.0
 ENVIRONMENT = {
@@ -55,19 +55,7 @@ def shell(root: Path, *, grace: float = 0.3, drain: float = 1.0, output: int = 6
 
 
 def invocation(config: Mapping[str, Any], **data: Any) -> Invocation:
-    return Invocation(
-        action_row_id="row-1",
-        run_id="run-1",
-        automation_id="deploys",
-        step_id="ship",
-        action_id="k8s.deploy",
-        manifest_version="1.2.3",
-        idempotency_key="deploys:event-1:ship",
-        attempt=2,
-        fence=5,
-        input=data,
-        binding=Binding("local-shell", config),
-    )
+    return samples.invocation("local-shell", config, **data)
 
 
 def run(root: Path, config: Mapping[str, Any], **data: Any) -> Outcome:

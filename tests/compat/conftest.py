@@ -1,9 +1,7 @@
 """Two ways to our command line: in this process for tables, as real processes for the page as it is written."""
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from command_line import CommandLine
+from processes import announced, end_all
 
 BIN = Path(sys.executable).parent
 PATIENCE = 60.0
@@ -69,23 +68,14 @@ class Shell:
         )  # fmt: skip
         log.close()
         self.started.append(process)
-        assert process.stdout is not None
-        text = ""
-        for printed in process.stdout:
-            text += printed
-            if printed == "}\n":
-                return process, json.loads(text)
-        pytest.fail(f"{line} printed no document: {text} {(self.folder / 'daemon.log').read_text()}")
+        document = announced(process)
+        if document is None:
+            pytest.fail(f"{line} printed no document: {(self.folder / 'daemon.log').read_text()}")
+        return process, document
 
     def stop(self) -> None:
-        """End whatever still runs, each by its own id."""
-        for process in self.started:
-            if process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
-            process.wait(timeout=PATIENCE)
-            if process.stdout:
-                process.stdout.close()
+        """End whatever still runs."""
+        end_all(self.started)
 
 
 @pytest.fixture

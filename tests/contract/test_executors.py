@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 import pytest
 
+import samples
 from automations.adapters.clock import SystemClock
 from automations.adapters.executors import http, process
 from automations.adapters.executors.http import Http
 from automations.adapters.executors.local_shell import LocalShell
 from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
-from automations.core.spec.model import Binding
 from automations.services.ports import Executor
 
 SECRET = b"canary-0123456789"
@@ -170,19 +170,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
 
 
 def invocation(rig: Rig, config: Mapping[str, Any], **data: Any) -> Invocation:
-    return Invocation(
-        action_row_id="row-1",
-        run_id="run-1",
-        automation_id="deploys",
-        step_id="ship",
-        action_id="k8s.deploy",
-        manifest_version="1.2.3",
-        idempotency_key="deploys:event-1:ship",
-        attempt=2,
-        fence=5,
-        input=data,
-        binding=Binding(rig.executor.kind, config),
-    )
+    return samples.invocation(rig.executor.kind, config, **data)
 
 
 def outcome(rig: Rig, behaviour: str, **data: Any) -> Outcome:

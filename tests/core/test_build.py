@@ -17,11 +17,10 @@ def one_step(**keys: Any) -> Any:
 
 def test_a_minimal_automation_has_every_default() -> None:
     made = build.automation(spec("a"))
-    assert (made.status, made.vars, made.timeout, made.protect, made.renamed_from) == (
+    assert (made.status, made.vars, made.timeout, made.renamed_from) == (
         AutomationStatus.ACTIVE,
         {},
         None,
-        False,
         None,
     )
     (only,) = made.steps

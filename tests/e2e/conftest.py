@@ -1,9 +1,7 @@
 """A real daemon as a process of its own, and a way to wait for what it does."""
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from processes import announced, end_all
 
 BIN = Path(sys.executable).parent
 PATIENCE = 30.0
@@ -70,13 +70,10 @@ class Site:
         )  # fmt: skip
         log.close()
         self.daemons.append(process)
-        assert process.stdout is not None
-        text = ""
-        for line in process.stdout:
-            text += line
-            if line == "}\n":
-                return process, json.loads(text)
-        pytest.fail(f"the daemon did not start: {self.log()}")
+        document = announced(process)
+        if document is None:
+            pytest.fail(f"the daemon did not start: {self.log()}")
+        return process, document
 
     def log(self) -> str:
         """Everything that daemons logged so far."""
@@ -89,13 +86,7 @@ class Site:
 
     def stop(self) -> None:
         """End whatever still runs."""
-        for process in self.daemons:
-            if process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
-            process.wait(timeout=PATIENCE)
-            if process.stdout:
-                process.stdout.close()
+        end_all(self.daemons)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 from automations.adapters.clock import SystemClock
 from automations.adapters.ids import UuidIds
@@ -12,10 +12,13 @@ from automations.runtime import Runtime, open_runtime
 from automations.settings import Settings
 
 
-def drop_output() -> None:
-    """Nobody can have what is still to be written; the interpreter must not try again, and complain, at exit."""
+def drop_output(stream: TextIO | None = None) -> None:
+    """Nobody can have what is still to be written (to stdout, unless told otherwise).
+
+    The interpreter must not try again at exit: it would complain, and exit with 120.
+    """
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
 
 
 class Context:

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 from automations import __version__
 from automations.cli import registry
@@ -126,6 +125,8 @@ def _tell(program: str, error: AutomationsError, *, as_json: bool) -> None:
     lines = [f"{program}: {error.message}"]
     lines += [f"  {diagnostic}" for diagnostic in getattr(error, "diagnostics", ())]
     lines += [f"  {error.hint}"] if error.hint else []
-    with suppress(OSError):  # when stderr is gone as well, the exit status still tells
-        text = json.dumps(error.document(), ensure_ascii=False) if as_json else "\n".join(map(clean, lines))
-        print(text, file=sys.stderr)
+    text = json.dumps(error.document(), ensure_ascii=False) if as_json else "\n".join(map(clean, lines))
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        drop_output(sys.stderr)  # stderr is gone as well; the exit status still tells

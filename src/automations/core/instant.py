@@ -63,16 +63,3 @@ def parse_duration(text: str) -> int:
     if not _DURATION.match(text):
         raise ValueError(f"not a duration such as 30s, 10m or 1h30m: {text[:64]!r}")
     return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-
-
-def show_duration(span: int) -> str:
-    """A duration as people read it: `1h30m`, `45s`, `250ms`; below a millisecond `0ms`."""
-    if span < SECOND:
-        return f"{span // MILLISECOND}ms"
-    parts = []
-    rest = span
-    for unit in ("d", "h", "m", "s"):
-        count, rest = divmod(rest, _UNITS[unit])
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts[:2])

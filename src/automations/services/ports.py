@@ -82,5 +82,4 @@ class Tree(Protocol):
         ...
 
 
-Executors = Mapping[str, Executor]
 Wake = Callable[[], None]

@@ -44,7 +44,6 @@ def automation(spec: Data) -> Automation:
         steps=tuple(steps),
         vars=spec.get("vars", {}),
         timeout=_duration(spec.get("timeout")),
-        protect=bool(lifecycle.get("protect", False)),
         renamed_from=lifecycle.get("renamedFrom"),
         spec=spec,
         digest=digest(spec),
@@ -184,10 +183,7 @@ def _approval(raw: Data) -> Approval | None:
         return None
     return Approval(
         count=int(raw.get("count", 1)),
-        roles=tuple(raw.get("roles", ())),
         reason=raw.get("reason", ""),
-        expires=_duration(raw.get("expires")),
-        on_expire=raw.get("onExpire", "reject"),
         allow_self=raw.get("allowSelf", False),
     )
 

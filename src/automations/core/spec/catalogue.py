@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from automations.core.canonical import digest
-from automations.core.diagnostic import Diagnostic, Path, Severity, has_errors, in_order
+from automations.core.diagnostic import Diagnostic, Path, Severity, in_order
 from automations.core.spec import build
 from automations.core.spec.checks import check, paths_of_steps
 from automations.core.spec.document import Document
@@ -40,11 +40,6 @@ class Interpreted:
     manifest: Manifest | None = None
     claims: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
-
-    @property
-    def good(self) -> bool:
-        """Whether nothing in it is an error."""
-        return not has_errors(self.diagnostics)
 
 
 @dataclass(frozen=True)  # no slots: with them Python 3.11 cannot make a frozen generic by its parametrized name

@@ -107,13 +107,10 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Who must agree before a step runs. `expires` in microseconds, None for never."""
+    """Who must agree before a step runs."""
 
     count: int = 1
-    roles: tuple[str, ...] = ()
     reason: str = ""
-    expires: int | None = None
-    on_expire: Literal["reject", "approve"] = "reject"
     allow_self: bool = False
 
 
@@ -146,7 +143,6 @@ class Automation:
     steps: tuple[Step, ...]
     vars: Mapping[str, Any]
     timeout: int | None
-    protect: bool
     renamed_from: str | None
     spec: Mapping[str, Any]
     digest: str
