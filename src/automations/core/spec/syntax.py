@@ -52,11 +52,14 @@ _HINTS: Final = {
     "found a tab character that violates indentation": _TABS,
     "found incompatible YAML document": "Remove the %YAML line; files are read as YAML 1.2.",
     "found undefined tag handle": "Remove the tag; only core tags such as !!str and !!int exist here.",
+    # libyaml looks ahead for keys, so its own bound may be met before ours; older versions have none.
+    "exceeded maximum nesting depth": "Flatten the structure.",
 }
 _DEFAULT_HINT: Final = "Check the indentation, quotes and brackets at this place."
 _CODES: Final = {
     "found invalid Unicode character escape code": "yaml/character",
     "found undefined tag handle": "yaml/tag",
+    "exceeded maximum nesting depth": "yaml/depth",
 }
 _INSIDE_ESCAPE: Final = frozenset(
     ("did not find expected hexdecimal number", "found invalid Unicode character escape code")
