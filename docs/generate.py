@@ -14,6 +14,33 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "automations"
 REFERENCE = ROOT / "docs" / "reference"
+ABOUT_SETTINGS = """\
+What is said nearer wins: the command line, then the environment, then `automations.toml`, then the default. An empty variable
+says nothing. The file is the one that `--config` or `AUTOMATIONS_CONFIG` names, else `automations.toml` in the working
+directory, else in the data root; only one is read. An unknown key or an unfit value is an error that names its line, and
+nothing is done. A key with a dot stands in a table: `daemon.port` is `port` under `[daemon]`. Relative paths start from its
+folder. The store's password is best left out of it: libpq reads `PGPASSFILE`.
+
+```toml
+data_dir = "/var/lib/automations"
+store = "postgresql://automations@db/automations"
+secrets_dir = "/run/secrets/automations"
+log_format = "json"
+
+[daemon]
+host = "0.0.0.0"
+port = 7391
+
+[[source]]
+name = "platform"
+path = "platform/automations.d"
+prune = "confirm"
+
+[[source]]
+name = "payments"
+path = "payments/automations.d"
+```
+"""
 NOTE = "<!-- Written by `make docs`; edit the source instead. -->\n\n"
 
 
@@ -67,13 +94,20 @@ def commands() -> str:
 
 
 def settings() -> str:
-    """Every environment variable."""
-    from automations.settings import SETTINGS
+    """Every setting: its variable, its key in the file, its default."""
+    from automations.settings import SETTINGS, SOURCE_SETTINGS
 
-    lines = ["# Settings", "", "| variable | default | what it is for |", "|---|---|---|"]
-    lines += [
-        f"| `{each.name}` | {f'`{each.default}`' if each.default else ''} | {each.description} |" for each in SETTINGS
-    ]
+    lines = ["# Settings", "", *(ABOUT_SETTINGS.splitlines()), "", "| variable | key | default | what it is for |"]
+    lines += ["|---|---|---|---|"]
+    for each in SETTINGS:
+        words = " | ".join(f"`{word}`" if word else "" for word in (each.name, each.key, each.default))
+        lines.append(f"| {words} | {each.description} |")
+    lines += ["", "## Sources", "", "The keys of each `[[source]]` table.", ""]
+    lines += ["| key | default | what it is for |", "|---|---|---|"]
+    for each in SOURCE_SETTINGS:
+        default = f"`{each.default}`" if each.default else "required"
+        lines.append(f"| `{each.key}` | {default} | {each.description} |")
+    lines += ["", "## Secrets"]
     lines += [
         "",
         "Secrets of a signed webhook route, first found wins: `HASNA_AUTOMATIONS_WEBHOOK_SECRET_<ROUTE_ID>`,",

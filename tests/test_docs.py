@@ -23,7 +23,7 @@ FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 SECTION = re.compile(r"^### (\S+/\S+)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 EXAMPLE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-DIAGNOSTIC = re.compile(r"(?:yaml|spec|action|plan|file|test)/[a-z]+(?:-[a-z]+)*")
+DIAGNOSTIC = re.compile(r"(?:yaml|spec|action|plan|file|test|config)/[a-z]+(?:-[a-z]+)*")
 HAZARD = re.compile(r"AU\d{3}")
 
 SOUND = {

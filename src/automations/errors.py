@@ -75,6 +75,12 @@ class SpecInvalid(InvalidInput):
         return {**super().document(), "diagnostics": found} if found else super().document()
 
 
+class ConfigInvalid(SpecInvalid):
+    """The settings file cannot be read or has errors; `diagnostics` lists all of them."""
+
+    code = "config_invalid"
+
+
 class NotFound(AutomationsError):
     """A named thing does not exist."""
 

@@ -25,7 +25,7 @@ from automations.services.ingest import Delivery, Ingested
 from automations.services.inspect import Filter
 from automations.services.queue import Claim, Done, Undone, pattern
 from automations.services.webhook_routes import Wanted
-from automations.settings import load
+from automations.settings import Words, load
 
 Record = dict[str, Any]
 """A record of the contract, as it would be printed under `--json`."""
@@ -56,7 +56,7 @@ class AutomationsStore:
         self, directory: str | Path | None = None, *, url: str | None = None, actor: str | None = None
     ) -> None:
         named = None if directory is None else str(directory)
-        self._runtime = open_runtime(load().over(directory=named, store=url, actor=actor))
+        self._runtime = open_runtime(load(words=Words(directory=named, store=url, actor=actor)))
         self._actor = self._runtime.settings.actor
 
     def __enter__(self) -> Self:

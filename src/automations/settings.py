@@ -1,48 +1,190 @@
-"""The only reader of the environment: where things lie and how they are tuned, as one frozen value.
+"""The only reader of the environment and of `automations.toml`: where things lie and how they are tuned, as one frozen value.
 
-Data root: `HASNA_AUTOMATIONS_DIR`, else `AUTOMATIONS_DATA_DIR`, else `~/.hasna/automations`. The store is `automations.db`
-in it unless `AUTOMATIONS_STORE` (or `--store`) names another.
+What is said nearer wins: the command line, then the environment, then the file, then the default. Data root:
+`HASNA_AUTOMATIONS_DIR`, else `AUTOMATIONS_DATA_DIR`, else `data_dir` in the file, else `~/.hasna/automations`. The store is
+`automations.db` in it unless `AUTOMATIONS_STORE` (or `--store`, or `store` in the file) names another.
+
+The file is the one that `--config` or `AUTOMATIONS_CONFIG` names, else `automations.toml` in the working directory, else in
+the data root. The declarations below are all there is to a setting: both readings, the checks and the reference page come from
+them.
 """
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from automations.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from automations.configuration import Configuration
+
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7391
+HIGHEST_PORT = 65_535
+SHORTEST_INTERVAL_MS = 100
+LARGEST_NUMBER = 2**53 - 1
+
+FILE_NAME = "automations.toml"
+_DATA_DIR = "~/.hasna/automations"
+_FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+Kind = Literal["text", "path", "number", "flag", "duration"]
+"""What a setting takes. A relative path in the file starts from the file's folder; a duration is written `90s` or `1h30m`."""
 
 
 class Setting(NamedTuple):
-    """One environment variable, for the reference docs."""
+    """One setting: its environment variable, its key in `automations.toml` (`daemon.port` is `port` in `[daemon]`), or both."""
 
     name: str
     default: str
     description: str
+    key: str = ""
+    kind: Kind = "text"
+    choices: tuple[str, ...] = ()
+    low: int = 0
+    high: int = LARGEST_NUMBER
 
 
 SETTINGS = (
     Setting(
+        "AUTOMATIONS_CONFIG",
+        "",
+        "The settings file (also `--config`); without it, `automations.toml` in the working directory, else in the data root.",
+    ),
+    Setting(
         "HASNA_AUTOMATIONS_DIR",
-        "~/.hasna/automations",
-        "Data root: the embedded database, `daemon.pid`, crash reports.",
+        _DATA_DIR,
+        "Data root (also `--dir`): the embedded database, `daemon.pid`, crash reports.",
+        key="data_dir",
+        kind="path",
     ),
     Setting("AUTOMATIONS_DATA_DIR", "", "Data root where `HASNA_AUTOMATIONS_DIR` is not set."),
     Setting(
-        "AUTOMATIONS_STORE", "sqlite:///<data root>/automations.db", "Store URL: `sqlite:///path` or `postgresql://…`."
+        "AUTOMATIONS_STORE",
+        "sqlite:///<data root>/automations.db",
+        "Store URL (also `--store`): `sqlite:///path` or `postgresql://…`.",
+        key="store",
     ),
-    Setting("AUTOMATIONS_SPECS", "", "The directory of specs that the daemon reconciles when no PATH is given."),
-    Setting("AUTOMATIONS_SECRETS_DIR", "", "Directory of secret files, one a reference."),
-    Setting("AUTOMATIONS_ACTOR", "the OS user", "Who is recorded for a change when `--actor` is not given."),
+    Setting(
+        "AUTOMATIONS_SPECS",
+        "",
+        "The directory of specs that the daemon reconciles when no PATH is given.",
+        key="specs",
+        kind="path",
+    ),
+    Setting(
+        "AUTOMATIONS_SECRETS_DIR", "", "Directory of secret files, one a reference.", key="secrets_dir", kind="path"
+    ),
+    Setting(
+        "AUTOMATIONS_ACTOR", "the OS user", "Who is recorded for a change when `--actor` is not given.", key="actor"
+    ),
     Setting(
         "AUTOMATIONS_LOG_FORMAT",
         "",
         "`json` for JSON lines, `text` for key=value; by default JSON unless on a terminal.",
+        key="log_format",
+        choices=("json", "text"),
     ),
     Setting("NO_COLOR", "", "Any value turns colour off."),
+    Setting(
+        "AUTOMATIONS_LISTEN_HOST",
+        DEFAULT_HOST,
+        "The address that `automations-daemon serve` listens on (also `--host`).",
+        key="daemon.host",
+    ),
+    Setting(
+        "AUTOMATIONS_LISTEN_PORT",
+        str(DEFAULT_PORT),
+        "The port that it listens on (also `--port`); 0 takes a free one.",
+        key="daemon.port",
+        kind="number",
+        high=HIGHEST_PORT,
+    ),
+    Setting(
+        "AUTOMATIONS_MAX_BODY_BYTES",
+        str(1 << 20),
+        "The largest webhook body that it takes (also `--max-body-bytes`).",
+        key="daemon.max_body_bytes",
+        kind="number",
+        low=1,
+    ),
+    Setting(
+        "AUTOMATIONS_WORKER",
+        "true",
+        "Whether the daemon executes actions itself (`--no-worker` says no).",
+        key="daemon.worker",
+        kind="flag",
+    ),
+    Setting(
+        "AUTOMATIONS_INTERVAL_MS",
+        "5000",
+        "Milliseconds between the daemon's heartbeats (also `--interval-ms`).",
+        key="daemon.interval_ms",
+        kind="number",
+        low=SHORTEST_INTERVAL_MS,
+    ),
+    Setting(
+        "AUTOMATIONS_TTL_MS",
+        "15000",
+        "Milliseconds after which a silent daemon's lease is free (also `--ttl-ms`).",
+        key="daemon.ttl_ms",
+        kind="number",
+        low=SHORTEST_INTERVAL_MS,
+    ),
 )
+"""In the order of the reference page."""
+
+SOURCE_SETTINGS = (
+    Setting("", "", "The name that the source's automations are owned under; each only once.", key="name"),
+    Setting("", "", "The directory of specs.", key="path", kind="path"),
+    Setting(
+        "",
+        "confirm",
+        "What becomes of an automation whose file is gone: `off` keeps it, `confirm` asks, `auto` deletes it.",
+        key="prune",
+        choices=("off", "confirm", "auto"),
+    ),
+    Setting("", "60s", "How long a file must have been gone before it counts.", key="prune_after", kind="duration"),
+    Setting("", "false", "Whether drift from the files is repaired, not only told.", key="self_heal", kind="flag"),
+)
+"""The keys of a `[[source]]` table; `name` and `path` are required."""
+
+REQUIRED = ("name", "path")
+"""Of SOURCE_SETTINGS."""
+
+
+class Words(NamedTuple):
+    """What the command line says about settings, in its global options."""
+
+    config: str | None = None
+    directory: str | None = None
+    store: str | None = None
+    actor: str | None = None
+
+
+NOTHING_SAID = Words()
+
+
+class SourceSettings(NamedTuple):
+    """One directory that a daemon reconciles. `prune_after` in microseconds."""
+
+    name: str
+    path: str
+    prune: str = "confirm"
+    prune_after: int = 60_000_000
+    self_heal: bool = False
+
+
+class DaemonSettings(NamedTuple):
+    """How a daemon listens and works, where its command line does not say."""
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    max_body_bytes: int = 1 << 20
+    worker: bool = True
+    interval_ms: int = 5_000
+    ttl_ms: int = 15_000
 
 
 class Settings(NamedTuple):
@@ -50,12 +192,14 @@ class Settings(NamedTuple):
 
     data_dir: Path
     store_url: str
-    specs: str | None
+    sources: tuple[SourceSettings, ...]
+    daemon: DaemonSettings
     secrets_dir: str | None
     named_actor: str | None
     log_format: str
     color: bool
     environment: Mapping[str, str]
+    file: Path | None = None
 
     @property
     def actor(self) -> str:
@@ -72,33 +216,99 @@ class Settings(NamedTuple):
         """Where a running daemon leaves its process id."""
         return self.data_dir / "daemon.pid"
 
-    def over(self, *, directory: str | None, store: str | None, actor: str | None) -> "Settings":
-        """These settings with the command line's words over them. Raises InvalidInput for an unusable data root."""
-        chosen = self
-        if directory:
-            data_dir = _root(directory)
-            given = self.environment.get("AUTOMATIONS_STORE", "")
-            chosen = chosen._replace(data_dir=data_dir, store_url=given or _embedded(data_dir))
-        if store:
-            chosen = chosen._replace(store_url=store)
-        return chosen._replace(named_actor=actor) if actor else chosen
 
+def load(environment: Mapping[str, str] | None = None, words: Words = NOTHING_SAID) -> Settings:
+    """Settings of this process (or of the mapping given), under the command line's words.
 
-def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings of this process (or of the mapping given). Raises InvalidInput for a data root that cannot be one."""
+    Raises InvalidInput for a data root that cannot be one or a variable that does not say what it must, ConfigInvalid for a
+    file that is not as it should be.
+    """
     given: Mapping[str, str] = os.environ if environment is None else environment
-    root = given.get("HASNA_AUTOMATIONS_DIR") or given.get("AUTOMATIONS_DATA_DIR") or "~/.hasna/automations"
-    data_dir = _root(root)
+    named = words.directory or given.get("HASNA_AUTOMATIONS_DIR") or given.get("AUTOMATIONS_DATA_DIR")
+    file = _file(words.config or given.get("AUTOMATIONS_CONFIG"), _root(named or _DATA_DIR))
+    said = (dict(file.values) if file else {}) | _from_environment(given)
+    data_dir = _root(named or said.get("data_dir") or _DATA_DIR)
+    daemon = {key.removeprefix("daemon."): value for key, value in said.items() if key.startswith("daemon.")}
     return Settings(
         data_dir=data_dir,
-        store_url=given.get("AUTOMATIONS_STORE") or _embedded(data_dir),
-        specs=given.get("AUTOMATIONS_SPECS") or None,
-        secrets_dir=given.get("AUTOMATIONS_SECRETS_DIR") or None,
-        named_actor=given.get("AUTOMATIONS_ACTOR") or None,
-        log_format=given.get("AUTOMATIONS_LOG_FORMAT", ""),
+        store_url=words.store or said.get("store") or f"sqlite:///{data_dir / 'automations.db'}",
+        sources=_sources(said, file),
+        daemon=DaemonSettings(**daemon),
+        secrets_dir=said.get("secrets_dir"),
+        named_actor=words.actor or said.get("actor"),
+        log_format=said.get("log_format", ""),
         color="NO_COLOR" not in given,
         environment=dict(given),
+        file=file.path if file else None,
     )
+
+
+def _file(named: str | None, data_dir: Path) -> "Configuration | None":
+    """The settings file, if there is one; the parser is imported only then, because short commands are run in loops."""
+    places = (Path(named),) if named else (Path(FILE_NAME), data_dir / FILE_NAME)
+    for place in places:
+        if named or place.exists():
+            from automations.configuration import read  # noqa: PLC0415  # see above
+
+            return read(place, holds_data=not named and place is places[-1])
+    return None
+
+
+def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
+    """What variables say, by the keys of the file. An empty variable says nothing. Raises InvalidInput."""
+    said: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = given.get(setting.name)
+        if text and setting.key and setting.key != "data_dir":
+            value = typed(setting, text)
+            problem = unfit(setting, value)
+            if problem:
+                raise InvalidInput(f"{setting.name} {problem}", hint="see docs/reference/settings.md", code="usage")
+            said[setting.key] = value
+    return said
+
+
+def typed(setting: Setting, text: str) -> Any:
+    """A variable's text as the value that the file would hold; a text that is none stays one, and is then unfit."""
+    if setting.kind == "number" and text.isascii() and text.isdigit():
+        return int(text[:18])
+    if setting.kind == "flag":
+        return _FLAGS.get(text.lower(), text)
+    return text
+
+
+def unfit(setting: Setting, value: Any) -> str:
+    """Why a value is not what the setting takes, such as `must be a whole number, not "x"`; empty when it is."""
+    if setting.kind == "number":
+        if not isinstance(value, int) or isinstance(value, bool):
+            return f"must be a whole number, not {_shown(value)}"
+        within = setting.low <= value <= setting.high
+        return "" if within else f"must be from {setting.low} to {setting.high}, not {value}"
+    if setting.kind == "flag":
+        return "" if isinstance(value, bool) else f"must be true or false, not {_shown(value)}"
+    if not isinstance(value, str) or not value:
+        return f"must be a text that is not empty, not {_shown(value)}"
+    if setting.kind == "duration":
+        from automations.core.instant import parse_duration  # noqa: PLC0415  # few files hold one
+
+        try:
+            parse_duration(value)
+        except ValueError:
+            return f"must be a duration such as 30s or 1h30m, not {_shown(value)}"
+    if setting.choices and value not in setting.choices:
+        return f"must be one of {', '.join(setting.choices)}, not {_shown(value)}"
+    return ""
+
+
+def _shown(value: Any) -> str:
+    return f'"{value[:40]}"' if isinstance(value, str) else str(value)[:40].lower()
+
+
+def _sources(said: Mapping[str, Any], file: "Configuration | None") -> tuple[SourceSettings, ...]:
+    """`AUTOMATIONS_SPECS` stands for one source; it wins over the file's, which are tables or the same in short."""
+    if "specs" in said:
+        return (SourceSettings("default", said["specs"]),)
+    return tuple(SourceSettings(**each) for each in file.sources) if file else ()
 
 
 def _root(named: str) -> Path:
@@ -110,10 +320,6 @@ def _root(named: str) -> Path:
     except RuntimeError:
         problem = f"the data root {named} begins with a home directory that is not known"
     raise InvalidInput(problem, hint="give an absolute path in HASNA_AUTOMATIONS_DIR or with --dir")
-
-
-def _embedded(data_dir: Path) -> str:
-    return f"sqlite:///{data_dir / 'automations.db'}"
 
 
 def _os_user() -> str:

@@ -39,6 +39,8 @@ class Context:
             self._runtime = open_runtime(self.settings)
             if self.verbose:
                 self.log()
+                if self.settings.file:
+                    self._runtime.telemetry.emit("settings.read", file=str(self.settings.file))
         return self._runtime
 
     def log(self) -> None:
@@ -46,7 +48,7 @@ class Context:
         from automations.adapters.telemetry import LogLines
 
         wanted = self.settings.log_format
-        as_json = None if wanted not in ("json", "text") else wanted == "json"
+        as_json = wanted == "json" if wanted else None
         assert self._runtime is not None  # noqa: S101  # there is nothing to log before
         self._runtime.telemetry.subscribe(LogLines(self.err, self._runtime.clock.now, as_json=as_json))
 

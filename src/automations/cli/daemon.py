@@ -8,14 +8,11 @@ from automations.cli import status
 from automations.cli.command import Argument, Command, Option
 from automations.cli.context import drop_output
 from automations.errors import UsageError
-from automations.settings import DEFAULT_HOST, DEFAULT_PORT
+from automations.settings import HIGHEST_PORT, SHORTEST_INTERVAL_MS
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
     from automations.daemon.daemon import Options
-
-SHORTEST_INTERVAL_MS = 100
-HIGHEST_PORT = 65_535
 
 
 def run(context: "Context", given: Mapping[str, Any]) -> int:
@@ -43,7 +40,7 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.web.route_secrets import looked_for, without_secret
     from automations.web.server import Parts, WebConfig, WebServer
 
-    host, port, largest = given["host"], given["port"], given["max_body_bytes"]
+    host, port, largest = (_chosen(context, given, key) for key in ("host", "port", "max_body_bytes"))
     if not host:
         raise UsageError("--host is required")
     if not 0 <= port <= HIGHEST_PORT:
@@ -82,21 +79,39 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
 def _options(context: "Context", given: Mapping[str, Any], *, mode: str) -> "Options":
     from automations.daemon.daemon import Options
 
-    interval, ttl = given["interval_ms"], given["ttl_ms"]
+    interval, ttl = _chosen(context, given, "interval_ms"), _chosen(context, given, "ttl_ms")
     if interval < SHORTEST_INTERVAL_MS:
         raise UsageError(f"--interval-ms must be at least {SHORTEST_INTERVAL_MS}")
     if ttl < interval:
         raise UsageError("--ttl-ms must be greater than or equal to --interval-ms")
-    specs = given["path"] or context.settings.specs
+    specs, name = _source(context, given)
     return Options(
         mode=mode,
         specs=Path(specs) if specs else None,
-        source=given["source"],
-        work=not given["no_worker"],
+        source=name,
+        work=context.settings.daemon.worker and not given["no_worker"],
         interval_ms=interval,
         ttl_ms=ttl,
         once=bool(given.get("once")),
     )
+
+
+def _source(context: "Context", given: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The directory and the name it is owned under: the command line's, else what settings say."""
+    named = given["source"]
+    if given["path"]:
+        return given["path"], named or "default"
+    sources = context.settings.sources
+    if len(sources) > 1:
+        raise UsageError(
+            "this daemon reconciles one source", hint="give its directory as PATH and its name with --source"
+        )
+    return (sources[0].path, named or sources[0].name) if sources else (None, named or "default")
+
+
+def _chosen(context: "Context", given: Mapping[str, Any], key: str) -> Any:
+    """What the command line says, else what settings say."""
+    return getattr(context.settings.daemon, key) if given[key] is None else given[key]
 
 
 def _log(context: "Context") -> None:
@@ -116,12 +131,20 @@ def _announce(context: "Context", document: dict[str, Any], *, text: str) -> Non
         drop_output()
 
 
-_PATH = Argument("path", "The directory of specs to reconcile (default: AUTOMATIONS_SPECS, else none).", required=False)
+_PATH = Argument(
+    "path",
+    "The directory of specs to reconcile (default: AUTOMATIONS_SPECS, else the sources of automations.toml).",
+    required=False,
+)
 _COMMON = (
-    Option("--source", "The name that these automations are owned under.", default="default"),
+    Option("--source", "The name that these automations are owned under (default: default)."),
     Option("--no-worker", "Do not execute actions here.", "flag", default=False),
-    Option("--interval-ms", "Milliseconds between heartbeats.", "number", 5_000),
-    Option("--ttl-ms", "Milliseconds after which a silent daemon's lease is free.", "number", 15_000),
+    Option("--interval-ms", "Milliseconds between heartbeats (default: AUTOMATIONS_INTERVAL_MS, else 5000).", "number"),
+    Option(
+        "--ttl-ms",
+        "How long a silent daemon keeps its lease, in ms (default: AUTOMATIONS_TTL_MS, else 15000).",
+        "number",
+    ),
 )
 
 COMMANDS = (
@@ -140,9 +163,17 @@ COMMANDS = (
         arguments=(_PATH,),
         options=(
             *_COMMON,
-            Option("--host", "Address to listen on.", default=DEFAULT_HOST),
-            Option("--port", "Port to listen on; 0 takes a free one.", "number", DEFAULT_PORT),
-            Option("--max-body-bytes", "Largest webhook body.", "number", 1 << 20),
+            Option("--host", "Address to listen on (default: AUTOMATIONS_LISTEN_HOST, else 127.0.0.1)."),
+            Option(
+                "--port",
+                "Port to listen on; 0 takes a free one (default: AUTOMATIONS_LISTEN_PORT, else 7391).",
+                "number",
+            ),
+            Option(
+                "--max-body-bytes",
+                "Largest webhook body (default: AUTOMATIONS_MAX_BODY_BYTES, else 1048576).",
+                "number",
+            ),
         ),
     ),
 )

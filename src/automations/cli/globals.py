@@ -5,15 +5,19 @@ from typing import NamedTuple
 
 from automations.cli.command import Option
 from automations.errors import UsageError
+from automations.settings import Words
 
 GLOBAL_OPTIONS = (
     Option("--json", "One JSON document on stdout, nothing else (short: -j).", "flag", default=False),
     Option("--dir", "Data root (default: HASNA_AUTOMATIONS_DIR, else ~/.hasna/automations)."),
     Option("--store", "Store URL: sqlite:///path or postgresql://…"),
+    Option(
+        "--config", "The settings file (default: AUTOMATIONS_CONFIG, else automations.toml here or in the data root)."
+    ),
     Option("--actor", "Who is recorded for a change (default: the OS user)."),
     Option("--verbose", "Tell on stderr what is done, a line for each thing.", "flag", default=False),
 )
-VALUED = ("--dir", "--store", "--actor")
+VALUED = ("--dir", "--store", "--config", "--actor")
 """Those of them that take a value."""
 _FLAGS = {"--json": "--json", "-j": "--json", "--verbose": "--verbose"}
 
@@ -23,9 +27,7 @@ class Globals(NamedTuple):
 
     json: bool = False
     verbose: bool = False
-    directory: str | None = None
-    store: str | None = None
-    actor: str | None = None
+    words: Words = Words()
     rest: tuple[str, ...] = ()
 
 
@@ -60,8 +62,6 @@ def lift(argv: Sequence[str], *, valued: frozenset[str]) -> Globals:
     return Globals(
         json="--json" in flags,
         verbose="--verbose" in flags,
-        directory=values.get("--dir"),
-        store=values.get("--store"),
-        actor=values.get("--actor"),
+        words=Words(values.get("--config"), values.get("--dir"), values.get("--store"), values.get("--actor")),
         rest=tuple(rest),
     )

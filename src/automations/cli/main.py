@@ -44,7 +44,7 @@ def _boundary(program: str, argv: Sequence[str]) -> int:
         known = _known(argv, daemon=program == "automations-daemon")
         given = lift(argv, valued=_valued(known))
         as_json = given.json
-        settings = load().over(directory=given.directory, store=given.store, actor=given.actor)
+        settings = load(words=given.words)
         status = _run(program, known, given=given, settings=settings)
         sys.stdout.flush()
     except AutomationsError as error:
