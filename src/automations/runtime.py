@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from automations.services.apply import Apply
     from automations.services.author import Author
     from automations.services.definitions import Bindings
+    from automations.services.doctor import Doctor, Surroundings
     from automations.services.import_store import ImportStore
     from automations.services.ingest import Ingest
     from automations.services.inspect import Inspect
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from automations.services.programs import Programs
     from automations.services.queue import Queue
     from automations.services.reconcile import Reconciler
+    from automations.services.retention import Janitor
     from automations.services.schedule import Scheduler
     from automations.services.trigger import Start
     from automations.services.webhook_routes import WebhookRoutes
@@ -111,6 +113,14 @@ class Runtime:
         return Scheduler(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
     @cached_property
+    def janitor(self) -> "Janitor":
+        """Deletes what is older than it is kept."""
+        from automations.core.retention import Policy
+        from automations.services.retention import Janitor
+
+        return Janitor(self.database, Policy(), clock=self.clock, telemetry=self.telemetry)
+
+    @cached_property
     def author(self) -> "Author":
         """Makes automations imperatively."""
         from automations.services.author import Author
@@ -139,6 +149,12 @@ class Runtime:
         url = self.settings.store_url
         shown = "/" + url.removeprefix("sqlite:").lstrip("/") if url.startswith("sqlite:") else "postgresql"
         return Inspect(self.database, clock=self.clock, data_dir=str(self.settings.data_dir), store=shown)
+
+    def doctor(self, around: "Surroundings") -> "Doctor":
+        """Examines the store and what is around it."""
+        from automations.services.doctor import Doctor
+
+        return Doctor(self.database, self.bindings, clock=self.clock, around=around)
 
     def reconciler(self, name: str, directory: "Path") -> "Reconciler":
         """A loop for one directory."""

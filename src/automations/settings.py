@@ -212,6 +212,12 @@ class Settings(NamedTuple):
         return self.data_dir / "automations.db"
 
     @property
+    def embedded_database(self) -> Path | None:
+        """The file that the store URL names; None when it names a server."""
+        path = self.store_url.removeprefix("sqlite:")
+        return Path("/" + path.lstrip("/") if path.startswith("//") else path) if path != self.store_url else None
+
+    @property
     def pid_file(self) -> Path:
         """Where a running daemon leaves its process id."""
         return self.data_dir / "daemon.pid"

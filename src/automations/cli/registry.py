@@ -32,6 +32,7 @@ FILES = {
     "webhooks": "webhooks",
     "runtimes": "runtimes",
     "import-store": "import_store",
+    "doctor": "doctor",
 }
 """First word of a command to the module of `automations.cli` that declares it."""
 

@@ -181,6 +181,7 @@ class Daemon:
         self._supervisor.add(Service("lease", self._beat, fatal=(LockNotHeld,)))
         self._supervisor.add(Service("bindings", self._refresh))
         self._supervisor.add(Service("recover", self._recover))
+        self._supervisor.add(Service("retention", runtime.janitor.tick))
         self._schedule = self._supervisor.add(Service("schedule", runtime.scheduler.tick))
         if self._options.work:
             waker: list[Supervised] = []

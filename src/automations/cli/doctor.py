@@ -1,0 +1,69 @@
+"""`doctor`: what is wrong with this store and its surroundings, and what to do about it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from automations.cli.command import Command
+from automations.cli.table import clean, counted
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
+    from automations.core.doctor import Check
+    from automations.core.spec.model import Route
+    from automations.services.doctor import Surroundings
+
+_MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
+
+
+def run(context: "Context", _: Mapping[str, Any]) -> int:
+    """0 when nothing is wrong or only warnings were found, 1 when something is."""
+    from automations.core.doctor import Grade, worst
+
+    checks = context.runtime.doctor(_around(context)).examine()
+    if context.json:
+        found = {"ok": worst(checks) is not Grade.ERROR, "checks": [check.document() for check in checks]}
+        context.document(found)
+    else:
+        context.say("\n".join(_told(checks)))
+    return 1 if worst(checks) is Grade.ERROR else 0
+
+
+def _told(checks: Iterable["Check"]) -> Iterator[str]:
+    counts = {"warning": 0, "error": 0}
+    for check in checks:
+        about = f" {clean(check.subject)}:" if check.subject else ""
+        yield f"{_MARKS[check.grade]} {check.id:<20}{about} {clean(check.message)}"
+        if check.hint:
+            yield f"  {'':<20} {clean(check.hint)}"
+        if check.grade in counts:
+            counts[check.grade] += 1
+    if any(counts.values()):
+        yield f"{counted(counts['error'], 'error')}, {counted(counts['warning'], 'warning')}"
+    else:
+        yield "all is well"
+
+
+def _around(context: "Context") -> "Surroundings":
+    from automations.adapters.place import exposed, free_bytes, size
+    from automations.core.doctor import Place
+    from automations.services.doctor import Surroundings
+
+    settings = context.settings
+    database = settings.embedded_database
+    place = None
+    if database is not None:
+        names = (database.name, f"{database.name}-wal", f"{database.name}-shm")
+        place = Place(str(database.parent), free_bytes(database.parent), exposed(database.parent, names))
+    wal = size(database.with_name(f"{database.name}-wal")) if database is not None else None
+
+    def missing(routes: Iterable["Route"]) -> Iterator[dict[str, str]]:
+        from automations.web.route_secrets import looked_for, without_secret
+
+        for route in without_secret(routes, context.runtime.secrets):
+            message = f"the signature of {route.path} has no secret, so every request there is answered 503"
+            yield {"subject": route.id, "message": message, "hint": looked_for(route)}
+
+    return Surroundings(place, wal, missing)
+
+
+COMMANDS = (Command(("doctor",), "Examine the store and its surroundings; exit 1 when something is wrong.", run),)

@@ -1,0 +1,118 @@
+"""The verb doctor: look at a store and its surroundings, and say what is wrong and what to do. Nothing here writes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from automations.core import doctor
+from automations.core.audit import broken_at
+from automations.core.spec.model import AutomationStatus, TriggerKind
+from automations.services.inspect import sync_word
+from automations.store import actions, audit, health, schedules, sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from automations.core.spec.model import Route
+    from automations.core.trigger.bindings import Table
+    from automations.services.definitions import Bindings
+    from automations.services.ports import Clock
+    from automations.store.database import Database, Transaction
+
+MOST_NAMED = 20
+"""Of a kind of trouble this many are named; the queue's and the runs' own lists have the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What only adapters know. `missing` yields `{subject, message, hint?}` for references that resolve to nothing."""
+
+    place: doctor.Place | None
+    wal: int | None
+    missing: Callable[[Iterable[Route]], Iterable[Mapping[str, str]]]
+
+
+class Doctor:
+    """Examines one store."""
+
+    def __init__(self, database: Database, bindings: Bindings, *, clock: Clock, around: Surroundings) -> None:
+        self._database = database
+        self._bindings = bindings
+        self._clock = clock
+        self._around = around
+
+    def examine(self) -> list[doctor.Check]:
+        """Every check's findings, in one snapshot of the store. Raises StoreError when the store cannot be read at all."""
+        now = self._clock.now()
+        table = self._bindings.current()
+        with self._database.read() as tx:
+            return list(self._checks(tx, table, now=now))
+
+    def _checks(self, tx: Transaction, table: Table, *, now: int) -> Iterator[doctor.Check]:
+        yield from doctor.engine_checks(self._engine(tx), now=now)
+        if self._around.place is not None:
+            yield from doctor.place_checks(self._around.place)
+        standing = sources.every(tx)
+        needed = bool(standing) or any(_waits_for_a_daemon(bound.automation) for bound in table.bound.values())
+        yield from doctor.daemon_checks(_leases(tx), needed=needed, now=now)
+        late = health.late_leases(tx, before=now - doctor.LATE_LEASE, limit=MOST_NAMED)
+        unclaimed = health.unclaimed(tx, before=now - doctor.UNCLAIMED)
+        dead = actions.counts(tx).get("dead", 0)
+        yield from doctor.queue_checks(late, unclaimed[:MOST_NAMED], dead=dead, now=now)
+        waiting = health.forgotten_approvals(tx, before=now - doctor.WAITING_LONG, limit=MOST_NAMED)
+        yield from doctor.run_checks(health.stuck_runs(tx, limit=MOST_NAMED), waiting)
+        yield from doctor.schedule_checks(list(_overdue(tx, table, now=now))[:MOST_NAMED], now=now)
+        yield from doctor.source_checks(_source(row) for row in standing)
+        yield from doctor.secret_checks(self._around.missing(_live_routes(table)))
+        entries = audit.every(tx)
+        yield doctor.audit_check(broken_at(entries), entries=len(entries))
+
+    def _engine(self, tx: Transaction) -> doctor.Engine:
+        facts = health.engine(tx, self._database.dialect)
+        return doctor.Engine(**facts, wal=self._around.wal)
+
+
+def _leases(tx: Transaction) -> list[dict[str, Any]]:
+    return [
+        {**row, "services": json.loads(row["metadata_json"]).get("services", [])} for row in health.daemon_leases(tx)
+    ]
+
+
+def _waits_for_a_daemon(automation: Any) -> bool:
+    needs = (TriggerKind.SCHEDULE, TriggerKind.WEBHOOK)
+    active = automation.status is AutomationStatus.ACTIVE
+    return active and any(trigger.kind in needs for trigger in automation.triggers)
+
+
+def _overdue(tx: Transaction, table: Table, *, now: int) -> Iterator[dict[str, Any]]:
+    """Schedules whose cursor lies further back than their next slot allows."""
+    from automations.core.trigger.schedule import next_due, schedule_of  # noqa: PLC0415  # time zones, for few stores
+
+    bound = {each.uid: each for each in table.bound.values()}
+    for row in schedules.every(tx):
+        owner = bound.get(row["automation_uid"])
+        if owner is None or owner.automation.status is not AutomationStatus.ACTIVE:
+            continue
+        for trigger in owner.automation.triggers:
+            if trigger.id != row["trigger_id"] or trigger.kind is not TriggerKind.SCHEDULE:
+                continue
+            due_at = next_due(schedule_of(trigger.raw), cursor=row["cursor_at"], key=f"{owner.uid}/{trigger.id}")
+            if due_at is not None and due_at < now - doctor.LATE_SCHEDULE:
+                yield {"id": f"{owner.automation.id} (trigger {trigger.id})", "due_at": due_at}
+
+
+def _source(row: Mapping[str, Any]) -> dict[str, Any]:
+    conditions = json.loads(row["conditions_json"])
+    bad_when_true = ("PruneBlocked", "Stalled", "Drifted", "Suspended")
+    wrong = [
+        (name, condition)
+        for name, condition in conditions.items()
+        if condition["status"] != ("False" if name in bad_when_true else "True")
+    ]
+    return {"name": row["name"], "root": row["root"], "sync": sync_word(dict(row), conditions), "wrong": wrong}
+
+
+def _live_routes(table: Table) -> list[Route]:
+    return [bound.route for bound in table.routes.values() if not bound.gone]

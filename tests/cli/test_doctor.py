@@ -1,0 +1,50 @@
+"""`automations doctor`: what it says, and its exit status."""
+
+from automations.core.doctor import Grade
+from command_line import CommandLine
+
+SIGNED = """\
+schemaVersion: "1.0"
+id: {id}
+name: {id}
+version: 1.0.0
+triggers:
+  - kind: webhook
+    source: test
+    type: {type}
+    route: {{path: /webhooks/{id}, signature: {{secretRef: "secret://{id}"}}}}
+actions:
+  - {{id: only, actionId: x.do}}
+"""
+
+
+def test_a_fresh_store_is_well(automations: CommandLine) -> None:
+    ended = automations("doctor")
+    assert (ended.status, ended.out.splitlines()[-1]) == (0, "all is well")
+
+
+def test_every_check_has_a_verdict_for_programs(automations: CommandLine) -> None:
+    found = automations.json("doctor")
+    assert found["ok"] is True
+    assert {each["status"] for each in found["checks"]} == {str(Grade.OK)}
+    assert {"store.integrity", "store.wal", "disk.free", "audit.chain"} <= {each["id"] for each in found["checks"]}
+
+
+def test_a_signed_route_without_its_secret_ends_with_1_and_says_where_one_would_be_found(
+    automations: CommandLine,
+) -> None:
+    automations.write("billing", SIGNED)
+    automations.json("apply", "--auto-approve")
+    ended = automations("doctor")
+    assert ended.status == 1
+    assert "✗ secrets.missing" in ended.out
+    assert "AUTOMATIONS_WEBHOOK_SECRET_BILLING" in ended.out
+    assert ended.out.splitlines()[-1] == "1 error, 1 warning"
+
+
+def test_a_data_root_that_others_may_read_is_told_with_the_command_that_closes_it(automations: CommandLine) -> None:
+    automations("status")
+    automations.root.chmod(0o755)
+    ended = automations("doctor")
+    assert ended.status == 0
+    assert f"chmod go= {automations.root}" in ended.out

@@ -1,0 +1,113 @@
+"""What ended is deleted when its time is over, and nothing that is still needed, on every store."""
+
+from typing import Any
+
+import pytest
+
+from automations.core.retention import DAY, Policy
+from automations.services.retention import Janitor
+from automations.store.database import Database
+from control_plane import ControlPlane
+from samples import spec, step
+
+
+class Kept(ControlPlane):
+    """A control plane with a janitor."""
+
+    def __init__(self, database: Database, policy: Policy | None = None) -> None:
+        super().__init__(database)
+        self.janitor = Janitor(database, policy or Policy(), clock=self.clock, telemetry=self.telemetry)
+
+    def clean(self) -> None:
+        """Tick until nothing more goes."""
+        for _ in range(100):
+            due = self.janitor.tick(self.clock.at)
+            if due - self.clock.at > DAY // 48:
+                return
+        pytest.fail("the janitor never comes to rest")
+
+    def count(self, table: str) -> int:
+        with self.database.read() as tx:
+            row = tx.one(f"SELECT count(*) AS n FROM {table}")  # noqa: S608  # the tests' own words
+        assert row is not None
+        return int(row["n"])
+
+    def finished(self, identity: str, *, well: bool = True, **keys: Any) -> str:
+        """Send an event and bring its run to an end."""
+        run = str(self.send(identity, **keys).materialized[0]["runId"])
+        (claimed,) = self.claim()
+        if well:
+            self.done(claimed)
+        else:
+            self.undone(claimed, retryable=False)
+        return run
+
+
+@pytest.fixture
+def plane(database: Database) -> Kept:
+    made = Kept(database)
+    made.apply({"a.yaml": spec("a", actions=[step("one")])})
+    return made
+
+
+def test_succeeded_runs_go_after_a_week_and_failed_ones_after_a_month(plane: Kept) -> None:
+    plane.finished("good")
+    failed = plane.finished("bad", well=False)
+    plane.clock.at += 8 * DAY
+    plane.clean()
+    assert (plane.count("runs"), plane.count("actions"), plane.count("events")) == (1, 1, 1)
+    assert plane.inspect.run(failed)["actions"][0]["attempts"], "a dead letter keeps its attempts"
+    plane.clock.at += 23 * DAY
+    plane.clean()
+    assert [plane.count(table) for table in ("runs", "actions", "attempts", "events")] == [0, 0, 0, 0]
+
+
+def test_a_live_run_keeps_its_event_its_generation_and_its_past(plane: Kept) -> None:
+    plane.send("live")
+    plane.apply({"a.yaml": spec("a", actions=[step("two")])})
+    plane.clock.at += 500 * DAY
+    plane.clean()
+    assert (plane.count("runs"), plane.count("events"), plane.count("generations")) == (1, 1, 2)
+    (claimed,) = plane.claim()
+    plane.done(claimed)
+    plane.clock.at += 8 * DAY
+    plane.clean()
+    assert (plane.count("runs"), plane.count("events"), plane.count("generations")) == (0, 0, 1)
+
+
+def test_an_identity_outlives_the_content_of_its_event(database: Database) -> None:
+    plane = Kept(database, Policy(succeeded=DAY, events=DAY))
+    plane.apply({"a.yaml": spec("a", actions=[step("one")])})
+    plane.finished("once", data={"email": "ada@example.org"})
+    plane.clock.at += 2 * DAY
+    plane.clean()
+    with database.read() as tx:
+        assert tx.all("SELECT envelope_json FROM events") == [{"envelope_json": "{}"}]
+    again = plane.send("once", data={"email": "ada@example.org"})
+    assert again.duplicate
+    assert plane.count("runs") == 0
+    plane.clock.at += 6 * DAY
+    plane.clean()
+    assert plane.count("events") == 0
+
+
+def test_a_long_clean_up_is_many_short_transactions(plane: Kept) -> None:
+    for number in range(450):
+        plane.send(f"e{number}")
+    for row in plane.claim(limit=450):
+        plane.done(row)
+    plane.clock.at += 8 * DAY
+    plane.told.clear()
+    plane.clean()
+    assert plane.count("runs") == 0
+    rounds = [fields["succeeded"] for event, fields in plane.told if event == "retention.removed"]
+    assert rounds[:3] == [200, 200, 50]
+
+
+def test_a_second_round_removes_nothing(plane: Kept) -> None:
+    plane.finished("good")
+    plane.clock.at += 8 * DAY
+    plane.clean()
+    plane.told.clear()
+    plane.clean()
+    assert plane.told == []
