@@ -65,7 +65,15 @@ RUN: Shape = {
     "completedAt?": At,
     "error?": dict,
     "metadata?": dict,
-    "": Ours({"generation": int, "replayOf?": str}),
+    "": Ours(
+        {
+            "generation": int,
+            "replayOf?": str,
+            "slot?": {"key": str, "limit?": int, "state?": str},
+            "stop?": {"status": str, "at": At, "by?": str, "reason?": str},
+            "deadlineAt?": At,
+        }
+    ),
 }
 ERROR: Shape = {"code": str, "message": str, "retryable": bool, "metadata?": dict}
 DEAD_LETTER: Shape = {
@@ -120,7 +128,19 @@ ACTION: Shape = {
     "error?": ERROR,
     "deadLetter?": DEAD_LETTER,
     "metadata?": dict,
-    "": Ours({"state?": str, "completedAt?": At, "fence?": int, "reason?": str, "attempts?": list}),
+    "": Ours(
+        {
+            "state?": str,
+            "completedAt?": At,
+            "fence?": int,
+            "reason?": str,
+            "attempts?": list,
+            "attemptDeadlineAt?": At,
+            "deadlineAt?": At,
+            "cancelRequested?": bool,
+            "cancel?": {"by?": str, "reason?": str, "requestedAt?": At},
+        }
+    ),
 }
 ROUTE: Shape = {
     "id": str,

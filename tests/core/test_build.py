@@ -6,7 +6,17 @@ import pytest
 
 from automations.core.instant import SECOND
 from automations.core.spec import build
-from automations.core.spec.model import Approval, AutomationStatus, Binding, Dependency, Retry, RouteMapping
+from automations.core.spec.model import (
+    Approval,
+    AutomationStatus,
+    Binding,
+    Concurrency,
+    Dependency,
+    Lifecycle,
+    Retry,
+    RouteMapping,
+    Timeouts,
+)
 from automations.core.spec.schemas import schema
 from samples import action, spec, step, webhook_trigger
 
@@ -17,14 +27,11 @@ def one_step(**keys: Any) -> Any:
 
 def test_a_minimal_automation_has_every_default() -> None:
     made = build.automation(spec("a"))
-    assert (made.status, made.vars, made.timeout, made.renamed_from) == (
-        AutomationStatus.ACTIVE,
-        {},
-        None,
-        None,
-    )
+    assert (made.status, made.vars, made.renamed_from) == (AutomationStatus.ACTIVE, {}, None)
+    assert (made.timeouts, made.concurrency, made.lifecycle) == (Timeouts(), None, Lifecycle())
     (only,) = made.steps
-    assert (only.input, only.depends_on, only.when, only.retry, only.timeout) == ({}, (), None, Retry(), None)
+    assert (only.input, only.depends_on, only.when, only.retry) == ({}, (), None, Retry())
+    assert (only.timeout, only.total_timeout) == (None, None)
     assert (only.on_failure, only.approval, only.final) == ("stop", None, False)
 
 
@@ -38,6 +45,19 @@ def test_the_model_s_defaults_are_those_that_the_schema_promises() -> None:
     asked = {key: each["default"] for key, each in approval.items() if "default" in each}
     assert one_step(approval={"mode": "manual", **asked}).approval == Approval()
     assert defs["step"]["properties"]["onFailure"]["default"] == one_step().on_failure
+    for word in ("concurrency", "lifecycle"):
+        given = {key: each["default"] for key, each in defs[word]["properties"].items() if "default" in each}
+        made = build.automation(spec("a", **{word: given}))
+        assert (made.concurrency or Concurrency(), made.lifecycle) == (Concurrency(), Lifecycle())
+    assert schema("automation")["properties"]["timeoutCountsApprovals"]["default"] is Timeouts().counts_approvals
+
+
+def test_the_three_timeouts_and_those_of_finally_become_microseconds() -> None:
+    made = build.automation(
+        spec("a", timeout="2h", finallyTimeout="10m", timeoutCountsApprovals=True, actions=[step(totalTimeout="1h")])
+    )
+    assert made.timeouts == Timeouts(7200 * SECOND, 600 * SECOND, counts_approvals=True)
+    assert made.steps[0].total_timeout == 3600 * SECOND
 
 
 def test_finally_steps_come_last_and_know_it() -> None:

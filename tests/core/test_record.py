@@ -16,13 +16,16 @@ RUN: dict[str, Any] = {
     "id": "r", "automation_id": "a", "generation": 2, "status": "materialized", "trigger_json": '{"kind":"event"}',
     "trigger_event_id": None, "idempotency_key": "a:e1", "created_at": AT, "updated_at": AT, "started_at": None,
     "completed_at": None, "error_json": None, "metadata_json": "{}", "replay_of": None,
+    "slot_key": None, "slot_limit": None, "slot": None, "stop": None, "stop_by": None, "stop_reason": None, "stop_at": None,
+    "deadline_at": None,
 }  # fmt: skip
 ACTION: dict[str, Any] = {
     "id": "x", "run_id": "r", "automation_id": "a", "step_id": "s", "action_id": "todos.create", "idempotency_key": "a:e1:s",
     "status": "queued", "manifest_version": "1.0.0", "attempt": 0, "max_attempts": 3, "available_at": AT, "created_at": AT,
     "updated_at": AT, "completed_at": None, "claimed_by": None, "claimed_at": None, "lease_expires_at": None, "fence": 0,
     "approval_json": None, "result_json": None, "error_json": None, "dead_letter_json": None, "reason": None,
-    "input_json": None, "metadata_json": "{}",
+    "input_json": None, "metadata_json": "{}", "attempt_deadline_at": None, "step_deadline_at": None,
+    "cancel_requested_at": None, "cancel_by": None, "cancel_reason": None,
 }  # fmt: skip
 ROUTE: dict[str, Any] = {
     "id": "a.0", "automation_id": "a", "path": "/x", "status": "active", "signature_json": None,
@@ -38,6 +41,23 @@ def test_what_is_absent_has_no_key_and_times_are_iso(show: Any, row: dict[str, A
     shown = show(row)
     assert None not in shown.values()
     assert (shown["createdAt"], shown["updatedAt"]) == (SHOWN, SHOWN)
+
+
+def test_a_run_shows_its_slot_how_it_was_stopped_and_until_when_it_may_go_on() -> None:
+    slot = {"slot_key": "prod", "slot_limit": 1, "slot": "held"}
+    stop = {"stop": "cancelled", "stop_by": "ada", "stop_reason": "wrong branch", "stop_at": AT}
+    shown = run_record(RUN | slot | stop | {"deadline_at": AT})
+    assert shown["slot"] == {"key": "prod", "limit": 1, "state": "held"}
+    assert shown["stop"] == {"status": "cancelled", "at": SHOWN, "by": "ada", "reason": "wrong branch"}
+    assert shown["deadlineAt"] == SHOWN
+
+
+def test_an_action_tells_its_holder_that_it_is_asked_to_stop_and_who_asked() -> None:
+    asked = ACTION | {"cancel_requested_at": AT, "cancel_by": "ada", "cancel_reason": None}
+    assert action_record(asked | {"status": "claimed"})["cancelRequested"] is True
+    ended = action_record(asked | {"status": "cancelled"})
+    assert "cancelRequested" not in ended
+    assert ended["cancel"] == {"by": "ada", "requestedAt": SHOWN}
 
 
 def test_a_new_run_shows_exactly_the_contract_s_keys() -> None:

@@ -49,6 +49,9 @@ def run_record(row: Row) -> dict[str, Any]:
             "error": _json(row["error_json"]),
             "metadata": _json(row["metadata_json"]) or None,
             "replayOf": row["replay_of"],
+            "slot": _slot(row),
+            "stop": _stop(row),
+            "deadlineAt": _iso(row["deadline_at"]),
         }
     )
 
@@ -75,6 +78,10 @@ def action_record(row: Row, *, attempts: Iterable[Row] | None = None) -> dict[st
         "claimedBy": row["claimed_by"],
         "claimedAt": _iso(row["claimed_at"]),
         "leaseExpiresAt": _iso(row["lease_expires_at"]),
+        "attemptDeadlineAt": _iso(row["attempt_deadline_at"]),
+        "deadlineAt": _iso(row["step_deadline_at"]),
+        "cancelRequested": True if status == "claimed" and row["cancel_requested_at"] is not None else None,
+        "cancel": _cancel(row),
         "fence": row["fence"] or None,
         "approvalGate": _json(row["approval_json"]),
         "result": _json(row["result_json"]),
@@ -130,6 +137,27 @@ def _invocation(row: Row) -> dict[str, Any]:
         "idempotencyKey": row["idempotency_key"],
         "metadata": json.loads(row["metadata_json"]),
     }
+
+
+def _slot(row: Row) -> dict[str, Any] | None:
+    """What a run shares with others of its key, and how it stands for its slot: waiting, returning, held or released."""
+    if row["slot_key"] is None:
+        return None
+    return _present({"key": row["slot_key"], "limit": row["slot_limit"], "state": row["slot"]})
+
+
+def _stop(row: Row) -> dict[str, Any] | None:
+    """How a run was told to end early: `{status, at, by?, reason?}`."""
+    if row["stop"] is None:
+        return None
+    told = {"status": row["stop"], "at": _iso(row["stop_at"]), "by": row["stop_by"], "reason": row["stop_reason"]}
+    return _present(told)
+
+
+def _cancel(row: Row) -> dict[str, Any] | None:
+    """Who asked to stop an action: `{by?, reason?, requestedAt?}`."""
+    told = {"by": row["cancel_by"], "reason": row["cancel_reason"], "requestedAt": _iso(row["cancel_requested_at"])}
+    return _present(told) or None
 
 
 def _present(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from automations.store.database import Row, Transaction
 
 INSERT = """INSERT INTO actions (id, run_id, automation_id, step_id, position, action_id, manifest_version, manifest_digest,
     executor, idempotency_key, status, priority, input_json, input_digest, attempt, max_attempts, crashes, fence, available_at,
-    error_json, approval_json, metadata_json, reason, created_at, updated_at, completed_at)
+    error_json, approval_json, metadata_json, reason, attempt_limit, step_limit, created_at, updated_at, completed_at)
   VALUES (:id, :run_id, :automation_id, :step_id, :position, :action_id, :manifest_version, :manifest_digest,
     :executor, :idempotency_key, :status, :priority, :input_json, :input_digest, 0, :max_attempts, 0, 0, :now,
-    :error_json, :approval_json, :metadata_json, :reason, :now, :now, :completed_at)"""
+    :error_json, :approval_json, :metadata_json, :reason, :attempt_limit, :step_limit, :now, :now, :completed_at)"""
 
 
 def insert(tx: Transaction, rows: Iterable[Row], /) -> None:

@@ -6,9 +6,11 @@ from automations.store.database import Row, Transaction
 
 INSERT = """INSERT INTO runs (id, automation_uid, automation_id, generation, digest, manifests_json, status, trigger_json,
     event_row_id, trigger_event_id, schedule_trigger_id, idempotency_key, inputs_json, error_json, metadata_json,
+    slot_key, slot_limit, slot, slot_turn, stop, stop_scope, stop_reason, stop_at, deadline_at,
     created_at, updated_at, completed_at)
   VALUES (:id, :automation_uid, :automation_id, :generation, :digest, :manifests_json, :status, :trigger_json,
     :event_row_id, :trigger_event_id, :schedule_trigger_id, :idempotency_key, :inputs_json, :error_json, :metadata_json,
+    :slot_key, :slot_limit, :slot, :slot_turn, :stop, :stop_scope, :stop_reason, :stop_at, :deadline_at,
     :now, :now, :completed_at)"""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from automations.core.expression.matcher import When, compile_when
 from automations.core.expression.template import Template, compile_template
+from automations.core.instant import SECOND
 from automations.core.spec.conform import Conformity, compile_schema
 from automations.core.spec.model import Automation, Binding, Manifest, Step
 
@@ -16,6 +17,10 @@ EXTERNAL = "external"
 
 EXECUTABLE = ("local-shell", "http")
 """Binding kinds that this program carries out itself, first match in the manifest's order wins."""
+
+
+STOPPING = 10 * SECOND
+"""How long (microseconds) an executor of ours may take to stop an attempt that ran out of time, and to report it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,16 @@ class StepProgram:
     def executor(self) -> str:
         """The kind of executor that carries this step out, or `external`."""
         return self.binding.kind if self.binding else EXTERNAL
+
+    @property
+    def attempt_limit(self) -> int | None:
+        """After how long (microseconds) the queue takes an attempt back; None for never.
+
+        An executor of ours ends a late attempt itself, and is given the time to say what it saw.
+        """
+        if self.step.timeout is None:
+            return None
+        return self.step.timeout + (STOPPING if self.binding else 0)
 
     @property
     def manifest_version(self) -> str:

@@ -6,16 +6,33 @@ from enum import StrEnum
 class RunStatus(StrEnum):
     """Where a run stands."""
 
+    PENDING = "pending"
     MATERIALIZED = "materialized"
     RUNNING = "running"
     WAITING_APPROVAL = "waiting_approval"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+    SUPERSEDED = "superseded"
+    DROPPED = "dropped"
 
     @property
     def final(self) -> bool:
         """Whether the run is over (a replay of one of its actions reopens it)."""
-        return self in (RunStatus.SUCCEEDED, RunStatus.FAILED)
+        return self in OVER
+
+
+OVER = frozenset(
+    {
+        RunStatus.SUCCEEDED,
+        RunStatus.FAILED,
+        RunStatus.CANCELLED,
+        RunStatus.TIMED_OUT,
+        RunStatus.SUPERSEDED,
+        RunStatus.DROPPED,
+    }
+)
 
 
 class ActionStatus(StrEnum):
@@ -31,6 +48,7 @@ class ActionStatus(StrEnum):
     FAILED = "failed"
     DEAD = "dead"
     REJECTED = "rejected"
+    CANCELLED = "cancelled"
 
     @property
     def final(self) -> bool:
@@ -40,15 +58,15 @@ class ActionStatus(StrEnum):
     @property
     def unsuccessful(self) -> bool:
         """Over, and not as its author hoped."""
-        return self in (ActionStatus.FAILED, ActionStatus.DEAD, ActionStatus.REJECTED)
+        return self in UNSUCCESSFUL
 
 
-FINAL = frozenset(
-    {ActionStatus.SUCCEEDED, ActionStatus.SKIPPED, ActionStatus.FAILED, ActionStatus.DEAD, ActionStatus.REJECTED}
-)
+UNSUCCESSFUL = frozenset({ActionStatus.FAILED, ActionStatus.DEAD, ActionStatus.REJECTED, ActionStatus.CANCELLED})
+FINAL = UNSUCCESSFUL | {ActionStatus.SUCCEEDED, ActionStatus.SKIPPED}
 
 
 _MOVING = frozenset({ActionStatus.QUEUED, ActionStatus.CLAIMED, ActionStatus.RETRYING})
+_BEGUN = frozenset({ActionStatus.CLAIMED, ActionStatus.RETRYING})
 
 
 def standing(run: RunStatus, statuses: set[ActionStatus], *, failed: bool) -> RunStatus:
@@ -56,7 +74,8 @@ def standing(run: RunStatus, statuses: set[ActionStatus], *, failed: bool) -> Ru
     if statuses <= FINAL:
         return RunStatus.FAILED if failed else RunStatus.SUCCEEDED
     if statuses & _MOVING:
-        return RunStatus.MATERIALIZED if run is RunStatus.MATERIALIZED else RunStatus.RUNNING
+        begun = run is not RunStatus.MATERIALIZED or statuses & _BEGUN
+        return RunStatus.RUNNING if begun else RunStatus.MATERIALIZED
     return RunStatus.WAITING_APPROVAL if ActionStatus.WAITING_APPROVAL in statuses else run
 
 

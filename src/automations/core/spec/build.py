@@ -15,13 +15,16 @@ from automations.core.spec.model import (
     Automation,
     AutomationStatus,
     Binding,
+    Concurrency,
     Dependency,
+    Lifecycle,
     Manifest,
     Retry,
     Route,
     RouteMapping,
     Signature,
     Step,
+    Timeouts,
     Trigger,
     TriggerKind,
 )
@@ -43,7 +46,13 @@ def automation(spec: Data) -> Automation:
         triggers=triggers,
         steps=tuple(steps),
         vars=spec.get("vars", {}),
-        timeout=_duration(spec.get("timeout")),
+        timeouts=Timeouts(
+            run=_duration(spec.get("timeout")),
+            final=_duration(spec.get("finallyTimeout")),
+            counts_approvals=spec.get("timeoutCountsApprovals", False),
+        ),
+        concurrency=_concurrency(spec["concurrency"]) if "concurrency" in spec else None,
+        lifecycle=_lifecycle(lifecycle),
         renamed_from=lifecycle.get("renamedFrom"),
         spec=spec,
         digest=digest(spec),
@@ -80,6 +89,7 @@ def step(raw: Data, *, final: bool) -> Step:
         when=raw.get("when"),
         retry=_retry(raw.get("retry", {})),
         timeout=_duration(raw.get("timeout")),
+        total_timeout=_duration(raw.get("totalTimeout")),
         on_failure=raw.get("onFailure", "stop"),
         approval=_approval(approval) if approval else None,
         final=final,
@@ -175,6 +185,26 @@ def _retry(raw: Data) -> Retry:
         base=parse_duration(raw["base"]) if "base" in raw else default.base,
         cap=parse_duration(raw["cap"]) if "cap" in raw else default.cap,
         jitter=raw.get("jitter", default.jitter),
+    )
+
+
+def _concurrency(raw: Data) -> Concurrency:
+    default = Concurrency()
+    return Concurrency(
+        key=raw.get("key", default.key),
+        limit=int(raw.get("limit", default.limit)),
+        overlap=raw.get("overlap", default.overlap),
+        max_queued=int(raw.get("maxQueued", default.max_queued)),
+        release_while_waiting=raw.get("releaseWhileWaiting", default.release_while_waiting),
+    )
+
+
+def _lifecycle(raw: Data) -> Lifecycle:
+    default = Lifecycle()
+    return Lifecycle(
+        on_update=raw.get("onUpdate", default.on_update),
+        on_delete=raw.get("onDelete", default.on_delete),
+        drain_timeout=_duration(raw.get("drainTimeout")),
     )
 
 

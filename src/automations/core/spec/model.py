@@ -126,9 +126,42 @@ class Step:
     when: str | Mapping[str, Any] | None = None
     retry: Retry = Retry()
     timeout: int | None = None
+    total_timeout: int | None = None
     on_failure: Literal["stop", "continue"] = "stop"
     approval: Approval | None = None
     final: bool = False
+
+
+Overlap = Literal["queue", "skip", "latest", "cancel-running", "parallel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """How many runs with the same rendered key may go on at once. `key` may hold `${{ }}` templates."""
+
+    key: str = ""
+    limit: int = 1
+    overlap: Overlap = "queue"
+    max_queued: int = 100
+    release_while_waiting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a run's main steps and its `finally` steps may take (microseconds), None for as long as they like."""
+
+    run: int | None = None
+    final: int | None = None
+    counts_approvals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What becomes of runs under way when their automation changes or goes. `drain_timeout` in microseconds."""
+
+    on_update: Literal["finish", "cancel-queued"] = "finish"
+    on_delete: Literal["drain", "cancel-queued", "cancel-all"] = "drain"
+    drain_timeout: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +175,9 @@ class Automation:
     triggers: tuple[Trigger, ...]
     steps: tuple[Step, ...]
     vars: Mapping[str, Any]
-    timeout: int | None
+    timeouts: Timeouts
+    concurrency: Concurrency | None
+    lifecycle: Lifecycle
     renamed_from: str | None
     spec: Mapping[str, Any]
     digest: str
