@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from automations.services.programs import Programs
     from automations.services.queue import Queue
     from automations.services.reconcile import Reconciler
+    from automations.services.rehearse import Rehearsal
     from automations.services.retention import Janitor
     from automations.services.schedule import Scheduler
     from automations.services.trigger import Start
@@ -193,3 +194,11 @@ def open_runtime(settings: Settings) -> Runtime:
         database.close()
         raise
     return Runtime(settings, database, clock=clock, ids=ids, telemetry=Telemetry())
+
+
+def rehearsal() -> "Rehearsal":
+    """Plays cases of test files, each on a store of its own in memory."""
+    from automations.services.rehearse import Rehearsal
+    from automations.store.sqlite import SqliteDatabase
+
+    return Rehearsal(SqliteDatabase.memory)

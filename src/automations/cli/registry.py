@@ -13,6 +13,7 @@ FILES = {
     "export": "export",
     "validate": "validate",
     "lint": "validate",
+    "test": "test",
     "list": "show",
     "show": "show",
     "runs": "runs",

@@ -68,6 +68,8 @@ class Catalogue:
     bad_files: frozenset[str] = frozenset()
     unidentified: frozenset[str] = frozenset()
     digests: Mapping[str, str] = field(default_factory=dict)
+    tests: tuple[Document, ...] = ()
+    """Test files whose structure is good; whether they fit an automation is `core/fixture`'s to say."""
 
     @property
     def digest(self) -> str:
@@ -137,6 +139,11 @@ def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manife
         bad_files=frozenset(bad),
         unidentified=frozenset(each.file for each in interpreted if each.file in bad and not each.claims),
         digests={each.file: _meaning(each) for each in interpreted},
+        tests=tuple(
+            each.document
+            for each in interpreted
+            if each.document and each.file not in bad and kind_of(each.document) == "test"
+        ),
     )
 
 
