@@ -77,8 +77,7 @@ class ControlPlane:
     def apply(self, files: Mapping[str, Any], *, source: str = "default", **authority: Any) -> Applied:
         """Plan and commit at once, whatever it deletes unless `allow_deletes` is given."""
         made = self.plan(files, source=source)
-        deletes = sum(change.action == "delete" and change.resource == "automation" for change in made.changes)
-        given = {"allow_deletes": deletes or None, **authority}
+        given = {"allow_deletes": made.destroys or None, **authority}
         return self.applying.strict(made, Authority("tester", **given))
 
     def send(self, identity: str = "e1", *, body: str = "b1", **keys: Any) -> Ingested:

@@ -4,12 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automations.core.plan.hazards import hazards_of
+from automations.core.plan.hazards import Destroyed, mass_hazard
 
 
 def refused(count: int, owned: int) -> bool:
-    found = hazards_of(deletes=tuple(f"a{n}" for n in range(count)), owned=owned)
-    return any(each.refused for each in found)
+    return bool(mass_hazard(deletes=count, others=0, owned=owned))
 
 
 @pytest.mark.parametrize(
@@ -32,16 +31,32 @@ def test_more_than_a_fifth_or_ten_or_all_are_refused(count: int, owned: int, exp
     assert refused(count, owned) is expected
 
 
-def test_every_delete_is_a_hazard_of_its_own_and_the_refusal_names_the_exact_number() -> None:
-    found = hazards_of(deletes=("a", "b", "c"), owned=3)
-    assert [(each.code, each.id, each.refused) for each in found] == [
-        ("AU100", "a", False),
-        ("AU100", "b", False),
-        ("AU100", "c", False),
-        ("AU001", "", True),
-    ]
-    assert "3 of 3" in found[-1].message
-    assert "--allow-deletes=3" in found[-1].message
+def test_the_refusal_names_the_exact_number_and_what_would_be_done() -> None:
+    (found,) = mass_hazard(deletes=3, others=0, owned=3)
+    assert (found.code, found.refused, found.severity) == ("AU001", True, "danger")
+    assert found.message == "3 of 3 automations would be deleted; to do that, say --allow-deletes=3"
+    (found,) = mass_hazard(deletes=2, others=1, owned=9)
+    assert "3 of 9 automations would be deleted or switched off" in found.message
+    (found,) = mass_hazard(deletes=0, others=2, owned=4)
+    assert "2 of 4 automations would be switched off" in found.message
+
+
+@pytest.mark.parametrize(
+    ("deletes", "owned", "recent", "expected"),
+    [
+        (0, 8, Destroyed(9, 9), False),  # what was done before is not refused afterwards
+        (1, 9, Destroyed(), False),
+        (1, 9, Destroyed(1, 1), False),  # two of ten
+        (1, 8, Destroyed(1, 1), True),  # two of nine
+        (1, 90, Destroyed(10, 10), True),
+        (1, 1, Destroyed(1, 1), True),  # all of two
+        (1, 9, Destroyed(1, 0), True),  # two of nine: one switched off is still owned
+    ],
+)
+def test_what_was_destroyed_within_ten_minutes_counts_as_if_it_came_at_once(
+    deletes: int, owned: int, recent: Destroyed, expected: bool
+) -> None:
+    assert bool(mass_hazard(deletes=deletes, others=0, owned=owned, recent=recent)) is expected
 
 
 @given(st.integers(1, 60), st.integers(0, 200))

@@ -507,6 +507,6 @@ def test_without_prune_nothing_is_deleted_and_all_of_it_is_told(old: Files) -> N
 def test_the_old_specs_that_a_plan_asks_for_are_those_of_changed_automations(old: Files, new: Files) -> None:
     state = state_of(old)
     declared = catalogue(new)
-    wanted = changed_ids(declared, state)
+    wanted = changed_ids(declared, state, owner=source_owner("default"))
     lean = with_specs(state, {identity: state.specs[identity] for identity in wanted})
     assert make_plan(declared, lean, Request("default")) == make_plan(declared, state, Request("default"))

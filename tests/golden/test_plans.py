@@ -12,7 +12,8 @@ from automations.core.instant import iso
 from automations.core.plan.plan import Plan, Request, make_plan
 from automations.core.plan.render.document import LIFETIME, document
 from automations.core.plan.render.github import github
-from automations.core.plan.render.human import human, printable, show
+from automations.core.plan.render.human import human
+from automations.core.plan.render.words import printable, show
 from automations.core.plan.render.markdown import ROOM, markdown
 from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State, source_owner
 from samples import action, catalogue, event_trigger, spec, step, webhook_trigger

@@ -4,27 +4,63 @@ The first statement bumps the serial that the plan was made against; if another 
 is written. The serial's row is held from then on, so definition changes and audit entries queue up behind each other.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from automations.core.audit import Entry, seal
 from automations.core.canonical import as_written, encode
+from automations.core.instant import iso
+from automations.core.plan.hazards import WINDOW
 from automations.core.plan.plan import Change, Plan
 from automations.core.plan.state import source_owner
 from automations.core.spec.model import Automation, Route
 from automations.core.trigger.envelope import route_scope
 from automations.errors import Conflict, Refused, SpecInvalid, StalePlan
+from automations.services.lock import Lock, check_lock
 from automations.services.ports import Clock, Ids, Telemetry
-from automations.store import audit, automations, events, manifests, routes, state
+from automations.store import (
+    applied_plans,
+    audit,
+    automations,
+    destructions,
+    events,
+    holds,
+    manifests,
+    routes,
+    state,
+    texts,
+)
 from automations.store.database import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Who applies, and what they explicitly allowed. `allow_deletes` is an exact count."""
+    """Who applies, what they explicitly allowed, and the lock that they hold. `allow_deletes` is an exact count."""
 
     actor: str
     allow_deletes: int | None = None
+    lock: Lock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What a rollback takes back: this digest of the automation `uid` is not to come back by itself."""
+
+    uid: str
+    digest: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alongside:
+    """What is recorded in the same transaction: the digest of a plan file that is used up, a rejection."""
+
+    plan_file: str | None = None
+    rejection: Rejection | None = None
+
+
+_NOTHING = Alongside()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,54 +80,106 @@ class Apply:
         self._ids = ids
         self._telemetry = telemetry
 
-    def strict(self, plan: Plan, authority: Authority, *, prefix: str = "") -> Applied:
+    def strict(
+        self, plan: Plan, authority: Authority, *, prefix: str = "", alongside: Alongside = _NOTHING
+    ) -> Applied:
         """Apply a whole plan or nothing.
 
         Raises SpecInvalid when anything declared is an error, Refused when a safety rule says no, StalePlan when the state
-        moved on, StoreUnavailable when it cannot be written.
+        moved on, LockNotHeld when another has the lock, StoreUnavailable when it cannot be written.
         """
         if not plan.sound:
             raise SpecInvalid(
                 "the specs have errors; nothing was applied", plan.diagnostics, hint="see: automations validate"
             )
         check_hazards(plan, authority)
-        return self.commit(plan, authority, prefix=prefix)
+        return self.commit(plan, authority, prefix=prefix, alongside=alongside)
 
-    def commit(self, plan: Plan, authority: Authority, *, prefix: str = "") -> Applied:
+    def commit(
+        self, plan: Plan, authority: Authority, *, prefix: str = "", alongside: Alongside = _NOTHING
+    ) -> Applied:
         """Apply the changes of a plan as they are. The loop uses this for the sound part of an unsound tree."""
         if not plan.changes:
+            self._let_go(plan)
             return Applied(plan.serial, 0)
+        kept = _texts(plan)  # files are read before the transaction begins
         now = self._clock.now()
         with self._database.write() as tx:
+            _check_unused(tx, alongside.plan_file)
             if not state.bump(tx, serial=plan.serial):
                 standing = state.read(tx)
                 raise StalePlan(
                     f"the plan was made at serial {plan.serial}, the state is at {standing['serial']}",
                     hint="plan again and look at what changed in between",
                 )
+            check_lock(tx, authority.lock, now=now)
             owner = source_owner(plan.source)
-            writer = Writer(tx, owner=owner, actor=authority.actor, prefix=prefix, now=now, ids=self._ids)
+            writer = Writer(tx, owner=owner, actor=authority.actor, prefix=prefix, now=now, ids=self._ids, texts=kept)
             for change in plan.changes:
                 writer.unbind(change)
             for change in sorted(plan.changes, key=_order):
                 writer.write(change, revision=plan.source_revision)
-            entry = Entry(now, authority.actor, "apply", owner, {"serial": plan.serial + 1, "summary": plan.summary()})
-            audit.append(tx, seal(entry, last=audit.last(tx)))
+            _record(tx, plan, alongside, authority=authority, now=now)
         self._telemetry.emit("apply.committed", source=plan.source, serial=plan.serial + 1, **plan.summary())
         return Applied(plan.serial + 1, len(plan.changes))
 
+    def _let_go(self, plan: Plan) -> None:
+        """A rejection is over when the source declares something else, also when nothing else is to do."""
+        if plan.moved_on:
+            with self._database.write() as tx:
+                holds.drop(tx, plan.moved_on)
+
 
 def check_hazards(plan: Plan, authority: Authority) -> None:
-    """Raises Refused when the plan deletes more than a safety rule allows and the exact count was not given."""
+    """Raises Refused when the plan destroys more than a safety rule allows and the exact count was not given."""
     refused = [hazard for hazard in plan.hazards if hazard.refused]
-    deletes = sum(change.action == "delete" and change.resource == "automation" for change in plan.changes)
-    if authority.allow_deletes is not None and authority.allow_deletes != deletes:
+    count = plan.destroys
+    if authority.allow_deletes is not None and authority.allow_deletes != count:
+        done = "deleted" if count == plan.deletes else "deleted or switched off"
         raise Refused(
-            f"--allow-deletes={authority.allow_deletes} does not match: {deletes} would be deleted",
+            f"--allow-deletes={authority.allow_deletes} does not match: {count} would be {done}",
             hint="look at the plan again, then give the exact number",
         )
     if refused and authority.allow_deletes is None:
-        raise Refused(refused[0].message, hint=f"if that is meant: automations apply --allow-deletes={deletes}")
+        raise Refused(refused[0].message, hint=f"if that is meant: automations apply --allow-deletes={count}")
+
+
+def _check_unused(tx: Transaction, digest: str | None) -> None:
+    used = applied_plans.get(tx, digest) if digest else None
+    if used is not None:
+        raise StalePlan(
+            f"this plan was applied already, by {used['applied_by']} at {iso(used['applied_at'])}",
+            hint="plan again; each plan file is good for one use",
+            code="plan_used",
+        )
+
+
+def _record(tx: Transaction, plan: Plan, alongside: Alongside, *, authority: Authority, now: int) -> None:
+    """What a commit leaves beside the definitions themselves."""
+    owner, serial, actor = source_owner(plan.source), plan.serial + 1, authority.actor
+    if alongside.plan_file is not None:
+        row = {"digest": alongside.plan_file, "applied_by": actor, "now": now, "serial": serial}
+        applied_plans.insert(tx, row)
+    holds.drop(tx, plan.moved_on)
+    rejected = alongside.rejection
+    if rejected is not None:
+        row = {"automation_uid": rejected.uid, "digest": rejected.digest, "reason": rejected.reason}
+        holds.put(tx, row | {"actor": actor, "now": now})
+    if plan.destroys:
+        counted = {"count": plan.destroys, "deletes": plan.deletes, "now": now, "before": now - WINDOW}
+        destructions.insert(tx, {"owner": owner, "serial": serial, **counted})
+    entry = Entry(now, actor, "rollback" if rejected else "apply", owner, {"serial": serial, "summary": plan.summary()})
+    audit.append(tx, seal(entry, last=audit.last(tx)))
+
+
+def _texts(plan: Plan) -> dict[str, str]:
+    """By automation id, the files as they stand, where they are still what was read."""
+    found = {}
+    for change in plan.changes:
+        raw = change.source() if change.source and change.resource == "automation" else None
+        if raw is not None:
+            found[change.id] = raw.decode(errors="replace")
+    return found
 
 
 def _order(change: Change) -> tuple[int, str]:
@@ -109,10 +197,12 @@ class Writer:
     prefix: str
     now: int
     ids: Ids
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """By automation id, what its file says, to be kept with its generation."""
 
     def unbind(self, change: Change) -> None:
         """Let go of a change's routes: of all changes before any is bound again, so that two can swap their paths."""
-        if change.resource == "automation" and change.action != "move":
+        if change.resource == "automation" and change.action != "move" and change.uid is not None:
             for owner in {self.owner, change.previous_owner or self.owner}:
                 routes.delete_of(self.tx, change.previous_id or change.id, owner=owner, now=self.now)
 
@@ -171,6 +261,9 @@ class Writer:
             kept = {key: row[key] for key in ("uid", "generation", "digest", "file", "now")}
             kept |= {"spec_json": as_written(automation.spec), "revision": revision, "applied_by": self.actor}
             automations.insert_generation(self.tx, kept)
+            if automation.id in self.texts:
+                text = {"uid": row["uid"], "generation": row["generation"], "text": self.texts[automation.id]}
+                texts.put(self.tx, [text])
         if change.previous_id is not None:
             self._follow(change.previous_id, automation)
         if change.action != "move":
@@ -180,7 +273,7 @@ class Writer:
 
     def _follow(self, previous: str, automation: Automation) -> None:
         """A renamed automation keeps its dedupe keys, also where its routes are named after it, and routes made by hand."""
-        named = {row["trigger_id"]: row["id"] for row in routes.every(self.tx) if row["automation_id"] == previous}
+        named = {row["trigger_id"]: row["id"] for row in routes.of(self.tx, previous)}
         for trigger in automation.triggers:
             before = named.get(trigger.id)
             if trigger.route is not None and before is not None and before != trigger.route.id:

@@ -88,8 +88,18 @@ def _recall(file: SpecFile, row: Row | None, *, prefix: str) -> Interpreted:
         # Reading it now would mix two moments of the tree.
         raise Conflict(f"{shown}: another process read this directory anew in the meantime", hint="try again")
     locate = partial(_locate, file, shown)
-    document = Document(shown, decode(row["document_json"]), locate, near=locate)
+    source = partial(_as_read, file, row["digest"])
+    document = Document(shown, decode(row["document_json"]), locate, near=locate, source=source)
     return accept(document, kind_of(document) or "automation", checked=True)
+
+
+def _as_read(file: SpecFile, digest: str) -> bytes | None:
+    """The bytes of a remembered file, if they still are those that were read."""
+    try:
+        raw = file.load()
+    except OSError:
+        return None
+    return raw if digest_bytes(raw) == digest else None
 
 
 def _locate(file: SpecFile, shown: str, path: Path | None = None) -> Marks:

@@ -5,27 +5,30 @@ from threading import Lock
 from typing import Any
 
 from automations.core.canonical import decode
+from automations.core.plan.hazards import WINDOW, Destroyed
 from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State
 from automations.core.record import route_record
 from automations.core.spec import build
 from automations.core.spec.manifests import Shelf, resolve_all, shelve
 from automations.core.spec.model import Manifest
 from automations.core.trigger.bindings import Bound, BoundRoute, Table, build_table
-from automations.store import actions, automations, manifests, routes, runs, state
+from automations.store import actions, automations, destructions, holds, manifests, routes, runs, state
 from automations.store.database import Database, Row, Transaction
 
 
-def load_state(tx: Transaction, *, prefix: str = "") -> State:
-    """The state without old specs. File names get `prefix`, so that they read like those of the catalogue."""
+def load_state(tx: Transaction, *, prefix: str = "", now: int | None = None) -> State:
+    """The state without old specs. File names get `prefix`, so that they read like those of the catalogue.
+
+    With `now` (microseconds) it knows what was destroyed of late.
+    """
     standing = state.read(tx)
-    held = {}
     protected = {
         row["id"]
         for row in automations.perhaps_protected(tx)
         if decode(row["spec_json"]).get("lifecycle", {}).get("protect") is True
     }
-    for row in automations.every(tx):
-        held[row["id"]] = Held(
+    held = {
+        row["id"]: Held(
             uid=row["uid"],
             id=row["id"],
             owner=row["owner"],
@@ -36,6 +39,8 @@ def load_state(tx: Transaction, *, prefix: str = "") -> State:
             deleted=row["deleted_at"] is not None,
             protected=row["id"] in protected,
         )
+        for row in automations.every(tx)
+    }
     return State(
         lineage=standing["lineage"],
         serial=standing["serial"],
@@ -54,7 +59,15 @@ def load_state(tx: Transaction, *, prefix: str = "") -> State:
             if row["deleted_at"] is None
         },
         in_flight=in_flight(tx),
+        rejected={row["id"]: row["digest"] for row in holds.every(tx)},
+        destroyed={} if now is None else destroyed_of_late(tx, now=now),
     )
+
+
+def destroyed_of_late(tx: Transaction, *, now: int) -> dict[str, Destroyed]:
+    """By owner, what was destroyed within the window that the safety rule looks at."""
+    rows = destructions.since(tx, now - WINDOW)
+    return {row["owner"]: Destroyed(int(row["count"]), int(row["deletes"])) for row in rows}
 
 
 def load_specs(tx: Transaction, ids: Iterable[str]) -> dict[str, Any]:
@@ -69,7 +82,8 @@ def in_flight(tx: Transaction) -> dict[str, InFlight]:
     words = {"queued": "queued", "retrying": "retrying", "waiting_approval": "waiting_approval", "dead": "dead"}
     for row in runs.live_counts(tx):
         mine = counts.setdefault(row["automation_id"], {})
-        mine["running"] = mine.get("running", 0) + row["n"]
+        word = "pending" if row["status"] == "pending" else "running"
+        mine[word] = mine.get(word, 0) + row["n"]
     for row in actions.live_counts(tx):
         if row["status"] in words:
             counts.setdefault(row["automation_id"], {})[words[row["status"]]] = row["n"]

@@ -8,6 +8,11 @@ def every(tx: Transaction, /) -> list[Row]:
     return tx.all("SELECT * FROM routes ORDER BY created_at, id")
 
 
+def of(tx: Transaction, automation_id: str, /) -> list[Row]:
+    """All routes of one automation, deleted ones too."""
+    return tx.all("SELECT * FROM routes WHERE automation_id = :automation_id", automation_id=automation_id)
+
+
 def count(tx: Transaction, /) -> int:
     """How many routes are not deleted."""
     row = tx.one("SELECT count(*) AS n FROM routes WHERE deleted_at IS NULL")

@@ -5,7 +5,7 @@ of every step after it. Lists of other objects are compared place by place, all 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from automations.core.diagnostic import Path
@@ -25,55 +25,65 @@ ABSENT: Any = _Absent()
 class Field:
     """One difference. `path` leads to it in the new document where it still exists, else in the old one.
 
-    `label` is the path as people read it, with ids in the place of indexes: `actions[build].input.tag`.
+    `label` is the path as people read it, with ids in the place of indexes: `actions[build].input.tag`. `before_path` leads
+    to it in the old document, or to where it would have been.
     """
 
     path: Path
     label: str
     before: Any
     after: Any
+    before_path: Path = field(default=(), compare=False)
+
+
+_Paths = tuple[Path, Path]
+"""Where a value stands in the new document, and in the old one."""
 
 
 def diff(before: Any, after: Any) -> tuple[Field, ...]:
     """Every difference, in the order of the new document, removed fields last within their parent."""
-    return tuple(_walk(before, after, path=(), label=""))
+    return tuple(_walk(before, after, paths=((), ()), label=""))
 
 
-def _walk(before: Any, after: Any, *, path: Path, label: str) -> Iterator[Field]:
+def _walk(before: Any, after: Any, *, paths: _Paths, label: str) -> Iterator[Field]:
     if _same(before, after):
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in (*after, *(key for key in before if key not in after)):
             name = f"{label}.{key}" if label else str(key)
-            yield from _walk(before.get(key, ABSENT), after.get(key, ABSENT), path=(*path, key), label=name)
+            below = ((*paths[0], key), (*paths[1], key))
+            yield from _walk(before.get(key, ABSENT), after.get(key, ABSENT), paths=below, label=name)
     elif _by_id(before) and _by_id(after):
-        yield from _lists(before, after, path=path, label=label)
+        yield from _lists(before, after, paths=paths, label=label)
     elif _objects(before) and _objects(after):
-        yield from _by_index(before, after, path=path, label=label)
+        yield from _by_index(before, after, paths=paths, label=label)
     else:
-        yield Field(path, label, before, after)
+        yield Field(paths[0], label, before, after, paths[1])
 
 
-def _lists(before: list[Any], after: list[Any], *, path: Path, label: str) -> Iterator[Field]:
+def _lists(before: list[Any], after: list[Any], *, paths: _Paths, label: str) -> Iterator[Field]:
+    new_path, old_path = paths
     old = {item["id"]: (index, item) for index, item in enumerate(before)}
     new = {item["id"]: (index, item) for index, item in enumerate(after)}
     for identity, (index, item) in new.items():
-        _, was = old.get(identity, (0, ABSENT))
-        yield from _walk(was, item, path=(*path, index), label=f"{label}[{identity}]")
+        was_at, was = old.get(identity, (None, ABSENT))
+        below = ((*new_path, index), old_path if was_at is None else (*old_path, was_at))
+        yield from _walk(was, item, paths=below, label=f"{label}[{identity}]")
     for identity, (index, item) in old.items():
         if identity not in new:
-            yield Field((*path, index), f"{label}[{identity}]", item, ABSENT)
+            yield Field((*new_path, index), f"{label}[{identity}]", item, ABSENT, (*old_path, index))
     kept = [identity for identity in old if identity in new]
     if kept != [identity for identity in new if identity in old]:
-        yield Field(path, f"{label} (order)", list(old), list(new))
+        yield Field(new_path, f"{label} (order)", list(old), list(new), old_path)
 
 
-def _by_index(before: list[Any], after: list[Any], *, path: Path, label: str) -> Iterator[Field]:
+def _by_index(before: list[Any], after: list[Any], *, paths: _Paths, label: str) -> Iterator[Field]:
     """Lists of objects without ids, such as triggers: the first with the first, what is over at the end."""
     for index in range(max(len(before), len(after))):
         old = before[index] if index < len(before) else ABSENT
         new = after[index] if index < len(after) else ABSENT
-        yield from _walk(old, new, path=(*path, index), label=f"{label}[{index}]")
+        below = ((*paths[0], index), (*paths[1], index))
+        yield from _walk(old, new, paths=below, label=f"{label}[{index}]")
 
 
 def _objects(value: Any) -> bool:

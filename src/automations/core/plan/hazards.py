@@ -1,58 +1,58 @@
 """Hazards: what a reviewer should not overlook, and what is refused unless it is asked for by exact number."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
 
-from automations.core.spec import build
-from automations.core.spec.model import Automation
+from automations.core.diagnostic import Path
+from automations.core.plan.risks import RISKS, RiskSeverity
 
 MOST_DELETES = 10
-"""More deletes than this in one plan are refused without an exact count."""
+"""More deletes than this in ten minutes are refused without an exact count."""
 DELETE_SHARE = 0.2
 """More than this share of what a source owns (but always one) is refused without an exact count."""
+WINDOW = 600 * 1_000_000
+"""Destruction of this long ago (microseconds) still counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """A documented risk (`docs/reference/hazards.md`). `refused` ones stop an apply without their override."""
+    """A documented risk (`docs/reference/hazards.md`) of one automation or action; without an id, of the whole plan.
+
+    `path` is where in the new document, `file` and `line` (from 1) where that stands, if it stands anywhere.
+    """
 
     code: str
-    severity: Literal["notice", "danger"]
     id: str
     message: str
-    refused: bool = False
+    path: Path = ()
+    file: str | None = None
+    line: int = 1
+
+    @property
+    def severity(self) -> RiskSeverity:
+        """How much it matters."""
+        return RISKS[self.code].severity
+
+    @property
+    def refused(self) -> bool:
+        """Whether it stops an apply without its override."""
+        return RISKS[self.code].refused
 
 
-def signature_hazards(automation: Automation, before: Mapping[str, Any] | None) -> tuple[Hazard, ...]:
-    """The hazards of routes that anybody may post to: one that was signed until now, one that never was."""
-    found = []
-    signed = _signed(before)
-    for trigger in automation.triggers:
-        route = trigger.route
-        if route is None or route.signature is not None:
-            continue
-        if route.id in signed or route.path in signed:
-            message = f"{automation.id} drops the signature of {route.path}: anybody may post there"
-            found.append(Hazard("AU310", "danger", automation.id, message))
-        elif before is None:
-            message = f"{automation.id} takes unsigned requests at {route.path}: anybody may post there"
-            found.append(Hazard("AU311", "notice", automation.id, message))
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """What a source destroyed within the window: automations deleted, switched off or left without a trigger."""
+
+    count: int = 0
+    deletes: int = 0
 
 
-def _signed(spec: Mapping[str, Any] | None) -> set[str]:
-    """Ids and paths of the signed routes of an old spec."""
-    triggers = build.automation(spec).triggers if spec else ()
-    routes = [trigger.route for trigger in triggers if trigger.route and trigger.route.signature]
-    return {route.id for route in routes} | {route.path for route in routes}
-
-
-def hazards_of(*, deletes: tuple[str, ...], owned: int) -> tuple[Hazard, ...]:
-    """The hazards of deleting these of `owned` automations."""
-    found = [Hazard("AU100", "danger", each, f"{each} would be deleted") for each in deletes]
-    count = len(deletes)
-    if count and (count > max(1, int(owned * DELETE_SHARE)) or count > MOST_DELETES or (count == owned and owned > 1)):
-        message = f"{count} of {owned} automations would be deleted; to do that, say --allow-deletes={count}"
-        found.append(Hazard("AU001", "danger", "", message, refused=True))
-    return tuple(found)
+def mass_hazard(*, deletes: int, others: int, owned: int, recent: Destroyed = Destroyed()) -> tuple[Hazard, ...]:  # noqa: B008  # frozen
+    """The refusal, if one is due, of deleting some and switching others off, of `owned` automations that there are now."""
+    new = deletes + others
+    count, of = new + recent.count, owned + recent.deletes
+    if not new or not (count > max(1, int(of * DELETE_SHARE)) or count > MOST_DELETES or (count == of and of > 1)):
+        return ()
+    done = "deleted" if not others else "deleted or switched off" if deletes else "switched off"
+    before = f", after {recent.count} in the last ten minutes" if recent.count else ""
+    message = f"{new} of {owned} automations would be {done}{before}; to do that, say --allow-deletes={new}"
+    return (Hazard("AU001", "", message),)

@@ -5,59 +5,29 @@ apply service turns each change into rows, in one transaction, and only if the s
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
-from automations.core.diagnostic import Diagnostic, Severity, has_errors, in_order
-from automations.core.plan.conflicts import (
-    Rebinding,
-    owned_elsewhere,
-    protected,
-    rename_problems,
-    renamed,
-    route_problems,
-)
-from automations.core.plan.diff import ABSENT, Field, diff
-from automations.core.plan.hazards import Hazard, hazards_of, signature_hazards
-from automations.core.plan.state import Held, InFlight, State, source_owner
-from automations.core.spec.catalogue import Catalogue, Declared
-from automations.core.spec.model import Automation, Manifest
+from automations.core.diagnostic import Diagnostic, has_errors, in_order
+from automations.core.plan.assessment import assess, comes_back
+from automations.core.plan.change import ACTIONS, Action, Change, Resource
+from automations.core.plan.conflicts import Rebinding, owned_elsewhere, protected, rename_problems, route_problems
+from automations.core.plan.differences import Viewpoint, automation_change, deletes, gone, manifest_changes, viewpoint
+from automations.core.plan.hazards import Hazard
+from automations.core.plan.resemblance import alike
+from automations.core.plan.state import State, source_owner
+from automations.core.spec.catalogue import Catalogue, ManifestKey
 
-Action = Literal["create", "update", "rename", "move", "adopt", "delete"]
-ACTIONS: tuple[Action, ...] = ("create", "update", "rename", "move", "adopt", "delete")
-Resource = Literal["automation", "action"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that applying would do.
-
-    `file` and `line` (from 1) are where the new text stands, for a delete where the old one stood. `based_on` is the
-    generation judged (0 for what is new); `uid` is None for what is new.
-    """
-
-    id: str
-    resource: Resource
-    action: Action
-    reason: str
-    file: str | None
-    line: int
-    fields: tuple[tuple[Field, int], ...] = ()
-    previous_file: str | None = None
-    previous_id: str | None = None
-    previous_owner: str | None = None
-    uid: str | None = None
-    based_on: int = 0
-    in_flight: InFlight = field(default_factory=InFlight)
-    automation: Automation | None = None
-    manifest: Manifest | None = None
+__all__ = ["ACTIONS", "Action", "Change", "Plan", "Request", "Resource", "changed_ids", "make_plan", "with_specs"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What would change, against exactly which state.
 
-    `withheld` are deletes that would follow if the request allowed them and no bad file might hold what seems to be gone.
+    `withheld` are deletes that would follow if the request allowed them and no bad file might hold what seems to be gone;
+    `held_back` are changes to what a rollback rejected, which only a person brings back. `moved_on` are uids of automations
+    whose source declares something else than what was rejected.
     """
 
     lineage: str
@@ -70,11 +40,23 @@ class Plan:
     hazards: tuple[Hazard, ...]
     diagnostics: tuple[Diagnostic, ...]
     withheld: tuple[Change, ...] = ()
+    held_back: tuple[Change, ...] = ()
+    moved_on: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
         """Whether nothing declared is an error; an unsound plan is shown but, in one-shot use, never applied."""
         return not has_errors(self.diagnostics)
+
+    @property
+    def deletes(self) -> int:
+        """How many automations would be deleted."""
+        return sum(change.action == "delete" and change.resource == "automation" for change in self.changes)
+
+    @property
+    def destroys(self) -> int:
+        """How many automations would be deleted, switched off or left without a trigger: what `--allow-deletes` counts."""
+        return sum(change.destructive for change in self.changes)
 
     def summary(self) -> dict[str, int]:
         """`{create, update, rename, move, adopt, delete, unchanged}`."""
@@ -86,18 +68,23 @@ class Plan:
 class Request:
     """Whose plan is made: the source's name, its revision if known, and ids to take over from other owners.
 
-    Without `prune` nothing is deleted: what is gone from the files is listed as withheld.
+    Without `prune` nothing is deleted: what is gone from the files is listed as withheld. With `hold` what a rollback
+    rejected is held back. `unprotect` names protected automations that may go. `now` (microseconds) is for showing when
+    schedules fire next.
     """
 
     source: str
     revision: str | None = None
     adopt: frozenset[str] = frozenset()
     prune: bool = True
+    hold: bool = False
+    unprotect: frozenset[str] = frozenset()
+    now: int | None = None
 
 
-def changed_ids(catalogue: Catalogue, state: State) -> frozenset[str]:
-    """Ids whose old spec `make_plan` wants to see in `state.specs`."""
-    found = set()
+def changed_ids(catalogue: Catalogue, state: State, *, owner: str) -> frozenset[str]:
+    """Ids whose old spec and text `make_plan` wants to see: of what changes, and of what goes."""
+    found = {held.id for held in gone(catalogue, state, owner=owner)}
     for identity, declared in catalogue.automations.items():
         held = state.automations.get(identity)
         if held is None and declared.value.renamed_from:
@@ -107,67 +94,106 @@ def changed_ids(catalogue: Catalogue, state: State) -> frozenset[str]:
     return frozenset(found)
 
 
+def changed_manifests(catalogue: Catalogue, state: State) -> dict[ManifestKey, str]:
+    """Digests of the old manifests that `make_plan` wants to see, by their keys."""
+    return {
+        key: held.digest
+        for key, held in state.manifests.items()
+        if key in catalogue.manifests and catalogue.manifests[key].value.digest != held.digest
+    }
+
+
 def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     """Desired against held. Pure; the same arguments give the same plan."""
     owner = source_owner(request.source)
+    view = viewpoint(state, owner, now=request.now)
     problems = rename_problems(catalogue, state, owner=owner)
-    changes: list[Change] = []
-    found = list(problems.values())
-    unchanged = 0
-    for identity, declared in sorted(catalogue.automations.items()):
-        held = state.automations.get(identity)
-        foreign = owned_elsewhere(declared, held, owner=owner, source=request.source)
-        if foreign is not None and identity not in request.adopt:
-            found.append(foreign)
-        elif identity not in problems:
-            change = _automation(identity, declared, state=state, owner=owner)
-            unchanged += change is None
-            changes.extend([change] if change else [])
-    for action_change in _manifests(catalogue, state, owner=owner):
-        if isinstance(action_change, Diagnostic):
-            found.append(action_change)
-        else:
-            unchanged += action_change is None
-            changes.extend([action_change] if action_change else [])
+    changes, found, unchanged = _declared(catalogue, view, request, problems=frozenset(problems))
     # A rename that cannot be still says that the old id is not gone.
     renames = frozenset(change.previous_id for change in changes if change.action == "rename")
     renames |= {catalogue.automations[identity].value.renamed_from for identity in problems}
-    gone, kept = _gone(catalogue, state, owner=owner, renamed=renames)
-    found.extend(kept)
+    going = tuple(deletes(catalogue, view, renamed=renames))
+    kept = _protected(going, state, unprotect=request.unprotect)
+    going = tuple(each for each in going if each.resource == "action" or each.id not in kept)
     prune = request.prune and not _mysterious(catalogue, state, owner=owner)
-    taken = route_problems(_rebindings((*changes, *(gone if prune else ())), catalogue, owner=owner), state)
+    taken = route_problems(_rebindings((*changes, *(going if prune else ())), catalogue, owner=owner), state)
     changes = [change for change in changes if change.resource == "action" or change.id not in taken]
-    found.extend(each for listed in taken.values() for each in listed)
-    deletes = tuple(each.id for each in gone if prune and each.resource == "automation")
-    owned = sum(1 for held in state.automations.values() if held.owner == owner and not held.deleted)
+    changes, held_back = _rejected(changes, state) if request.hold else (changes, ())
+    shown = _suggested((*changes, *(going if prune else ())), state)
+    found += [*problems.values(), *(protected(state.automations[each]) for each in kept)]
+    found += [each for listed in taken.values() for each in listed]
     return Plan(
         lineage=state.lineage,
         serial=state.serial,
         source=request.source,
         source_revision=request.revision,
         files=catalogue.digests,
-        changes=(*changes, *(gone if prune else ())),
+        changes=shown,
         unchanged=unchanged,
-        hazards=(*hazards_of(deletes=deletes, owned=owned), *_signature_hazards(changes, state)),
+        hazards=assess(shown, catalogue, view),
         diagnostics=in_order((*catalogue.diagnostics, *found)),
-        withheld=() if prune else gone,
+        withheld=() if prune else going,
+        held_back=held_back,
+        moved_on=_moved_on(catalogue, state),
     )
 
 
-def _gone(
-    catalogue: Catalogue, state: State, *, owner: str, renamed: frozenset[str | None]
-) -> tuple[tuple[Change, ...], tuple[Diagnostic, ...]]:
-    """The deletes that the files ask for, and a finding for each that is protected instead."""
-    asked = tuple(_deletes(catalogue, state, owner=owner, renamed=renamed))
-    kept = {each.id for each in asked if each.resource == "automation" and state.automations[each.id].protected}
-    deletes = tuple(each for each in asked if each.resource == "action" or each.id not in kept)
-    return deletes, tuple(protected(state.automations[identity]) for identity in sorted(kept))
+def _declared(
+    catalogue: Catalogue, view: Viewpoint, request: Request, *, problems: frozenset[str]
+) -> tuple[list[Change], list[Diagnostic], int]:
+    """What the declarations ask for, what they may not ask for, and how many stand as they are."""
+    changes: list[Change] = []
+    found: list[Diagnostic] = []
+    unchanged = 0
+    for identity, declared in sorted(catalogue.automations.items()):
+        held = view.state.automations.get(identity)
+        foreign = owned_elsewhere(declared, held, owner=view.owner, source=request.source)
+        if foreign is not None and identity not in request.adopt:
+            found.append(foreign)
+        elif identity not in problems:
+            change = automation_change(declared, view)
+            unchanged += change is None
+            changes.extend([change] if change else [])
+    for change_or_finding in manifest_changes(catalogue, view):
+        if isinstance(change_or_finding, Diagnostic):
+            found.append(change_or_finding)
+        else:
+            unchanged += change_or_finding is None
+            changes.extend([change_or_finding] if change_or_finding else [])
+    return changes, found, unchanged
 
 
-def _signature_hazards(changes: Iterable[Change], state: State) -> Iterator[Hazard]:
-    for change in changes:
-        if change.automation is not None and (change.fields or change.action == "create"):
-            yield from signature_hazards(change.automation, state.specs.get(change.previous_id or change.id))
+def _protected(going: Iterable[Change], state: State, *, unprotect: frozenset[str]) -> list[str]:
+    asked = [each.id for each in going if each.resource == "automation" and state.automations[each.id].protected]
+    return [identity for identity in asked if identity not in unprotect]
+
+
+def _rejected(changes: list[Change], state: State) -> tuple[list[Change], tuple[Change, ...]]:
+    back = {each.id: each for each in changes if comes_back(each, state)}
+    return [each for each in changes if each.id not in back] if back else changes, tuple(back.values())
+
+
+def _moved_on(catalogue: Catalogue, state: State) -> tuple[str, ...]:
+    declared = {each: catalogue.automations[each].value.digest for each in state.rejected if each in catalogue.automations}
+    return tuple(
+        state.automations[identity].uid
+        for identity, digest in sorted(declared.items())
+        if digest != state.rejected[identity] and identity in state.automations
+    )
+
+
+def _suggested(changes: tuple[Change, ...], state: State) -> tuple[Change, ...]:
+    """The changes, with a word at each new automation that looks like one that goes."""
+    fresh = [
+        (each.id, each.automation.spec)
+        for each in changes
+        if each.action == "create" and each.automation is not None and each.uid is None
+    ]
+    going = [each.id for each in changes if each.action == "delete" and each.resource == "automation"]
+    found = alike(fresh, {each: state.specs[each] for each in going if each in state.specs})
+    if not found:
+        return changes
+    return tuple(replace(each, resembles=found[each.id]) if each.id in found else each for each in changes)
 
 
 def _mysterious(catalogue: Catalogue, state: State, *, owner: str) -> bool:
@@ -185,129 +211,12 @@ def _rebindings(changes: Iterable[Change], catalogue: Catalogue, *, owner: str) 
             yield Rebinding(change.id, change.previous_id or change.id, owners, declared)
 
 
-def _automation(identity: str, declared: Declared[Automation], *, state: State, owner: str) -> Change | None:
-    automation, file = declared.value, declared.document.file
-    held = state.automations.get(identity)
-    previous = renamed(declared, state, owner=owner)
-    if previous is not None:
-        return _update("rename", declared, held=previous, state=state)
-    if held is None or (held.deleted and held.owner != owner):
-        return Change(
-            id=identity,
-            resource="automation",
-            action="create",
-            reason="new",
-            file=file,
-            line=declared.line(("id",)),
-            automation=automation,
-            uid=held.uid if held else None,
-            based_on=held.generation if held else 0,
-        )
-    if held.deleted:
-        return _update("create", declared, held=held, state=state)
-    if held.owner != owner:
-        return _update("adopt", declared, held=held, state=state)
-    if held.digest != automation.digest:
-        return _update("update", declared, held=held, state=state)
-    if held.file != file:
-        return _update("move", declared, held=held, state=state)
-    return None
-
-
-def _update(action: Action, declared: Declared[Automation], *, held: Held, state: State) -> Change:
-    automation = declared.value
-    fields: tuple[tuple[Field, int], ...] = ()
-    if held.digest != automation.digest:
-        found = diff(state.specs.get(held.id, {}), automation.spec)
-        fields = tuple((each, declared.line(each.path[:-1] if each.after is ABSENT else each.path)) for each in found)
-    reasons = {
-        "rename": f"renamed from {held.id}",
-        "create": "declared again; it keeps its history",
-        "adopt": f"taken over from {held.owner}",
-        "move": f"file moved from {held.file}",
-        "update": _because(fields),
-    }
-    return Change(
-        id=automation.id,
-        resource="automation",
-        action=action,
-        reason=reasons[action],
-        file=declared.document.file,
-        line=fields[0][1] if fields and action == "update" else declared.line(("id",)),
-        fields=fields,
-        previous_file=held.file if held.file != declared.document.file else None,
-        previous_id=held.id if held.id != automation.id else None,
-        previous_owner=held.owner if action == "adopt" else None,
-        uid=held.uid,
-        based_on=held.generation,
-        in_flight=state.in_flight.get(held.id, InFlight()),
-        automation=automation,
-    )
-
-
-def _because(fields: tuple[tuple[Field, int], ...]) -> str:
-    if not fields:
-        return "spec changed"
-    first = fields[0][0]
-    what = "added" if first.before is ABSENT else "removed" if first.after is ABSENT else "changed"
-    more = f" and {len(fields) - 1} more" if len(fields) > 1 else ""
-    return f"{first.label} {what}{more}"
-
-
-def _manifests(catalogue: Catalogue, state: State, *, owner: str) -> Iterator[Change | Diagnostic | None]:
-    for key, declared in sorted(catalogue.manifests.items()):
-        held = state.manifests.get(key)
-        manifest, file, line = declared.value, declared.document.file, declared.line(("id",))
-        name = f"{manifest.id}@{manifest.version}"
-        if held and held.owner != owner:
-            message = f"action {manifest.id} version {manifest.version} is owned by {held.owner}"
-            span = declared.document.at(("id",))
-            yield Diagnostic(
-                "plan/owned-elsewhere", Severity.ERROR, message, span, ("id",), "use another version or id"
-            )
-        elif held is None:
-            yield Change(name, "action", "create", "new", file, line, manifest=manifest)
-        elif held.digest != manifest.digest:
-            yield Change(name, "action", "update", "manifest changed", file, line, manifest=manifest)
-        elif held.file != file:
-            reason = f"file moved from {held.file}"
-            yield Change(name, "action", "move", reason, file, line, previous_file=held.file, manifest=manifest)
-        else:
-            yield None
-
-
-def _deletes(catalogue: Catalogue, state: State, *, owner: str, renamed: frozenset[str | None]) -> Iterator[Change]:
-    """What is ours and declared nowhere. What a bad file may have meant counts as present; see the catalogue."""
-    for identity, held in sorted(state.automations.items()):
-        present = identity in catalogue.automations or identity in catalogue.claimed or identity in renamed
-        if held.owner != owner or held.deleted or present or (held.file in catalogue.bad_files):
-            continue
-        yield Change(
-            id=identity,
-            resource="automation",
-            action="delete",
-            reason=f"file removed: {held.file}" if held.file not in catalogue.digests else f"no longer in {held.file}",
-            file=held.file,
-            line=1,
-            uid=held.uid,
-            based_on=held.generation,
-            in_flight=state.in_flight.get(identity, InFlight()),
-        )
-    for key, held_manifest in sorted(state.manifests.items()):
-        if held_manifest.owner != owner or key in catalogue.manifests or held_manifest.file in catalogue.bad_files:
-            continue
-        name = f"{held_manifest.action_id}@{held_manifest.version}"
-        yield Change(name, "action", "delete", f"file removed: {held_manifest.file}", held_manifest.file, 1)
-
-
-def with_specs(state: State, specs: Mapping[str, Mapping[str, Any]]) -> State:
-    """The same state, knowing these old specs."""
-    return State(
-        lineage=state.lineage,
-        serial=state.serial,
-        automations=state.automations,
-        manifests=state.manifests,
-        routes=state.routes,
-        specs=specs,
-        in_flight=state.in_flight,
-    )
+def with_specs(
+    state: State,
+    specs: Mapping[str, Mapping[str, Any]],
+    *,
+    texts: Mapping[str, str] | None = None,
+    manifests: Mapping[ManifestKey, Mapping[str, Any]] | None = None,
+) -> State:
+    """The same state, knowing these old specs, texts and manifests."""
+    return replace(state, specs=specs, texts=texts or {}, manifest_documents=manifests or {})

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from automations.core.plan.hazards import Destroyed
+
 API_OWNER = "api"
 """Owner of what was made imperatively, by `create` or the API."""
 
@@ -59,6 +61,12 @@ class InFlight:
     retrying: int = 0
     waiting_approval: int = 0
     dead: int = 0
+    pending: int = 0
+
+    @property
+    def live(self) -> int:
+        """Runs that are not over, as far as they have begun."""
+        return self.running + self.pending
 
     def document(self) -> dict[str, int]:
         """The counts as the plan's JSON shows them."""
@@ -67,6 +75,7 @@ class InFlight:
             "queued": self.queued,
             "retrying": self.retrying,
             "waitingApproval": self.waiting_approval,
+            "pending": self.pending,
             "dead": self.dead,
         }
 
@@ -82,3 +91,13 @@ class State:
     routes: Mapping[str, HeldRoute]
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     in_flight: Mapping[str, InFlight] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """The files that old specs stood in, as they were; missing where none was kept."""
+    manifest_documents: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """Old manifests, for those whose digest differs."""
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    """By id, the digest that a rollback took back."""
+    suspended: Mapping[str, str] = field(default_factory=dict)
+    """By id, a sentence about its pause by hand."""
+    destroyed: Mapping[str, Destroyed] = field(default_factory=dict)
+    """By owner, what was destroyed within `hazards.WINDOW`."""

@@ -23,6 +23,8 @@ class Document:
     locate: Callable[[], Marks]
     near: Callable[[Path], Marks] | None = None
     """Finds at least the positions up to that of a path, which is most often near the top."""
+    source: Callable[[], bytes | None] | None = field(default=None, repr=False)
+    """Gives the bytes that it was read from, None when they are not what they were."""
     _marks: Marks | None = field(default=None, repr=False)
     _begun: Marks = field(default_factory=dict, repr=False)
 

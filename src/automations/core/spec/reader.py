@@ -64,7 +64,7 @@ def _read(raw: bytes, file: str, *, limits: Limits) -> Reading:
             file, "yaml/empty", message="the file holds no document", hint="Write a document, or delete the file."
         )
     locate = partial(marks, raw, file)
-    return Reading(Document(file, composer.roots[0], locate, near=locate), ())
+    return Reading(Document(file, composer.roots[0], locate, near=locate, source=lambda: raw), ())
 
 
 def _not_utf8(raw: bytes, file: str, *, at: int) -> Reading:

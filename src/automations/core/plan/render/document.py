@@ -3,18 +3,26 @@
 from typing import Any
 
 from automations import __version__
-from automations.core.canonical import digest
+from automations.core.canonical import digest, encode
 from automations.core.instant import iso
+from automations.core.plan.change import Change
 from automations.core.plan.diff import ABSENT, Field
-from automations.core.plan.plan import Change, Plan
+from automations.core.plan.plan import Plan
+from automations.core.plan.render.words import HIDDEN, concealed, revealed
 
 FORMAT_VERSION = 1
 LIFETIME = 24 * 3600 * 1_000_000
 """A plan may be applied for a day (microseconds)."""
+LONGEST_VALUE = 16_384
+"""A field's value whose text is longer than this many characters is given as the beginning of that text, `truncated`."""
 
 
 def document(plan: Plan, *, now: int) -> dict[str, Any]:
-    """The plan as plain data. `planDigest` is over everything else but `expiresAt`."""
+    """The plan as plain data. `planDigest` is over everything that does not depend on when one looks.
+
+    That leaves out `expiresAt`, and `impact.schedules`: when schedules fire next.
+    """
+    changes = [_change(change) for change in plan.changes]
     body: dict[str, Any] = {
         "formatVersion": FORMAT_VERSION,
         "toolVersion": __version__,
@@ -24,17 +32,22 @@ def document(plan: Plan, *, now: int) -> dict[str, Any]:
         "sourceRevision": plan.source_revision,
         "files": dict(sorted(plan.files.items())),
         "summary": plan.summary(),
-        "changes": [_change(change) for change in plan.changes],
+        "changes": changes,
         "hazards": [
             {"code": hazard.code, "severity": hazard.severity, "id": hazard.id, "message": hazard.message}
             for hazard in plan.hazards
         ],
         "diagnostics": [diagnostic.document() for diagnostic in plan.diagnostics],
     }
-    return {**body, "planDigest": digest(body), "expiresAt": iso(now + LIFETIME)}
+    sealed = digest(body)
+    for change, shown in zip(plan.changes, changes, strict=True):
+        if change.effects.fires:
+            shown["impact"]["schedules"] = change.effects.schedules()
+    return {**body, "planDigest": sealed, "expiresAt": iso(now + LIFETIME)}
 
 
 def _change(change: Change) -> dict[str, Any]:
+    before = (*change.before_lines, *[None] * (len(change.fields) - len(change.before_lines)))
     body: dict[str, Any] = {
         "id": change.id,
         "kind": change.resource,
@@ -42,20 +55,41 @@ def _change(change: Change) -> dict[str, Any]:
         "reason": change.reason,
         "file": change.file,
         "line": change.line,
-        "fields": [_field(each, line) for each, line in change.fields],
-        "impact": change.in_flight.document(),
+        "fields": [_field(each, line, was) for (each, line), was in zip(change.fields, before, strict=True)],
+        "impact": _impact(change),
     }
-    if change.previous_file:
-        body["previousFile"] = change.previous_file
-    if change.previous_id:
-        body["previousId"] = change.previous_id
-    return body
+    given = {
+        "previousFile": change.previous_file,
+        "previousId": change.previous_id,
+        "beforeFile": change.before_file if change.before_line is not None else None,
+        "beforeLine": change.before_line,
+        "suggestion": change.suggestion,
+    }
+    return body | {key: value for key, value in given.items() if value is not None}
 
 
-def _field(each: Field, line: int) -> dict[str, Any]:
+def _impact(change: Change) -> dict[str, Any]:
+    if change.resource == "action":
+        return change.in_flight.document()
+    word = "onDelete" if change.action == "delete" else "onUpdate"
+    return {**change.in_flight.document(), word: change.effects.policy, **change.effects.document()}
+
+
+def _field(each: Field, line: int, before_line: int | None) -> dict[str, Any]:
     body: dict[str, Any] = {"path": each.label, "line": line}
-    if each.before is not ABSENT:
-        body["before"] = each.before
-    if each.after is not ABSENT:
-        body["after"] = each.after
+    if before_line is not None:
+        body["beforeLine"] = before_line
+    for name, value in (("before", each.before), ("after", each.after)):
+        if value is not ABSENT:
+            body[name], cut = _value(each, value)
+            body |= {"truncated": True} if cut else {}
     return body
+
+
+def _value(each: Field, value: Any) -> tuple[Any, bool]:
+    """The value, without literal secrets; the beginning of its text where that is long."""
+    if concealed(each, value):
+        return HIDDEN, False
+    shown = revealed(value)
+    text = encode(shown)
+    return (text[:LONGEST_VALUE], True) if len(text) > LONGEST_VALUE else (shown, False)

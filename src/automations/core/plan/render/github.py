@@ -1,4 +1,4 @@
-"""A plan as GitHub workflow commands: an annotation on each changed line, errors and warnings where they stand.
+"""A plan as GitHub workflow commands: annotations on the changed lines, errors and warnings where they stand.
 
 Source: GitHub's "Workflow commands": data escapes `%`, CR and LF, properties `:` and `,` as well.
 """
@@ -6,9 +6,22 @@ Source: GitHub's "Workflow commands": data escapes `%`, CR and LF, properties `:
 from collections.abc import Iterator
 
 from automations.core.diagnostic import Severity
-from automations.core.plan.plan import Change, Plan
-from automations.core.plan.render.human import consequence, printable, summary_line
+from automations.core.plan.change import Change
+from automations.core.plan.plan import Plan
+from automations.core.plan.render.words import (
+    clipped,
+    consequence,
+    field_text,
+    held_lines,
+    name_of,
+    printable,
+    reason_of,
+    summary_line,
+    told,
+)
 
+MOST_LINES = 20
+"""Changed lines of one automation that get an annotation each."""
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
@@ -22,24 +35,38 @@ def _lines(plan: Plan) -> Iterator[str]:
         place = {"file": each.span.file, "line": str(each.span.line), "col": str(each.span.column)}
         hint = f" ({each.hint})" if each.hint else ""
         yield _command(_LEVELS[each.severity], f"{each.message}{hint}", {**place, "title": each.code})
+    for hazard in told(plan):
+        level = "error" if hazard.refused else "warning" if hazard.severity == "danger" else "notice"
+        place = {"file": hazard.file, "line": str(hazard.line)} if hazard.file else {}
+        yield _command(level, hazard.message, {**place, "title": hazard.code})
     for change in plan.changes:
-        yield _change(change)
-    for hazard in plan.hazards:
-        if hazard.code != "AU100":  # each delete is an annotation already
-            yield _command("error" if hazard.refused else "warning", hazard.message, {"title": hazard.code})
+        yield from _change(change)
+    for line in held_lines(plan):
+        yield _command("warning", line, {"title": "withheld"})
 
 
-def _change(change: Change) -> str:
+def _change(change: Change) -> Iterator[str]:
     level = "warning" if change.action == "delete" else "notice"
     effect = consequence(change)
-    message = change.reason + (f"; in flight: {effect}" if effect else "")
-    place = {"file": change.file, "line": str(change.line)} if change.file and change.action != "delete" else {}
-    return _command(level, message, {**place, "title": f"{change.action} {change.id}"})
+    message = reason_of(change) + (f"; in flight: {effect}" if effect else "")
+    message += f"; to keep its history write: {change.suggestion}" if change.suggestion else ""
+    title = f"{change.action} {name_of(change)}"
+    there = change.file and change.action != "delete"
+    yield _command(level, message, {**(_place(change.file, change.line) if there else {}), "title": title})
+    seen = {change.line} if len(change.fields) == 1 else set()
+    for each, line in change.fields[:MOST_LINES]:
+        if there and line not in seen:
+            seen.add(line)
+            yield _command(level, field_text(each), {**_place(change.file, line), "title": title})
+
+
+def _place(file: str | None, line: int) -> dict[str, str]:
+    return {"file": file or "", "line": str(line)}
 
 
 def _command(level: str, message: str, properties: dict[str, str]) -> str:
-    given = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{level} {given}::{_data(message)}"
+    given = ",".join(f"{key}={_property(clipped(value))}" for key, value in properties.items())
+    return f"::{level} {given}::{_data(clipped(message, 2_000))}"
 
 
 def _data(text: str) -> str:

@@ -1,0 +1,88 @@
+"""Assessment: the hazards of a whole plan, each with the place that it comes from."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from automations.core.plan.change import Change
+from automations.core.plan.comparison import compared
+from automations.core.plan.differences import Viewpoint
+from automations.core.plan.hazards import Destroyed, Hazard, mass_hazard
+from automations.core.plan.manifest_hazards import manifest_hazards
+from automations.core.plan.state import State
+from automations.core.plan.step_hazards import step_hazards
+from automations.core.plan.trigger_hazards import trigger_hazards
+from automations.core.spec.catalogue import Catalogue
+
+
+def assess(changes: tuple[Change, ...], catalogue: Catalogue, view: Viewpoint) -> tuple[Hazard, ...]:
+    """Every hazard of these changes, and those of the plan as a whole; deletes first."""
+    state, owner = view.state, view.owner
+    going = [each.id for each in changes if each.action == "delete" and each.resource == "automation"]
+    found = [Hazard("AU100", each, f"{each} would be deleted") for each in going]
+    owned = sum(1 for held in state.automations.values() if held.owner == owner and not held.deleted)
+    others = sum(each.destructive for each in changes) - len(going)
+    recent = state.destroyed.get(owner, Destroyed())
+    found += mass_hazard(deletes=len(going), others=others, owned=owned, recent=recent)
+    for change in changes:
+        found += _hazards_of(change, catalogue, state)
+    found += [
+        Hazard("AU105", identity, f"{identity} is paused by hand: {sentence}")
+        for identity, sentence in sorted(state.suspended.items())
+        if identity in state.automations and state.automations[identity].owner == owner
+    ]
+    return tuple(found)
+
+
+def _hazards_of(change: Change, catalogue: Catalogue, state: State) -> Iterator[Hazard]:
+    if change.action == "delete":
+        yield from _of_delete(change, catalogue, state)
+    elif change.automation is not None:
+        document = catalogue.automations[change.id].document
+        found = list(_of_automation(change, state))
+        yield from (replace(each, file=document.file, line=document.at(each.path).line) for each in found)
+    elif change.manifest is not None and change.action == "update":
+        key = (change.manifest.id, change.manifest.version)
+        document, old = catalogue.manifests[key].document, state.manifest_documents.get(key)
+        found = list(manifest_hazards(change.id, old, change.manifest.document)) if old is not None else []
+        yield from (replace(each, file=document.file, line=document.at(each.path).line) for each in found)
+
+
+def _of_automation(change: Change, state: State) -> Iterator[Hazard]:
+    automation = change.automation
+    assert automation is not None  # noqa: S101  # the caller looked
+    if change.action == "adopt":
+        yield Hazard("AU500", change.id, f"{change.id} is taken over from {change.previous_owner}", ("id",))
+    if comes_back(change, state):
+        yield Hazard("AU501", change.id, f"{change.id} was rolled back from exactly this version", ("id",))
+    if change.fields or change.action == "create":
+        pair = compared(automation, state.specs.get(change.previous_id or change.id), change.in_flight)
+        yield from trigger_hazards(pair)
+        yield from step_hazards(pair)
+
+
+def _of_delete(change: Change, catalogue: Catalogue, state: State) -> Iterator[Hazard]:
+    if change.resource == "action":
+        action_id = change.id.partition("@")[0]
+        if any(manifest == action_id for manifest, _ in catalogue.manifests):
+            return
+        users = [
+            identity
+            for identity, declared in sorted(catalogue.automations.items())
+            if any(step.action_id == action_id for step in declared.value.steps)
+        ]
+        if users:
+            more = f" and {len(users) - 3} more" if len(users) > 3 else ""
+            yield Hazard("AU332", change.id, f"action {change.id} is used by {', '.join(users[:3])}{more}")
+        return
+    counts, policy = change.in_flight, change.effects.policy
+    waiting = counts.queued + counts.retrying + counts.waiting_approval
+    if (policy == "cancel-all" and counts.live) or (policy.startswith("cancel") and waiting):
+        yield Hazard("AU401", change.id, f"{change.id} says onDelete: {policy}, and there is work in flight")
+    if state.automations[change.id].protected:
+        yield Hazard("AU503", change.id, f"{change.id} is protected, and --unprotect names it")
+
+
+def comes_back(change: Change, state: State) -> bool:
+    """Whether a change binds exactly what a rollback rejected."""
+    automation = change.automation
+    return automation is not None and state.rejected.get(change.previous_id or change.id) == automation.digest

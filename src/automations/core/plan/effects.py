@@ -1,0 +1,152 @@
+"""Effects: what a change does beside changing fields: routes, schedules, secrets, and work in flight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from automations.core.instant import iso
+from automations.core.plan.secrets import secrets_of
+from automations.core.spec.model import AutomationStatus, TriggerKind
+
+if TYPE_CHECKING:
+    from automations.core.plan.comparison import Comparison
+    from automations.core.plan.state import InFlight
+    from automations.core.spec.model import Automation, Trigger
+
+FIRES_SHOWN = 5
+
+Fire = tuple[str, str]
+"""When a schedule fires: in UTC, and on the wall clock of its zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fires:
+    """A schedule that is new, changed or gone: when it would fire next, and would have."""
+
+    trigger: str
+    timezone: str
+    before: tuple[Fire, ...]
+    after: tuple[Fire, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a change does. `policy` is the word of `onUpdate` or `onDelete` that work in flight follows."""
+
+    bound: tuple[str, ...] = ()
+    unbound: tuple[str, ...] = ()
+    fires: tuple[Fires, ...] = ()
+    secrets: tuple[str, ...] = ()
+    new_secrets: tuple[str, ...] = ()
+    policy: str = "finish"
+
+    def document(self) -> dict[str, Any]:
+        """For the plan's JSON, without what is not there; when schedules fire depends on when one looks, so it is apart."""
+        body: dict[str, Any] = {}
+        if self.bound or self.unbound:
+            body["routes"] = {"bound": list(self.bound), "unbound": list(self.unbound)}
+        if self.secrets:
+            body["secrets"] = list(self.secrets)
+        if self.new_secrets:
+            body["newSecrets"] = list(self.new_secrets)
+        return body
+
+    def schedules(self) -> list[dict[str, Any]]:
+        """The fires, for the plan's JSON."""
+        return [
+            {
+                "trigger": each.trigger,
+                "timezone": each.timezone,
+                "before": [{"nominalTime": utc, "localTime": local} for utc, local in each.before],
+                "after": [{"nominalTime": utc, "localTime": local} for utc, local in each.after],
+            }
+            for each in self.fires
+        ]
+
+
+def effects_of(pair: Comparison, *, held_routes: frozenset[str], now: int | None) -> Effects:
+    """What binding `pair.after` does, where its routes were these until now. Without `now` nobody asks for fires."""
+    wanted = frozenset(trigger.route.path for trigger in pair.after.triggers if trigger.route)
+    secrets = secrets_of(pair.after.spec)
+    old = secrets_of(pair.before.spec) if pair.before else frozenset()
+    return Effects(
+        bound=tuple(sorted(wanted - held_routes)),
+        unbound=tuple(sorted(held_routes - wanted)),
+        fires=_fires(pair.before, pair.after, now=now),
+        secrets=tuple(sorted(secrets)),
+        new_secrets=tuple(sorted(secrets - old)),
+        policy=str((pair.before or pair.after).spec.get("lifecycle", {}).get("onUpdate", "finish")),
+    )
+
+
+def effects_of_delete(before: Automation | None, *, held_routes: frozenset[str], now: int | None) -> Effects:
+    """What unbinding an automation does."""
+    spec = before.spec if before else {}
+    return Effects(
+        unbound=tuple(sorted(held_routes)),
+        fires=_fires(before, None, now=now),
+        policy=str(spec.get("lifecycle", {}).get("onDelete", "drain")),
+    )
+
+
+def consequence(counts: InFlight, *, policy: str, deletes: bool) -> str:
+    """What a change does to work in flight, in words; empty when there is none."""
+    parts = [
+        f"{count} {word}"
+        for count, word in (
+            (counts.running, "running"),
+            (counts.queued, "queued"),
+            (counts.retrying, "retrying"),
+            (counts.waiting_approval, "waiting for approval"),
+            (counts.pending, "pending"),
+            (counts.dead, "in the dead-letter queue"),
+        )
+        if count
+    ]
+    if not parts:
+        return ""
+    ends = {
+        "finish": "these finish on the generation they started with",
+        "drain": "no new runs start; these finish on the generation they started with",
+        "cancel-queued": "what waits is cancelled (cancel-queued); what runs finishes",
+        "cancel-all": "all of it is cancelled (cancel-all)",
+    }
+    return f"{', '.join(parts)}; {ends.get(policy, ends['drain' if deletes else 'finish'])}"
+
+
+def _fires(before: Automation | None, after: Automation | None, *, now: int | None) -> tuple[Fires, ...]:
+    if now is None:
+        return ()
+    old, new = _schedules(before), _schedules(after)
+    if not old and not new:
+        return ()
+    found = []
+    for name in dict.fromkeys((*new, *old)):
+        was, is_now = old.get(name), new.get(name)
+        if was and is_now and _times(was) == _times(is_now):
+            continue
+        shown = is_now or was
+        assert shown is not None  # noqa: S101  # the name came from one of the two
+        found.append(Fires(name, shown.raw.get("timezone", "UTC"), _next(was, now), _next(is_now, now)))
+    return tuple(found)
+
+
+def _schedules(automation: Automation | None) -> dict[str, Trigger]:
+    if automation is None or automation.status is not AutomationStatus.ACTIVE:
+        return {}
+    return {each.id: each for each in automation.triggers if each.kind is TriggerKind.SCHEDULE}
+
+
+def _times(trigger: Trigger) -> tuple[Any, ...]:
+    return tuple(trigger.raw.get(key) for key in ("cron", "schedule", "every", "timezone"))
+
+
+def _next(trigger: Trigger | None, now: int) -> tuple[Fire, ...]:
+    if trigger is None:
+        return ()
+    from automations.core.trigger.schedule import local_time, schedule_of, slots  # noqa: PLC0415  # 10 ms few plans need
+
+    schedule = schedule_of(trigger.raw)
+    return tuple((iso(nominal), local_time(schedule, nominal)) for nominal in islice(slots(schedule, now), FIRES_SHOWN))
