@@ -52,6 +52,7 @@ def main() -> int:
         "errors.md": errors(),
         "telemetry.md": telemetry(),
         "spec.md": spec(),
+        "hazards.md": hazards(),
     }
     stale = [
         name
@@ -132,6 +133,36 @@ def errors() -> str:
         meaning = (kind.__doc__ or "").strip().splitlines()[0]
         rows[kind.code] = f"| `{kind.code}` | {kind.exit_status} | {meaning} |"
     return "\n".join(lines + [rows[code] for code in sorted(rows)]) + "\n"
+
+
+def hazards() -> str:
+    """Every risk that a plan warns of."""
+    from automations.core.plan.hazards import DELETE_SHARE, MOST_DELETES
+    from automations.core.plan.risks import RISKS
+
+    lines = [
+        "# Hazards",
+        "",
+        "What a plan warns of although every spec is sound. Each has a stable code, a severity, the automation that it is",
+        "about, and a message. `plan --json` lists them under `hazards`, SARIF has their codes as rules. A *notice* is worth",
+        "a look, a *danger* stops a reviewer; one that is *refused* stops `apply` with exit status 4 until the exact number",
+        "that it names is said.",
+        "",
+        "The daemon never says such a number: what it would have to, it withholds, and goes on with the rest",
+        "(`PruneBlocked` in `automations status`). A person can look, and apply.",
+        "",
+        f"The limits of AU001 are {MOST_DELETES} automations and {DELETE_SHARE:.0%} of what the source owns, over ten minutes.",
+        "",
+        "| code | severity | what it says |",
+        "|---|---|---|",
+    ]
+    for risk in RISKS.values():
+        refused = ", refused" if risk.refused else ""
+        lines.append(f"| [{risk.code}](#{risk.code.lower()}) | {risk.severity}{refused} | {risk.title} |")
+    for risk in RISKS.values():
+        refused = ", refused" if risk.refused else ""
+        lines += ["", f"## {risk.code}", "", f"**{risk.severity.capitalize()}{refused}: {risk.title}.** {risk.text}"]
+    return "\n".join(lines) + "\n"
 
 
 def spec() -> str:

@@ -13,7 +13,7 @@ PLAN = {
 }  # fmt: skip
 SUMMARY = {"create", "update", "rename", "move", "adopt", "delete", "unchanged"}
 CHANGE = {"id", "kind", "action", "reason", "file", "line", "fields", "impact"}
-IMPACT = {"running", "queued", "retrying", "waitingApproval", "dead"}
+IMPACT = {"running", "queued", "retrying", "waitingApproval", "pending", "dead"}
 TWELVE = tuple(f"spec-{letter}" for letter in "abcdefghijkl")
 
 
@@ -33,12 +33,13 @@ def test_a_plan_is_the_document_that_was_agreed(automations: CommandLine) -> Non
     assert plan["serial"] == 1
     assert set(plan["files"]) == {"automations.d/one.yaml", "automations.d/three.yaml"}
     assert plan["summary"] == dict.fromkeys(SUMMARY, 0) | {"create": 1, "update": 1, "delete": 1}
-    assert all(set(change) == CHANGE for change in plan["changes"])
+    assert all(set(change) >= CHANGE for change in plan["changes"])
     found = {change["id"]: change for change in plan["changes"]}
     assert [found[each]["action"] for each in ("one", "two", "three")] == ["update", "delete", "create"]
-    assert found["one"]["fields"] == [{"path": "name", "line": 3, "before": "one", "after": "Another"}]
+    assert found["one"]["fields"] == [{"path": "name", "line": 3, "beforeLine": 3, "before": "one", "after": "Another"}]
     assert found["one"]["file"] == "automations.d/one.yaml"
-    assert set(found["two"]["impact"]) == IMPACT
+    assert (found["one"]["beforeFile"], found["one"]["beforeLine"]) == ("automations.d/one.yaml", 3)
+    assert set(found["two"]["impact"]) == {*IMPACT, "onDelete"}
     assert found["two"]["impact"]["queued"] == 1
     assert [(each["code"], each["id"]) for each in plan["hazards"]] == [("AU100", "two")]
     assert automations.json("plan", "--format=human")["planDigest"] == plan["planDigest"]
@@ -171,13 +172,11 @@ def test_an_emptied_directory_does_not_empty_the_state(automations: CommandLine)
 def test_a_plan_that_another_was_faster_than_is_stale(
     automations: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another apply commits between this one's plan and its commit."""
+    """An automation is made by hand between this plan and its commit."""
     automations.write("one")
     commit = applying.Apply.commit
-    faster = [["apply", "--auto-approve", "--source", "other", "more"]]
-    more = automations.folder / "more"
-    more.mkdir()
-    (more / "two.yaml").write_text(SPEC.format(id="two", type="t"))
+    faster = [["create", "two.yaml"]]
+    (automations.folder / "two.yaml").write_text(SPEC.format(id="two", type="t"))
 
     def overtaken(self: applying.Apply, *given: Any, **named: Any) -> Any:
         if faster:
@@ -189,6 +188,24 @@ def test_a_plan_that_another_was_faster_than_is_stale(
     assert error["code"] == "stale_plan"
     assert [each["id"] for each in automations.json("list")] == ["two"]
     assert automations.json("apply", "--auto-approve")["serial"] == 2
+
+
+def test_two_applies_at_once_are_told_who_is_at_it(automations: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    automations.write("one")
+    commit = applying.Apply.commit
+    errors = []
+
+    def during(self: applying.Apply, *given: Any, **named: Any) -> Any:
+        if not errors:
+            errors.append(automations.refused("apply", "--auto-approve", "--source", "other", status=6))
+        return commit(self, *given, **named)
+
+    monkeypatch.setattr(applying.Apply, "commit", during)
+    assert automations.json("apply", "--auto-approve")["serial"] == 1
+    assert errors[0]["code"] == "lock_not_held"
+    assert "definitions are locked by tester@" in errors[0]["error"]
+    assert "to apply automations.d since" in errors[0]["error"]
+    assert automations.json("apply", "--auto-approve", "--lock-timeout=1")["serial"] == 1  # given up at the end
 
 
 def test_another_source_cannot_take_what_is_owned(automations: CommandLine) -> None:

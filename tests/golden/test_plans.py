@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from automations.core.canonical import digest
@@ -13,10 +15,11 @@ from automations.core.plan.plan import Plan, Request, make_plan
 from automations.core.plan.render.document import LIFETIME, document
 from automations.core.plan.render.github import github
 from automations.core.plan.render.human import human
-from automations.core.plan.render.words import printable, show
 from automations.core.plan.render.markdown import ROOM, markdown
+from automations.core.plan.render.sarif import sarif
+from automations.core.plan.render.words import printable, show
 from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State, source_owner
-from samples import action, catalogue, event_trigger, spec, step, webhook_trigger
+from samples import action, catalogue, event_trigger, raw, spec, step, webhook_trigger
 
 Golden = Callable[[str, str], None]
 NOW = 1_790_000_000_000_000
@@ -31,6 +34,18 @@ DEPLOY = spec(
     ],
 )
 MANIFESTS = {"actions/build.yaml": action("ci.build"), "actions/deploy.yaml": action("k8s.deploy")}
+SIGNED = {"preset": "stripe", "secretRef": "secret://stripe/hook"}
+SHELL = {"kind": "local-shell", "command": "refund", "args": ["--now"]}
+KEY = {"Authorization": "Bearer ${{ secrets.PAY_KEY }}", "X-Api-Key": "hunter2"}
+HOSTILE = "</details>```\n| @everyone ![x](http://x) ::error::boom %0A \x1b[31m\x9b \u202e <script>"
+LONG = {f"long{number}": "`" * 60_000 for number in range(15)}
+PAYMENTS = spec(
+    "payments.refund",
+    triggers=[webhook_trigger("/webhooks/stripe", id="stripe", signature=SIGNED, mapping={"idPath": "id"})],
+    actions=[step("refund", actionId="pay.refund", approval={"mode": "manual", "requiresApproval": True, "count": 2})],
+    concurrency={"key": "one"},
+)
+NIGHTLY = spec("reports.nightly", triggers=[{"kind": "schedule", "id": "nightly", "cron": "30 2 * * *"}])
 
 
 def changed(document_: Any, **keys: Any) -> Any:
@@ -46,6 +61,7 @@ class Case:
     owners: dict[str, str] = field(default_factory=dict)
     in_flight: dict[str, InFlight] = field(default_factory=dict)
     request: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 CASES = {
@@ -105,6 +121,57 @@ CASES = {
             "c.yaml": spec("c", actions=[step("s", dependsOn=["t"], input="${{ steps.u.output }}")]),
         },
     ),
+    "effects": Case(
+        {
+            "hooks/pay.yaml": PAYMENTS,
+            "night.yaml": NIGHTLY,
+            "actions/pay.yaml": action("pay.refund", executorBindings=[SHELL]),
+            "old.yaml": spec("reports.old", triggers=[webhook_trigger("/old", signature=SIGNED)], vars={"n": 7}),
+            "quiet.yaml": spec("quiet", triggers=[event_trigger()], lifecycle={"onDelete": "cancel-all"}),
+        },
+        {
+            "hooks/pay.yaml": changed(
+                PAYMENTS,
+                triggers=[
+                    webhook_trigger(
+                        "/webhooks/stripe/v2",
+                        id="stripe",
+                        signature={**SIGNED, "secretRef": "secret://stripe/new"},
+                        mapping={"dedupeKeyPath": "data.id"},
+                    )
+                ],
+                actions=[step("refund", actionId="pay.refund", retry={"maxAttempts": 2}, timeout="1m")],
+                concurrency={"key": "${{ event.data.customer }}"},
+                inputs={"type": "object"},
+                lifecycle={"onUpdate": "cancel-queued"},
+            ),
+            "night.yaml": changed(
+                NIGHTLY,
+                triggers=[{"kind": "schedule", "id": "nightly", "cron": "30 2 * * *", "timezone": "Europe/Berlin"}],
+            ),
+            "actions/pay.yaml": action(
+                "pay.refund",
+                executorBindings=[
+                    {"kind": "http", "method": "POST", "url": "https://pay.example/refund", "headers": KEY}
+                ],
+            ),
+            "new.yaml": spec("reports.new", triggers=[webhook_trigger("/old", signature=SIGNED)], vars={"n": 7}),
+            "off.yaml": spec("off", status="paused"),
+        },
+        in_flight={
+            "payments.refund": InFlight(running=3, queued=2, waiting_approval=1, pending=4),
+            "quiet": InFlight(running=1, dead=2),
+        },
+        request={"now": NOW},
+        state={"suspended": {"reports.nightly": "by ann until 2026-12-01T00:00:00.000Z: inventory"}},
+    ),
+    "hostile": Case(
+        {"a.yaml": spec("a"), "b.yaml": action("b@`|x`")},
+        {
+            "a.yaml": spec("a", name=HOSTILE, vars={HOSTILE: HOSTILE, "password": "hunter2", **LONG}),
+            "c<img src=x>`|\n::error::.yaml": spec("c", triggers=[webhook_trigger("/c")]),
+        },
+    ),
     "withheld": Case(
         {"a.yaml": spec("a", triggers=[webhook_trigger("/x")]), "m.yaml": action()},
         {"b.yaml": spec("b", triggers=[webhook_trigger("/x")]), "c.yaml": spec("c")},
@@ -140,6 +207,11 @@ def state_of(case: Case) -> State:
         },
         specs={identity: each.value.spec for identity, each in declared.automations.items()},
         in_flight=case.in_flight,
+        texts={
+            identity: raw(case.before[each.document.file]).decode() for identity, each in declared.automations.items()
+        },
+        manifest_documents={key: each.value.document for key, each in declared.manifests.items()},
+        **case.state,
     )
 
 
@@ -169,10 +241,33 @@ def test_a_plan_as_annotations_reads_as_it_always_did(name: str, golden: Golden)
     golden(f"{name}.github", github(plan_of(CASES[name])))
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_as_sarif_reads_as_it_always_did_and_conforms_to_the_standard(name: str, golden: Golden) -> None:
+    log = sarif(plan_of(CASES[name]))
+    schema = json.loads((Path(__file__).parents[1] / "data" / "sarif-2.1.0.json").read_text())
+    jsonschema.Draft7Validator(schema).validate(log)
+    driver = log["runs"][0]["tool"]["driver"]
+    assert all(rule["help"]["text"] and rule["fullDescription"]["text"] for rule in driver["rules"])
+    driver["version"] = "(version)"
+    golden(f"{name}.sarif", json.dumps(log, indent=2, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("render", [human, markdown, github, lambda made: json.dumps(document(made, now=NOW))])
+def test_every_rendering_is_bounded_and_shows_no_literal_secret(name: str, render: Callable[[Plan], str]) -> None:
+    text = render(plan_of(CASES[name]))
+    assert len(text) < 100_000
+    assert "hunter2" not in text
+
+
 def test_a_comment_on_a_thousand_changes_fits_and_names_every_one() -> None:
     before = {f"{number}.yaml": spec(f"team.service-{number}.deploy-to-production") for number in range(1000)}
-    after = {name: changed(each, description="word " * 40) for name, each in before.items()}
+    after = {
+        name: changed(each, description="word " * 40, triggers=[webhook_trigger(f"/{name}")])
+        for name, each in before.items()
+    }
     text = markdown(plan_of(Case(before, after)))
+    assert "and " in text
     assert len(text.encode()) <= ROOM
     assert all(f"`team.service-{number}.deploy-to-production`" in text for number in range(1000))
 

@@ -13,24 +13,26 @@ if TYPE_CHECKING:
 def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Take over exactly the named ones and change nothing else."""
     from automations.cli.desired import declared
+    from automations.cli.locked import locked
+    from automations.cli.rendered import document_of, text_of
     from automations.core.plan.plan import Request
-    from automations.core.plan.render.document import document
-    from automations.core.plan.render.human import human
     from automations.services.adopt import takeover
     from automations.services.apply import Authority
 
-    snapshot, catalogue = declared(context, given["path"], source=given["source"])
-    request = Request(given["source"], revision=snapshot.revision, adopt=frozenset(given["ids"]))
-    runtime = context.runtime
-    made = takeover(runtime.database, catalogue, request, prefix=snapshot.prefix)
-    applied = runtime.apply.strict(made, Authority(context.settings.actor), prefix=snapshot.prefix)
+    with locked(context, purpose=f"adopt {' '.join(given['ids'])}", seconds=0) as keeper:
+        snapshot, catalogue = declared(context, given["path"], source=given["source"])
+        now = context.runtime.clock.now()
+        request = Request(given["source"], revision=snapshot.revision, adopt=frozenset(given["ids"]), now=now)
+        made = takeover(context.runtime.database, catalogue, request, prefix=snapshot.prefix)
+        authority = Authority(context.settings.actor, lock=keeper.kept())
+        applied = context.runtime.apply.strict(made, authority, prefix=snapshot.prefix)
     if context.json:
-        shown = document(made, now=runtime.clock.now())
+        shown = document_of(context, made)
         context.document(
             {"ok": True, "serial": applied.serial, "summary": shown["summary"], "changes": shown["changes"]}
         )
     elif made.changes:
-        context.say(human(made, color=context.color))
+        context.say(text_of(context, made) + "\n")
         context.say(f"Taken over at serial {applied.serial}.")
     else:
         context.say(f"nothing to take over: source {given['source']} owns them already")

@@ -5,53 +5,81 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Command, Option
-from automations.cli.plan import ADOPT, PATH, SOURCE
+from automations.cli.plan import ADOPT, PATH, SOURCE, UNPROTECT, planned
 from automations.cli.table import counted
 from automations.errors import Refused
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
     from automations.core.plan.plan import Plan
+    from automations.services.apply import Applied
+
+APPROVE = Option("--auto-approve", "Do not ask.", "flag", default=False)
+ALLOW = Option(
+    "--allow-deletes",
+    "Allow exactly this many deletes (and automations switched off) where a safety rule would refuse them.",
+    "number",
+)
+LOCK_TIMEOUT = Option("--lock-timeout", "How many seconds to wait for the lock of another apply.", "number", 0)
 
 
 def run(context: "Context", given: Mapping[str, Any]) -> int:
-    """Plan, ask on a terminal, commit. Exit 4 refused by a safety rule, 5 stale."""
-    from automations.cli.desired import declared
-    from automations.core.plan.plan import Request
-    from automations.core.plan.render.document import document
-    from automations.core.plan.render.human import human, summary_line
-    from automations.errors import SpecInvalid
-    from automations.services.apply import Authority, check_hazards
-    from automations.services.plan import plan
+    """Plan, ask on a terminal, commit. Exit 4 refused by a safety rule, 5 stale, 6 lock not had."""
+    from automations.cli.locked import locked
+    from automations.services.apply import Authority
 
-    snapshot, catalogue = declared(context, given["path"], source=given["source"])
-    request = Request(given["source"], revision=snapshot.revision, adopt=frozenset(given["adopt"]))
-    runtime = context.runtime
-    made = plan(runtime.database, catalogue, request, prefix=snapshot.prefix)
+    with locked(context, purpose=f"apply {given['path']}", seconds=given["lock_timeout"]) as keeper:
+        snapshot, made = planned(context, given)
+        check_sound(made, path=given["path"])
+        authority = Authority(context.settings.actor, allow_deletes=given["allow_deletes"])
+        approve(context, made, authority=authority, asked=not given["auto_approve"])
+        sure = Authority(authority.actor, authority.allow_deletes, keeper.kept())
+        applied = context.runtime.apply.strict(made, sure, prefix=snapshot.prefix)
+    told(context, made, applied)
+    return 0
+
+
+def check_sound(made: "Plan", *, path: str) -> None:
+    """Raises SpecInvalid with every error when there is one."""
+    from automations.errors import SpecInvalid
+
     if not made.sound:
         errors = tuple(each for each in made.diagnostics if each.severity == "error")
         raise SpecInvalid(
-            "the specs have errors; nothing was applied", errors, hint=f"see: automations validate {given['path']}"
+            "the specs have errors; nothing was applied", errors, hint=f"see: automations validate {path}"
         )
-    authority = Authority(context.settings.actor, allow_deletes=given["allow_deletes"])
+
+
+def approve(context: "Context", made: "Plan", *, authority: Any, asked: bool) -> None:
+    """Show the plan, hold it against the safety rules, and ask if anybody is to be asked. Raises Refused."""
+    from automations.cli.rendered import text_of
+    from automations.services.apply import check_hazards
+
     if not context.json:
-        context.say(human(made, color=context.color))
+        context.say(text_of(context, made) + "\n")
     check_hazards(made, authority)
-    if made.changes and not given["auto_approve"]:
+    if made.changes and asked:
         _ask(made, as_json=context.json)
-    applied = runtime.apply.strict(made, authority, prefix=snapshot.prefix)
+
+
+def told(context: "Context", made: "Plan", applied: "Applied") -> None:
+    """Say what was done."""
+    from automations.cli.rendered import document_of
+    from automations.core.plan.render.words import summary_line
+
     if context.json:
-        shown = document(made, now=runtime.clock.now())
+        shown = document_of(context, made)
         context.document(
             {"ok": True, "serial": applied.serial, "summary": shown["summary"], "changes": shown["changes"]}
         )
     elif made.changes:
         context.say(f"Applied at serial {applied.serial}. {summary_line(made).replace('Plan: ', 'Done: ')}")
-    return 0
 
 
 def _ask(made: "Plan", *, as_json: bool) -> None:
     """Ask a person; without one, say what to add. Raises Refused."""
+    from automations.core.plan.render.words import summary_line
+
     if as_json or not sys.stdin.isatty():
         raise Refused(
             f"{counted(len(made.changes), 'change')} to approve, and nobody is here to do it",
@@ -60,7 +88,7 @@ def _ask(made: "Plan", *, as_json: bool) -> None:
     import typer
 
     try:
-        agreed = typer.confirm("Apply these changes?", default=False)
+        agreed = typer.confirm(f"{summary_line(made)} Apply these changes?", default=False)
     except typer.Abort:
         raise KeyboardInterrupt from None  # the end of input, which leaves as Ctrl-C does
     if not agreed:
@@ -73,14 +101,7 @@ COMMANDS = (
         "Commit a directory of specs to the state.",
         run,
         arguments=(PATH,),
-        options=(
-            SOURCE,
-            ADOPT,
-            Option("--auto-approve", "Do not ask.", "flag", default=False),
-            Option(
-                "--allow-deletes", "Allow exactly this many deletes where a safety rule would refuse them.", "number"
-            ),
-        ),
+        options=(SOURCE, ADOPT, UNPROTECT, APPROVE, ALLOW, LOCK_TIMEOUT),
         quick=True,
     ),
 )

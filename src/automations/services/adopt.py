@@ -34,4 +34,6 @@ def takeover(database: Database, catalogue: Catalogue, request: Request, *, pref
     if not made.sound:
         errors = tuple(each for each in made.diagnostics if each.severity is Severity.ERROR)
         raise SpecInvalid("nothing was taken over", errors, hint="see: automations validate")
-    return replace(made, changes=tuple(change for change in made.changes if change.action == "adopt"), withheld=())
+    taken = tuple(change for change in made.changes if change.action == "adopt")
+    hazards = tuple(each for each in made.hazards if each.id in ids or each.refused)
+    return replace(made, changes=taken, hazards=hazards, withheld=(), moved_on=())

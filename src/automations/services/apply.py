@@ -80,9 +80,7 @@ class Apply:
         self._ids = ids
         self._telemetry = telemetry
 
-    def strict(
-        self, plan: Plan, authority: Authority, *, prefix: str = "", alongside: Alongside = _NOTHING
-    ) -> Applied:
+    def strict(self, plan: Plan, authority: Authority, *, prefix: str = "", alongside: Alongside = _NOTHING) -> Applied:
         """Apply a whole plan or nothing.
 
         Raises SpecInvalid when anything declared is an error, Refused when a safety rule says no, StalePlan when the state
@@ -95,9 +93,7 @@ class Apply:
         check_hazards(plan, authority)
         return self.commit(plan, authority, prefix=prefix, alongside=alongside)
 
-    def commit(
-        self, plan: Plan, authority: Authority, *, prefix: str = "", alongside: Alongside = _NOTHING
-    ) -> Applied:
+    def commit(self, plan: Plan, authority: Authority, *, prefix: str = "", alongside: Alongside = _NOTHING) -> Applied:
         """Apply the changes of a plan as they are. The loop uses this for the sound part of an unsound tree."""
         if not plan.changes:
             self._let_go(plan)

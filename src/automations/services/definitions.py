@@ -22,29 +22,10 @@ def load_state(tx: Transaction, *, prefix: str = "", now: int | None = None) -> 
     With `now` (microseconds) it knows what was destroyed of late.
     """
     standing = state.read(tx)
-    protected = {
-        row["id"]
-        for row in automations.perhaps_protected(tx)
-        if decode(row["spec_json"]).get("lifecycle", {}).get("protect") is True
-    }
-    held = {
-        row["id"]: Held(
-            uid=row["uid"],
-            id=row["id"],
-            owner=row["owner"],
-            status=row["status"],
-            generation=row["generation"],
-            digest=row["digest"],
-            file=_shown(row["file"], prefix),
-            deleted=row["deleted_at"] is not None,
-            protected=row["id"] in protected,
-        )
-        for row in automations.every(tx)
-    }
     return State(
         lineage=standing["lineage"],
         serial=standing["serial"],
-        automations=held,
+        automations=_held(tx, prefix),
         manifests={
             (row["action_id"], row["version"]): HeldManifest(
                 row["action_id"], row["version"], row["owner"], row["digest"], _shown(row["file"], prefix)
@@ -62,6 +43,28 @@ def load_state(tx: Transaction, *, prefix: str = "", now: int | None = None) -> 
         rejected={row["id"]: row["digest"] for row in holds.every(tx)},
         destroyed={} if now is None else destroyed_of_late(tx, now=now),
     )
+
+
+def _held(tx: Transaction, prefix: str) -> dict[str, Held]:
+    protected = {
+        row["id"]
+        for row in automations.perhaps_protected(tx)
+        if decode(row["spec_json"]).get("lifecycle", {}).get("protect") is True
+    }
+    return {
+        row["id"]: Held(
+            uid=row["uid"],
+            id=row["id"],
+            owner=row["owner"],
+            status=row["status"],
+            generation=row["generation"],
+            digest=row["digest"],
+            file=_shown(row["file"], prefix),
+            deleted=row["deleted_at"] is not None,
+            protected=row["id"] in protected,
+        )
+        for row in automations.every(tx)
+    }
 
 
 def destroyed_of_late(tx: Transaction, *, now: int) -> dict[str, Destroyed]:

@@ -92,7 +92,9 @@ class Reconciler:
             return False
         owner = source_owner(self._source.name)
         catalogue = catalogue_of(self._parts.database, snapshot, owner=owner)
-        request = Request(self._source.name, revision=snapshot.revision, prune=False)
+        request = Request(
+            self._source.name, revision=snapshot.revision, prune=False, hold=True, now=self._parts.clock.now()
+        )
         made = plan(self._parts.database, catalogue, request, prefix=snapshot.prefix)
         if not snapshot.files and made.withheld:
             empty = Untrusted(snapshot.root, "Empty", f"{snapshot.root} is empty, but its automations are bound")

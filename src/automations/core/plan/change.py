@@ -42,7 +42,7 @@ class Change:
     before_file: str | None = None
     before_line: int | None = None
     before_lines: tuple[int | None, ...] = ()
-    effects: Effects = Effects()
+    effects: Effects = field(default_factory=Effects)
     resembles: str | None = None
     destructive: bool = False
     source: Callable[[], bytes | None] | None = field(default=None, compare=False, repr=False)

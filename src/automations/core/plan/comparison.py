@@ -36,7 +36,9 @@ class Comparison:
     def steps(self) -> Iterator[tuple[Path, Step, Step | None]]:
         """Every step of the new version, its path and what it was."""
         held = {step.id: step for step in self.before.steps} if self.before else {}
-        sections = [(name, index) for name in ("actions", "finally") for index in range(len(self.after.spec.get(name, ())))]
+        sections = [
+            (name, index) for name in ("actions", "finally") for index in range(len(self.after.spec.get(name, ())))
+        ]
         for path, step in zip(sections, self.after.steps, strict=True):
             yield path, step, held.get(step.id)
 

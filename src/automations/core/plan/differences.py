@@ -129,9 +129,7 @@ def _update(action: Action, declared: Declared[Automation], *, held: Held, view:
 
 
 def _placed(found: tuple[Field, ...], document: Document) -> tuple[tuple[Field, int], ...]:
-    return tuple(
-        (each, document.at(each.path[:-1] if each.after is ABSENT else each.path).line) for each in found
-    )
+    return tuple((each, document.at(each.path[:-1] if each.after is ABSENT else each.path).line) for each in found)
 
 
 def _old_document(value: Any, text: str | None, file: str | None) -> Document | None:

@@ -46,7 +46,7 @@ class Destroyed:
     deletes: int = 0
 
 
-def mass_hazard(*, deletes: int, others: int, owned: int, recent: Destroyed = Destroyed()) -> tuple[Hazard, ...]:  # noqa: B008  # frozen
+def mass_hazard(*, deletes: int, others: int, owned: int, recent: Destroyed = Destroyed()) -> tuple[Hazard, ...]:
     """The refusal, if one is due, of deleting some and switching others off, of `owned` automations that there are now."""
     new = deletes + others
     count, of = new + recent.count, owned + recent.deletes

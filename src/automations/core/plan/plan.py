@@ -174,7 +174,9 @@ def _rejected(changes: list[Change], state: State) -> tuple[list[Change], tuple[
 
 
 def _moved_on(catalogue: Catalogue, state: State) -> tuple[str, ...]:
-    declared = {each: catalogue.automations[each].value.digest for each in state.rejected if each in catalogue.automations}
+    declared = {
+        each: catalogue.automations[each].value.digest for each in state.rejected if each in catalogue.automations
+    }
     return tuple(
         state.automations[identity].uid
         for identity, digest in sorted(declared.items())

@@ -108,5 +108,3 @@ def _whole(identity: str, before: Mapping[str, Any], after: Mapping[str, Any]) -
         yield Hazard("AU402", identity, f"{identity} takes other inputs than its callers know", ("inputs",))
     if before.get("lifecycle", {}).get("protect") is True and after.get("lifecycle", {}).get("protect") is not True:
         yield Hazard("AU502", identity, f"{identity} is not protected against deletion any more", ("lifecycle",))
-
-

@@ -8,7 +8,16 @@ from automations.core.plan.comparison import Comparison, starts_itself
 from automations.core.plan.hazards import Hazard
 from automations.core.spec.model import Automation, AutomationStatus, Route, Signature, Trigger, TriggerKind
 
-_STRONG_TO_WEAK = ("standard-webhooks", "stripe", "slack", "hmac-sha512", "hmac-sha256", "github", "hmac-sha1", "gitlab")
+_STRONG_TO_WEAK = (
+    "standard-webhooks",
+    "stripe",
+    "slack",
+    "hmac-sha512",
+    "hmac-sha256",
+    "github",
+    "hmac-sha1",
+    "gitlab",
+)
 """Presets and algorithms; only a change of the word counts, this is the order in which it would be a loss."""
 _ANYTHING = frozenset({"*", "**"})
 
@@ -145,7 +154,9 @@ def _schedules(identity: str, before: Automation, after: Automation) -> Iterator
                 zones = f"{trigger.raw.get('timezone', 'UTC')} instead of {was.raw.get('timezone', 'UTC')}"
                 yield Hazard("AU205", identity, f"{identity}: schedule {name} is read in {zones}", (*path, "timezone"))
         elif was is None:
-            moved = next((each for each in old.values() if each.id not in new and _times(each) == _times(trigger)), None)
+            moved = next(
+                (each for each in old.values() if each.id not in new and _times(each) == _times(trigger)), None
+            )
             if moved is not None:
                 message = f"{identity}: the schedule {_shown(trigger)} was trigger {moved.id} and becomes {name}"
                 yield Hazard("AU205", identity, message, path)

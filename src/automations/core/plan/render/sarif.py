@@ -48,7 +48,11 @@ def _rules(plan: Plan) -> Iterator[dict[str, Any]]:
         title = clipped(code.rpartition("/")[2].replace("-", " "))
         hints = sorted({each.hint for each in plan.diagnostics if each.code == code and each.hint})
         text = clipped(hints[0], 1_000) if hints else f"See {code} in docs/reference/diagnostics.md."
-        worst = "error" if any(each.severity is Severity.ERROR for each in plan.diagnostics if each.code == code) else "warning"
+        worst = (
+            "error"
+            if any(each.severity is Severity.ERROR for each in plan.diagnostics if each.code == code)
+            else "warning"
+        )
         yield _rule(code, title, text, worst)
     for action in ACTIONS:
         if any(change.action == action for change in plan.changes):

@@ -127,13 +127,15 @@ def _literal_secret(name: str, value: Any) -> bool:
 def effect_lines(change: Change) -> Iterator[str]:
     """Routes, schedules, secrets, work in flight, and what to do about an undeclared rename."""
     made = change.effects
-    routes = [f"{word} {', '.join(paths)}" for word, paths in (("bound", made.bound), ("unbound", made.unbound)) if paths]
+    routes = [
+        f"{word} {', '.join(paths)}" for word, paths in (("bound", made.bound), ("unbound", made.unbound)) if paths
+    ]
     if routes:
         yield clipped(f"routes: {'; '.join(routes)}")
     for fires in made.fires:
         yield clipped(f"schedule {fires.trigger} ({fires.timezone}), next fires:")
-        for word, times in (("before", fires.before), ("after", fires.after)):
-            yield f"  {word:<6} {', '.join(f'{local} ({utc})' for utc, local in times) or 'none'}"
+        yield from (f"  - {local} ({utc.replace('.000Z', 'Z')})" for utc, local in fires.before)
+        yield from (f"  + {local} ({utc.replace('.000Z', 'Z')})" for utc, local in fires.after)
     if made.secrets:
         fresh = f"; new: {', '.join(made.new_secrets)}" if made.new_secrets and change.action != "create" else ""
         yield clipped(f"secrets: {', '.join(made.secrets)}{fresh}")
