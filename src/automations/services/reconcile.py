@@ -93,7 +93,7 @@ class Reconciler:
         owner = source_owner(self._source.name)
         catalogue = catalogue_of(self._parts.database, snapshot, owner=owner)
         request = Request(
-            self._source.name, revision=snapshot.revision, prune=False, hold=True, now=self._parts.clock.now()
+            self._source.name, revision=snapshot.revision, prune=False, unattended=True, now=self._parts.clock.now()
         )
         made = plan(self._parts.database, catalogue, request, prefix=snapshot.prefix)
         if not snapshot.files and made.withheld:

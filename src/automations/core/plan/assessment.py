@@ -19,10 +19,9 @@ def assess(changes: tuple[Change, ...], catalogue: Catalogue, view: Viewpoint) -
     state, owner = view.state, view.owner
     going = [each.id for each in changes if each.action == "delete" and each.resource == "automation"]
     found = [Hazard("AU100", each, f"{each} would be deleted") for each in going]
-    owned = sum(1 for held in state.automations.values() if held.owner == owner and not held.deleted)
     others = sum(each.destructive for each in changes) - len(going)
     recent = state.destroyed.get(owner, Destroyed())
-    found += mass_hazard(deletes=len(going), others=others, owned=owned, recent=recent)
+    found += mass_hazard(deletes=len(going), others=others, owned=state.owned(owner), recent=recent)
     for change in changes:
         found += _hazards_of(change, catalogue, state)
     found += [

@@ -49,10 +49,15 @@ class Destroyed:
 def mass_hazard(*, deletes: int, others: int, owned: int, recent: Destroyed = Destroyed()) -> tuple[Hazard, ...]:
     """The refusal, if one is due, of deleting some and switching others off, of `owned` automations that there are now."""
     new = deletes + others
-    count, of = new + recent.count, owned + recent.deletes
-    if not new or not (count > max(1, int(of * DELETE_SHARE)) or count > MOST_DELETES or (count == of and of > 1)):
+    if not too_many(new, owned=owned, recent=recent):
         return ()
     done = "deleted" if not others else "deleted or switched off" if deletes else "switched off"
     before = f", after {recent.count} in the last ten minutes" if recent.count else ""
     message = f"{new} of {owned} automations would be {done}{before}; to do that, say --allow-deletes={new}"
     return (Hazard("AU001", "", message),)
+
+
+def too_many(count: int, *, owned: int, recent: Destroyed = Destroyed()) -> bool:
+    """Whether destroying `count` of `owned` automations at once is too much, after what was destroyed just before."""
+    total, of = count + recent.count, owned + recent.deletes
+    return count > 0 and (total > max(1, int(of * DELETE_SHARE)) or total > MOST_DELETES or (total == of and of > 1))

@@ -26,7 +26,7 @@ class Plan:
     """What would change, against exactly which state.
 
     `withheld` are deletes that would follow if the request allowed them and no bad file might hold what seems to be gone;
-    `held_back` are changes to what a rollback rejected, which only a person brings back. `moved_on` are uids of automations
+    `held_back` are changes that the request holds back, or to what a rollback rejected. `moved_on` are uids of automations
     whose source declares something else than what was rejected.
     """
 
@@ -68,18 +68,25 @@ class Plan:
 class Request:
     """Whose plan is made: the source's name, its revision if known, and ids to take over from other owners.
 
-    Without `prune` nothing is deleted: what is gone from the files is listed as withheld. With `hold` what a rollback
-    rejected is held back. `unprotect` names protected automations that may go. `now` (microseconds) is for showing when
-    schedules fire next.
+    Without `prune` nothing is deleted: what is gone from the files is listed as withheld. With `only`, no more than these ids
+    may be deleted. Changes of the ids in `hold` are held back; with `unattended`, so is what a rollback rejected. `unprotect`
+    names protected automations that may go. `now` (microseconds) is for showing when schedules fire next, and for what was
+    destroyed of late.
     """
 
     source: str
     revision: str | None = None
     adopt: frozenset[str] = frozenset()
     prune: bool = True
-    hold: bool = False
+    only: frozenset[str] | None = None
+    hold: frozenset[str] = frozenset()
+    unattended: bool = False
     unprotect: frozenset[str] = frozenset()
     now: int | None = None
+
+    def deletes(self, identity: str) -> bool:
+        """Whether this may be deleted if it is gone."""
+        return self.prune and (self.only is None or identity in self.only)
 
 
 def changed_ids(catalogue: Catalogue, state: State, *, owner: str) -> frozenset[str]:
@@ -115,11 +122,12 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     going = tuple(deletes(catalogue, view, renamed=renames))
     kept = _protected(going, state, unprotect=request.unprotect)
     going = tuple(each for each in going if each.resource == "action" or each.id not in kept)
-    prune = request.prune and not _mysterious(catalogue, state, owner=owner)
-    taken = route_problems(_rebindings((*changes, *(going if prune else ())), catalogue, owner=owner), state)
+    mystery = mysterious(catalogue, state, owner=owner)
+    pruned = () if mystery else tuple(each for each in going if request.deletes(each.id))
+    changes, held_back = _held_back(changes, state, request)
+    taken = route_problems(_rebindings((*changes, *pruned), catalogue, owner=owner), state)
     changes = [change for change in changes if change.resource == "action" or change.id not in taken]
-    changes, held_back = _rejected(changes, state) if request.hold else (changes, ())
-    shown = _suggested((*changes, *(going if prune else ())), state)
+    shown = _suggested((*changes, *pruned), state)
     found += [*problems.values(), *(protected(state.automations[each]) for each in kept)]
     found += [each for listed in taken.values() for each in listed]
     return Plan(
@@ -132,7 +140,7 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
         unchanged=unchanged,
         hazards=assess(shown, catalogue, view),
         diagnostics=in_order((*catalogue.diagnostics, *found)),
-        withheld=() if prune else going,
+        withheld=going if not pruned else tuple(each for each in going if not request.deletes(each.id)),
         held_back=held_back,
         moved_on=_moved_on(catalogue, state),
     )
@@ -168,8 +176,10 @@ def _protected(going: Iterable[Change], state: State, *, unprotect: frozenset[st
     return [identity for identity in asked if identity not in unprotect]
 
 
-def _rejected(changes: list[Change], state: State) -> tuple[list[Change], tuple[Change, ...]]:
-    back = {each.id: each for each in changes if comes_back(each, state)}
+def _held_back(changes: list[Change], state: State, request: Request) -> tuple[list[Change], tuple[Change, ...]]:
+    back = {
+        each.id: each for each in changes if each.id in request.hold or (request.unattended and comes_back(each, state))
+    }
     return [each for each in changes if each.id not in back] if back else changes, tuple(back.values())
 
 
@@ -198,7 +208,7 @@ def _suggested(changes: tuple[Change, ...], state: State) -> tuple[Change, ...]:
     return tuple(replace(each, resembles=found[each.id]) if each.id in found else each for each in changes)
 
 
-def _mysterious(catalogue: Catalogue, state: State, *, owner: str) -> bool:
+def mysterious(catalogue: Catalogue, state: State, *, owner: str) -> bool:
     """Whether some bad file may hold anything: nobody can read what it declares, and nothing of ours came from it."""
     known = {held.file for held in state.automations.values() if held.owner == owner and not held.deleted}
     known |= {held.file for held in state.manifests.values() if held.owner == owner}

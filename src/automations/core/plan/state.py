@@ -101,3 +101,7 @@ class State:
     """By id, a sentence about its pause by hand."""
     destroyed: Mapping[str, Destroyed] = field(default_factory=dict)
     """By owner, what was destroyed within `hazards.WINDOW`."""
+
+    def owned(self, owner: str) -> int:
+        """How many live automations an owner has."""
+        return sum(1 for held in self.automations.values() if held.owner == owner and not held.deleted)

@@ -170,6 +170,4 @@ def held_lines(plan: Plan) -> Iterator[str]:
     for change in plan.withheld:
         yield clipped(f"{change.id} would be deleted ({change.reason}); it is withheld for now")
     for change in plan.held_back:
-        yield clipped(
-            f"{change.id} was rolled back from what its file declares; it is held until the file declares something else"
-        )
+        yield clipped(f"{change.id} would change ({change.reason}); it is held back for now")
