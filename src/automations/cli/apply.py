@@ -2,18 +2,21 @@
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automations.cli.command import Command, Option
-from automations.cli.plan import ADOPT, PATH, SOURCE, UNPROTECT, planned
+from automations.cli.command import Argument, Command, Option
+from automations.cli.plan import ADOPT, UNPROTECT, planned
 from automations.cli.table import counted
-from automations.errors import Refused
+from automations.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
     from automations.core.plan.plan import Plan
     from automations.services.apply import Applied
 
+PATH = Argument("path", "The directory of specs, or a plan file.", default="automations.d")
+SOURCE = Option("--source", "The name that these automations are owned under (default: default).")
 APPROVE = Option("--auto-approve", "Do not ask.", "flag", default=False)
 ALLOW = Option(
     "--allow-deletes",
@@ -26,17 +29,33 @@ LOCK_TIMEOUT = Option("--lock-timeout", "How many seconds to wait for the lock o
 def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Plan, ask on a terminal, commit. Exit 4 refused by a safety rule, 5 stale, 6 lock not had."""
     from automations.cli.locked import locked
-    from automations.services.apply import Authority
+    from automations.services.apply import Alongside, Authority
 
     with locked(context, purpose=f"apply {given['path']}", seconds=given["lock_timeout"]) as keeper:
-        snapshot, made = planned(context, given)
-        check_sound(made, path=given["path"])
+        prefix, made, digest = _plan(context, given)
         authority = Authority(context.settings.actor, allow_deletes=given["allow_deletes"])
         approve(context, made, authority=authority, asked=not given["auto_approve"])
         sure = Authority(authority.actor, authority.allow_deletes, keeper.kept())
-        applied = context.runtime.apply.strict(made, sure, prefix=snapshot.prefix)
+        applied = context.runtime.apply.strict(made, sure, prefix=prefix, alongside=Alongside(digest))
     told(context, made, applied)
     return 0
+
+
+def _plan(context: "Context", given: Mapping[str, Any]) -> "tuple[str, Plan, str | None]":
+    """The prefix and the plan of a directory, or those of a plan file with its digest."""
+    path = given["path"]
+    if Path(path).is_file():
+        from automations.cli.plan_file import read_plan
+
+        for name in ("source", "adopt", "unprotect"):
+            if given[name]:
+                message = f"apply takes no --{name} with a plan file: the plan says that already"
+                raise UsageError(message, hint=f"automations apply {path}")
+        made, prefix, digest = read_plan(context, path)
+        return prefix, made, digest
+    snapshot, made = planned(context, given)
+    check_sound(made, path=path)
+    return snapshot.prefix, made, None
 
 
 def check_sound(made: "Plan", *, path: str) -> None:

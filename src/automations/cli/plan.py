@@ -24,11 +24,17 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 
     if given["format"] not in FORMATS:
         raise UsageError(f"unknown format: {given['format']}", hint=f"one of: {', '.join(FORMATS)}")
-    _, made = planned(context, given)
+    snapshot, made = planned(context, given)
     form = "json" if context.json and given["format"] != "sarif" else given["format"]
     context.say(text_of(context, made, form))
     if not made.sound:
         return 1
+    if given["out"] is not None:
+        from automations.cli.plan_file import write_plan
+
+        write_plan(context, made, prefix=snapshot.prefix, path=given["out"])
+        if form == "human":
+            context.say(f"\nSaved. To apply exactly this: automations apply {given['out']}")
     if not given["detailed_exitcode"] or not made.changes:
         return 0
     return 3 if made.deletes or made.destroys or any(change.action == "delete" for change in made.changes) else 2
@@ -62,6 +68,7 @@ COMMANDS = (
             SOURCE,
             ADOPT,
             UNPROTECT,
+            Option("--out", "A file to keep the plan in, for `apply`; it holds no secret."),
             Option("--format", f"How to print it: {' or '.join(FORMATS)}.", default="human"),
             Option(
                 "--detailed-exitcode",

@@ -101,7 +101,7 @@ class Apply:
         kept = _texts(plan)  # files are read before the transaction begins
         now = self._clock.now()
         with self._database.write() as tx:
-            _check_unused(tx, alongside.plan_file)
+            check_unused(tx, alongside.plan_file)
             if not state.bump(tx, serial=plan.serial):
                 standing = state.read(tx)
                 raise StalePlan(
@@ -140,7 +140,8 @@ def check_hazards(plan: Plan, authority: Authority) -> None:
         raise Refused(refused[0].message, hint=f"if that is meant: automations apply --allow-deletes={count}")
 
 
-def _check_unused(tx: Transaction, digest: str | None) -> None:
+def check_unused(tx: Transaction, digest: str | None) -> None:
+    """Raises StalePlan (code `plan_used`) when a plan file of this digest was applied."""
     used = applied_plans.get(tx, digest) if digest else None
     if used is not None:
         raise StalePlan(
