@@ -90,7 +90,8 @@ def _limits(pair: Comparison, before: Automation) -> Iterator[Hazard]:
             yield _lowered(pair, (*path, "retry"), message)
         if step.timeout is not None and (was.timeout is None or step.timeout < was.timeout):
             yield _lowered(pair, (*path, "timeout"), f"step {step.id} has less time")
-    if pair.after.timeout is not None and (before.timeout is None or pair.after.timeout < before.timeout):
+    time, before_time = pair.after.timeouts.run, before.timeouts.run
+    if time is not None and (before_time is None or time < before_time):
         yield _lowered(pair, ("timeout",), "a run has less time")
 
 
