@@ -80,6 +80,6 @@ def test_eight_processes_create_the_same_store_at_once(store_url: str, open_stor
         orders.flush()
     answers = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, answers
-    assert sorted(int(out) for out, _ in answers) == [0] * 7 + [len(packaged())]
+    assert sum(int(out) for out, _ in answers) == len(packaged())  # each once, whoever came first
     with open_store().read() as tx:
         assert tx.one("SELECT count(*) AS n FROM state") == {"n": 1}

@@ -50,9 +50,11 @@ def run_verify(context: "Context", _: Mapping[str, Any]) -> int:
 
 
 def run_history(context: "Context", given: Mapping[str, Any]) -> int:
-    """An automation's generations, newest first."""
+    """An automation's generations, or every change of definitions; newest first."""
     from automations.services.audit_view import history
 
+    if given["id"] is None:
+        return _commits(context, limit=given["limit"])
     records = history(context.runtime.database, given["id"])
     if context.json:
         context.document(records)
@@ -71,6 +73,30 @@ def run_history(context: "Context", given: Mapping[str, Any]) -> int:
     return 0
 
 
+def _commits(context: "Context", *, limit: int) -> int:
+    from automations.services.audit_view import commits
+
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"--limit takes 1 to {MOST}, not {limit}")
+    records = commits(context.runtime.database, limit=limit)
+    if context.json:
+        context.document(records)
+        return 0
+    rows = [
+        (
+            str(each.get("serial", "")),
+            each["at"],
+            each["actor"],
+            each["action"],
+            each["subject"],
+            ", ".join(f"{count} {word}" for word, count in each.get("summary", {}).items() if count),
+        )
+        for each in records
+    ]
+    context.say(table(("SERIAL", "AT", "BY", "ACTION", "SUBJECT", "WHAT"), rows) if rows else "nothing was done yet")
+    return 0
+
+
 COMMANDS = (
     Command(
         ("audit", "list"),
@@ -84,8 +110,9 @@ COMMANDS = (
     Command(("audit", "verify"), "Check that the record is whole.", run_verify),
     Command(
         ("history",),
-        "List an automation's generations.",
+        "List an automation's generations, or every change of definitions.",
         run_history,
-        arguments=(Argument("id", "An automation id."),),
+        arguments=(Argument("id", "An automation id.", required=False),),
+        options=(Option("--limit", "How many changes.", "number", 50),),
     ),
 )

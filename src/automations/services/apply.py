@@ -13,7 +13,6 @@ from automations.core.canonical import as_written, encode
 from automations.core.instant import iso
 from automations.core.plan.hazards import WINDOW
 from automations.core.plan.plan import Change, Plan
-from automations.core.plan.state import source_owner
 from automations.core.spec.model import Automation, Route
 from automations.core.trigger.envelope import route_scope
 from automations.errors import Conflict, Refused, SpecInvalid, StalePlan
@@ -109,8 +108,9 @@ class Apply:
                     hint="plan again and look at what changed in between",
                 )
             check_lock(tx, authority.lock, now=now)
-            owner = source_owner(plan.source)
-            writer = Writer(tx, owner=owner, actor=authority.actor, prefix=prefix, now=now, ids=self._ids, texts=kept)
+            writer = Writer(
+                tx, owner=plan.owner, actor=authority.actor, prefix=prefix, now=now, ids=self._ids, texts=kept
+            )
             for change in plan.changes:
                 writer.unbind(change)
             for change in sorted(plan.changes, key=_order):
@@ -153,7 +153,7 @@ def check_unused(tx: Transaction, digest: str | None) -> None:
 
 def _record(tx: Transaction, plan: Plan, alongside: Alongside, *, authority: Authority, now: int) -> None:
     """What a commit leaves beside the definitions themselves."""
-    owner, serial, actor = source_owner(plan.source), plan.serial + 1, authority.actor
+    owner, serial, actor = plan.owner, plan.serial + 1, authority.actor
     if alongside.plan_file is not None:
         row = {"digest": alongside.plan_file, "applied_by": actor, "now": now, "serial": serial}
         applied_plans.insert(tx, row)

@@ -50,6 +50,22 @@ def history(database: Database, automation_id: str) -> list[dict[str, Any]]:
     ]
 
 
+def commits(database: Database, *, limit: int) -> list[dict[str, Any]]:
+    """`[{serial, at, actor, action, subject, summary?}]`: every change of definitions, newest first."""
+    with database.read() as tx:
+        rows = [row for row in audit.page(tx, before=None, limit=limit * 10) if row["action"] in _COMMITS]
+    found = []
+    for row in rows[:limit]:
+        detail = decode(row["detail_json"])
+        entry = {"serial": detail.get("serial"), "at": iso(row["at"]), "actor": row["actor"]}
+        entry |= {"action": row["action"], "subject": row["subject"], "summary": detail.get("summary")}
+        found.append({key: value for key, value in entry.items() if value is not None})
+    return found
+
+
+_COMMITS = frozenset({"apply", "rollback", "create"})
+
+
 def _entry(row: Row) -> dict[str, Any]:
     return {
         "seq": row["seq"],

@@ -2,7 +2,7 @@
 
 from automations.core.canonical import decode
 from automations.core.plan.plan import Plan, Request, changed_ids, changed_manifests, make_plan, with_specs
-from automations.core.plan.state import State, source_owner
+from automations.core.plan.state import State
 from automations.core.spec.catalogue import Catalogue
 from automations.services.definitions import load_specs, load_state
 from automations.store import manifests, texts
@@ -13,7 +13,7 @@ def plan(database: Database, catalogue: Catalogue, request: Request, *, prefix: 
     """What applying the catalogue would do to the state as it is now. `prefix` as in the snapshot."""
     with database.read() as tx:
         state = load_state(tx, prefix=prefix, now=request.now)
-        state = with_old(tx, state, catalogue, owner=source_owner(request.source))
+        state = with_old(tx, state, catalogue, owner=request.owner)
     return make_plan(catalogue, state, request)
 
 

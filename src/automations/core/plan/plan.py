@@ -15,7 +15,7 @@ from automations.core.plan.conflicts import Rebinding, owned_elsewhere, protecte
 from automations.core.plan.differences import Viewpoint, automation_change, deletes, gone, manifest_changes, viewpoint
 from automations.core.plan.hazards import Hazard
 from automations.core.plan.resemblance import alike
-from automations.core.plan.state import State, source_owner
+from automations.core.plan.state import API_OWNER, State, source_owner
 from automations.core.spec.catalogue import Catalogue, ManifestKey
 
 __all__ = ["ACTIONS", "Action", "Change", "Plan", "Request", "Resource", "changed_ids", "make_plan", "with_specs"]
@@ -27,7 +27,7 @@ class Plan:
 
     `withheld` are deletes that would follow if the request allowed them and no bad file might hold what seems to be gone;
     `held_back` are changes that the request holds back, or to what a rollback rejected. `moved_on` are uids of automations
-    whose source declares something else than what was rejected.
+    whose source declares something else than what was rejected. `by_hand` says that no source owns what it binds.
     """
 
     lineage: str
@@ -42,6 +42,12 @@ class Plan:
     withheld: tuple[Change, ...] = ()
     held_back: tuple[Change, ...] = ()
     moved_on: tuple[str, ...] = ()
+    by_hand: bool = False
+
+    @property
+    def owner(self) -> str:
+        """Who owns what it binds."""
+        return API_OWNER if self.by_hand else source_owner(self.source)
 
     @property
     def sound(self) -> bool:
@@ -71,7 +77,7 @@ class Request:
     Without `prune` nothing is deleted: what is gone from the files is listed as withheld. With `only`, no more than these ids
     may be deleted. Changes of the ids in `hold` are held back; with `unattended`, so is what a rollback rejected. `unprotect`
     names protected automations that may go. `now` (microseconds) is for showing when schedules fire next, and for what was
-    destroyed of late.
+    destroyed of late. `by_hand` is for what no source owns.
     """
 
     source: str
@@ -83,6 +89,12 @@ class Request:
     unattended: bool = False
     unprotect: frozenset[str] = frozenset()
     now: int | None = None
+    by_hand: bool = False
+
+    @property
+    def owner(self) -> str:
+        """Who owns what it declares."""
+        return API_OWNER if self.by_hand else source_owner(self.source)
 
     def deletes(self, identity: str) -> bool:
         """Whether this may be deleted if it is gone."""
@@ -112,7 +124,7 @@ def changed_manifests(catalogue: Catalogue, state: State) -> dict[ManifestKey, s
 
 def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     """Desired against held. Pure; the same arguments give the same plan."""
-    owner = source_owner(request.source)
+    owner = request.owner
     view = viewpoint(state, owner, now=request.now)
     problems = rename_problems(catalogue, state, owner=owner)
     changes, found, unchanged = _declared(catalogue, view, request, problems=frozenset(problems))
@@ -143,6 +155,7 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
         withheld=going if not pruned else tuple(each for each in going if not request.deletes(each.id)),
         held_back=held_back,
         moved_on=_moved_on(catalogue, state),
+        by_hand=request.by_hand,
     )
 
 

@@ -1,0 +1,83 @@
+"""`history`, `diff`, `rollback` and `drift` as people use them."""
+
+import pytest
+
+from command_line import SPEC, CommandLine
+
+ANOTHER = "# Because.\n" + SPEC.replace("name: {id}", "name: Another")
+
+
+@pytest.fixture
+def applied(automations: CommandLine) -> CommandLine:
+    """`one` in two generations, `two` in one."""
+    automations.write("one", ANOTHER)
+    automations.applied(["two"])
+    automations.write("one")
+    automations.json("apply", "--auto-approve")
+    return automations
+
+
+def test_rollback_shows_applies_and_prints_what_to_commit(applied: CommandLine) -> None:
+    ended = applied("rollback", "one", "--to", "1", "--auto-approve")
+    assert (ended.status, ended.err) == (0, "")
+    assert '~ name: "one" → "Another"  (line 4, was 3)' in ended.out
+    assert "rolled back to generation 1" in ended.out
+    assert "until one.yaml declares something else" in ended.out
+    assert ended.out.endswith(ANOTHER.format(id="one", type="ticket"))
+    assert applied.json("show", "one")["spec"]["name"] == "Another"
+    assert [each["generation"] for each in applied.json("history", "one")] == [3, 2, 1]
+    assert [each["action"] for each in applied.json("history")] == ["rollback", "apply", "apply"]
+    shown = applied("history").out
+    assert shown.startswith("SERIAL")
+    assert "1 unchanged, 1 update" in shown
+
+
+def test_rollback_as_json_has_the_text_and_what_is_rejected(applied: CommandLine) -> None:
+    digest = applied.json("show", "one")["digest"]
+    answer = applied.json("rollback", "one", "--to=1", "--auto-approve")
+    assert set(answer) == {"ok", "serial", "summary", "changes", "file", "yaml", "rejected"}
+    assert (answer["rejected"], answer["serial"], answer["file"]) == (digest, 3, "one.yaml")
+    again = applied.json("rollback", "one", "--to=1", "--auto-approve")
+    assert (again["changes"], "rejected" in again) == ([], False)
+
+
+@pytest.mark.parametrize(("answer", "status"), [(b"y\n", 0), (b"n\n", 4)])
+def test_rollback_asks_on_a_terminal(applied: CommandLine, answer: bytes, status: int) -> None:
+    assert applied("rollback", "one", "--to", "1", stdin=answer, terminal=True).status == status
+    assert applied.json("show", "one")["generation"] == (3 if status == 0 else 2)
+
+
+def test_rollback_without_a_person_a_generation_or_an_automation_says_so(applied: CommandLine) -> None:
+    assert applied.refused("rollback", "one", "--to", "1", status=4)["code"] == "refused"
+    assert applied.refused("rollback", "one", status=2)["hint"] == "see: automations history one"
+    assert "has no generation 9" in applied.refused("rollback", "one", "--to", "9", "--auto-approve", status=1)["error"]
+    assert applied.refused("rollback", "nope", "--to", "1", "--auto-approve", status=1)["code"] == "not_found"
+
+
+def test_diff_compares_with_the_file_and_with_an_earlier_generation(applied: CommandLine) -> None:
+    assert applied.json("diff", "one") == {
+        "id": "one", "before": "generation 2", "after": "automations.d/one.yaml", "fields": [],
+    }  # fmt: skip
+    assert "no difference" in applied("diff", "one").out
+    applied.write("one", SPEC.replace("name: {id}", "name: Third"))
+    assert applied.json("diff", "one")["fields"] == [{"path": "name", "before": "one", "after": "Third"}]
+    found = applied.json("diff", "one", "--revision", "1")
+    assert (found["before"], found["after"]) == ("generation 1", "generation 2")
+    assert applied("diff", "one", "--revision", "1").out.endswith('~ name: "Another" → "one"\n')
+    assert applied.refused("diff", "one", "--revision", "7", status=1)["code"] == "not_found"
+    assert applied.refused("diff", "nope", status=1)["code"] == "not_found"
+
+
+def test_drift_lists_every_way_in_which_state_and_files_part(applied: CommandLine) -> None:
+    assert applied.json("drift") == []
+    assert applied("drift", "--detailed-exitcode").status == 0
+    (applied.specs / "two.yaml").unlink()
+    applied.write("three")
+    (applied.folder / "made.yaml").write_text(SPEC.format(id="made", type="t"))
+    applied.json("create", "made.yaml")
+    applied.json("rollback", "one", "--to", "1", "--auto-approve")
+    found = {each["id"]: each["drift"] for each in applied.json("drift")}
+    assert found == {"made": "by-hand", "one": "held", "three": "missing", "two": "undeclared"}
+    ended = applied("drift", "--detailed-exitcode")
+    assert ended.status == 2
+    assert ended.out.startswith("ID")
