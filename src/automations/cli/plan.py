@@ -26,7 +26,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         raise UsageError(f"unknown format: {given['format']}", hint=f"one of: {', '.join(FORMATS)}")
     snapshot, made = planned(context, given)
     form = "json" if context.json and given["format"] != "sarif" else given["format"]
-    context.say(text_of(context, made, form))
+    context.say(text_of(context, made, form, replayed=_replayed(context, given, made)))
     if not made.sound:
         return 1
     if given["out"] is not None:
@@ -38,6 +38,29 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     if not given["detailed_exitcode"] or not made.changes:
         return 0
     return 3 if made.deletes or made.destroys or any(change.action == "delete" for change in made.changes) else 2
+
+
+def _replayed(context: "Context", given: Mapping[str, Any], made: "Plan") -> dict[str, Any] | None:
+    """What recorded events would start under the plan, if anybody asks. Raises UsageError, InvalidInput."""
+    if given["replay"] is None and given["events"] is None:
+        return None
+    from automations.services.what_if import recorded, stored, what_if
+
+    now, database = context.runtime.clock.now(), context.runtime.database
+    if given["events"] is not None:
+        from automations.cli.event_file import event_documents
+
+        if given["replay"] is not None:
+            raise UsageError("plan takes --replay or --events, not both", hint="--events FILE needs no history")
+        found = what_if(database, made, (recorded(each, now=now) for each in event_documents(given["events"])))
+        return {"origin": "standard input" if given["events"] == "-" else given["events"], **found}
+    from automations.core.instant import parse_duration
+
+    try:
+        since = now - parse_duration(given["replay"])
+    except ValueError as problem:
+        raise UsageError(f"--replay takes a duration: {problem}", hint="such as --replay 7d") from None
+    return {"origin": f"the last {given['replay']}", **what_if(database, made, stored(database, since=since))}
 
 
 def planned(context: "Context", given: Mapping[str, Any]) -> "tuple[Snapshot, Plan]":
@@ -68,6 +91,8 @@ COMMANDS = (
             SOURCE,
             ADOPT,
             UNPROTECT,
+            Option("--replay", "Play the stored events of this long ago (such as 7d) through old and new triggers."),
+            Option("--events", "Play the events of a file (JSON lines or an array; - for standard input) instead."),
             Option("--out", "A file to keep the plan in, for `apply`; it holds no secret."),
             Option("--format", f"How to print it: {' or '.join(FORMATS)}.", default="human"),
             Option(

@@ -11,19 +11,49 @@ if TYPE_CHECKING:
 FORMATS = ("human", "json", "markdown", "github", "sarif")
 
 
-def text_of(context: "Context", plan: "Plan", form: str = "human") -> str:
-    """The plan in one of FORMATS, without a final newline."""
+def text_of(context: "Context", plan: "Plan", form: str = "human", *, replayed: "dict[str, Any] | None" = None) -> str:
+    """The plan in one of FORMATS, without a final newline; with what a replay found, if there was one."""
+    hide = _redactor(context)
     if form in ("json", "sarif"):
-        return json.dumps(document_of(context, plan, form), indent=2, ensure_ascii=False)
-    if form == "markdown":
-        from automations.core.plan.render.markdown import markdown as render
-    elif form == "github":
-        from automations.core.plan.render.github import github as render
-    else:
-        from automations.core.plan.render.human import human
+        body = document_of(context, plan, form)
+        if replayed is not None:
+            kept = body if form == "json" else body["runs"][0]["properties"]
+            kept["replay"] = hide.plain(replayed)
+        return json.dumps(body, indent=2, ensure_ascii=False)
+    text = _rendered(plan, form, color=context.color)
+    if replayed is not None:
+        text += _replay(replayed, form)
+    return hide.text(text).rstrip("\n")
 
-        return _redactor(context).text(human(plan, color=context.color)).rstrip("\n")
-    return _redactor(context).text(render(plan)).rstrip("\n")
+
+def _rendered(plan: "Plan", form: str, *, color: bool) -> str:
+    if form == "markdown":
+        from automations.core.plan.render.markdown import markdown
+
+        return markdown(plan)
+    if form == "github":
+        from automations.core.plan.render.github import github
+
+        return github(plan)
+    from automations.core.plan.render.human import human
+
+    return human(plan, color=color)
+
+
+def _replay(replayed: "dict[str, Any]", form: str) -> str:
+    """A replay below the plan: lines for people, a bounded fold in a comment, one notice as an annotation."""
+    from automations.core.plan.render.replay import replay_lines
+
+    lines = list(replay_lines(replayed))
+    if form == "markdown":
+        from automations.core.plan.render.markdown import fold
+
+        return fold("Replay", lines)
+    if form == "github":
+        from automations.core.plan.render.github import notice
+
+        return notice("replay", lines[0]) + "\n"
+    return "\n" + "\n".join(lines) + "\n"
 
 
 def document_of(context: "Context", plan: "Plan", form: str = "json") -> dict[str, Any]:

@@ -55,6 +55,16 @@ def latest_of(tx: Transaction, event_id: str, /) -> Row | None:
     return tx.one("SELECT * FROM events WHERE event_id = :event_id ORDER BY id DESC LIMIT 1", event_id=event_id)
 
 
+def later(tx: Transaction, /, *, at: int, after: str, limit: int) -> list[Row]:
+    """Events in the order in which they came in, later than an instant and the row id `after` of that instant."""
+    return tx.all(
+        "SELECT * FROM events WHERE (received_at, id) > (:at, :after) ORDER BY received_at, id LIMIT :limit",
+        at=at,
+        after=after,
+        limit=limit,
+    )
+
+
 def page(tx: Transaction, /, *, outcome: str | None, before: str | None, limit: int) -> list[Row]:
     """Events, newest first, below the cursor `before` (a row id)."""
     conditions = ["1 = 1"]

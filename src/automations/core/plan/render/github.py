@@ -60,6 +60,11 @@ def _change(change: Change) -> Iterator[str]:
             yield _command(level, field_text(each), {**_place(change.file, line), "title": title})
 
 
+def notice(title: str, message: str) -> str:
+    """One notice without a place."""
+    return _command("notice", message, {"title": title})
+
+
 def _place(file: str | None, line: int) -> dict[str, str]:
     return {"file": file or "", "line": str(line)}
 

@@ -26,8 +26,10 @@ from automations.core.plan.render.words import (
     told,
 )
 
-ROOM = 65_000
-"""Bytes of a whole comment."""
+ROOM = 62_000
+"""Bytes of a comment on a plan; with a fold below it stays under 65,000."""
+FOLD = 2_500
+"""Bytes of a fold below the plan."""
 _MARK = "<!-- automations plan -->"
 """Lets a later run find and replace the comment."""
 _RESERVE = 400
@@ -43,6 +45,13 @@ def markdown(plan: Plan) -> str:
         warnings = _fitting(warnings, room=ROOM - _size(head, table) - _RESERVE)
     text = head + "".join(warnings) + table
     return text + _details(plan, room=ROOM - _size(text))
+
+
+def fold(title: str, lines: list[str]) -> str:
+    """Lines below a plan that are shown when asked for, as many as fit."""
+    fence = "`" * max(3, 1 + _longest_run(lines))
+    shown = _fitting([f"{line}\n" for line in lines], room=FOLD)
+    return f"\n<details><summary>{title}</summary>\n\n{fence}\n{''.join(shown)}{fence}\n\n</details>\n"
 
 
 def _size(*texts: str) -> int:
