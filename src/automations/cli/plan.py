@@ -26,7 +26,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         raise UsageError(f"unknown format: {given['format']}", hint=f"one of: {', '.join(FORMATS)}")
     snapshot, made = planned(context, given)
     form = "json" if context.json and given["format"] != "sarif" else given["format"]
-    context.say(text_of(context, made, form, replayed=_replayed(context, given, made)))
+    context.say(text_of(context, made, form=form, replayed=_replayed(context, given, made)))
     if not made.sound:
         return 1
     if given["out"] is not None:

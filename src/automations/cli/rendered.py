@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 FORMATS = ("human", "json", "markdown", "github", "sarif")
 
 
-def text_of(context: "Context", plan: "Plan", form: str = "human", *, replayed: "dict[str, Any] | None" = None) -> str:
+def text_of(context: "Context", plan: "Plan", *, form: str = "human", replayed: "dict[str, Any] | None" = None) -> str:
     """The plan in one of FORMATS, without a final newline; with what a replay found, if there was one."""
     hide = _redactor(context)
     if form in ("json", "sarif"):
