@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 from automations.core.run.execution import Invocation
 from automations.core.run.program import Program, compile_program
@@ -65,9 +66,9 @@ def manifest(identity: str = "todos.create", version: str = "1.0.0", **keys: Any
 
 
 def invocation(binding: str, config: Mapping[str, Any], **data: Any) -> Invocation:
-    """An attempt at an action whose binding is of this kind; `data` is its input."""
+    """An attempt at an action whose binding is of this kind; `data` is its input. No two are of one queued action."""
     return Invocation(
-        action_row_id="row-1",
+        action_row_id=str(uuid4()),
         run_id="run-1",
         automation_id="deploys",
         step_id="ship",

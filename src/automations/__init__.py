@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from automations.core.spec.example import example_automation_spec as example_automation_spec
+    from automations.errors import ActionFailed as ActionFailed
     from automations.library import AutomationsStore as AutomationsStore
 else:
 
@@ -22,8 +23,9 @@ else:
 
 
 __version__ = "0.1.0"
-__all__ = ["AutomationsStore", "__version__", "example_automation_spec"]
+__all__ = ["ActionFailed", "AutomationsStore", "__version__", "example_automation_spec"]
 _FACE = {
+    "ActionFailed": "automations.errors",
     "AutomationsStore": "automations.library",
     "example_automation_spec": "automations.core.spec.example",
 }

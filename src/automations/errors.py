@@ -142,3 +142,19 @@ class SecretUnavailable(AutomationsError):
     """A secret reference resolves to nothing here."""
 
     code = "secret_unavailable"
+
+
+class ActionFailed(Exception):
+    """What a function behind a `python` binding raises to say how its attempt failed; not an error of this program.
+
+    `code` is a word such as `NO_SUCH_TICKET`; `retryable` says whether trying again can help; `retry_after` (seconds) only
+    lengthens the wait. Any other exception may be tried again, and its code is `PYTHON_ERROR`.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "ACTION_FAILED", retryable: bool = True, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+        self.retry_after = retry_after

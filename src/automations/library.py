@@ -26,6 +26,7 @@ from automations.services.inspect import Filter
 from automations.services.queue import Claim, Done, Undone, pattern
 from automations.services.webhook_routes import Wanted
 from automations.settings import Words, load
+from automations.store.actions import Which
 
 Record = dict[str, Any]
 """A record of the contract, as it would be printed under `--json`."""
@@ -116,8 +117,8 @@ class AutomationsStore:
 
     def claim_next_action(self, runner: str, *, lease_ms: int = LEASE_MS, action: str | None = None) -> Record | None:
         """Lease the next action to a runner, or None; `action` keeps to ids such as `todos.*`. Raises StoreUnavailable."""
-        only = None if action is None else pattern(action)
-        rows = self._runtime.queue.claim(Claim(runner, lease=lease_ms * MILLISECOND, only=only))
+        which = Which(only=() if action is None else (pattern(action),))
+        rows = self._runtime.queue.claim(Claim(runner, lease=lease_ms * MILLISECOND, which=which))
         return action_record(rows[0]) if rows else None
 
     def heartbeat_action(

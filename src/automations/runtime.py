@@ -3,6 +3,7 @@
 Imports stand in the functions that need them: a runner calls `queue claim` in a loop and must not pay for a web server.
 """
 
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -168,14 +169,24 @@ class Runtime:
 
     def worker(self, runner: str, *, workdir: "Path", ended: Callable[[], None]) -> "Worker":
         """A worker with the executors that this machine has; `ended` is called from their threads."""
-        from automations.adapters.executors import local_executors
+        from automations.adapters.executors import Host, local_executors
         from automations.adapters.launching import ThreadLauncher
         from automations.services.worker import Worker
+        from automations.store.actions import Which
 
-        executors = local_executors(self.settings.environment, workdir=workdir, known_secrets=self.secrets.known)
+        host = Host(
+            workdir=workdir,
+            environment=self.settings.environment,
+            interpreter=self.settings.python or sys.executable,
+            mcp_servers=self.settings.mcp_servers,
+            secret=self.secrets.value,
+            known_secrets=self.secrets.known,
+        )
+        executors = local_executors(host)
         launcher = ThreadLauncher(executors, ended=ended)
         worker = Worker(self.database, self.queue, self.programs, launcher=launcher, clock=self.clock)
         worker.runner = runner
+        worker.which = Which(tuple(executors))
         worker.telemetry = self.telemetry
         return worker
 

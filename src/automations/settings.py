@@ -77,6 +77,19 @@ SETTINGS = (
         "AUTOMATIONS_SECRETS_DIR", "", "Directory of secret files, one a reference.", key="secrets_dir", kind="path"
     ),
     Setting(
+        "AUTOMATIONS_PYTHON",
+        "the one that runs the worker",
+        "The interpreter (3.10 or newer) that calls the functions of `python` bindings.",
+        key="python",
+    ),
+    Setting(
+        "AUTOMATIONS_MCP_SERVERS",
+        "<data root>/mcp.json",
+        "The file that says where the servers of `mcp` bindings are.",
+        key="mcp_servers",
+        kind="path",
+    ),
+    Setting(
         "AUTOMATIONS_ACTOR", "the OS user", "Who is recorded for a change when `--actor` is not given.", key="actor"
     ),
     Setting(
@@ -199,6 +212,8 @@ class Settings(NamedTuple):
     log_format: str
     color: bool
     environment: Mapping[str, str]
+    python: str | None
+    mcp_servers: Path
     file: Path | None = None
 
     @property
@@ -245,6 +260,8 @@ def load(environment: Mapping[str, str] | None = None, words: Words = NOTHING_SA
         log_format=said.get("log_format", ""),
         color="NO_COLOR" not in given,
         environment=dict(given),
+        python=said.get("python"),
+        mcp_servers=Path(said.get("mcp_servers") or data_dir / "mcp.json").absolute(),
         file=file.path if file else None,
     )
 

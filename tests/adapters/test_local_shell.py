@@ -105,6 +105,7 @@ def test_only_a_few_variables_are_inherited_and_the_run_s_own_are_set(tmp_path: 
     code = "import json, os; print(json.dumps(dict(os.environ)))"
     config = {**python(code), "env": {"MINE": "1", "AUTOMATIONS_FENCE": "99", "N": 7}}
     seen = output(run(tmp_path, config))
+    assert seen.pop("AUTOMATIONS_QUEUED_ACTION")
     assert seen.pop("LC_CTYPE", None) in {None, "C.UTF-8"}  # the interpreter's own, under the C locale
     assert seen == {
         "PATH": ENVIRONMENT["PATH"],
@@ -349,6 +350,29 @@ def test_a_process_that_left_the_group_cannot_hold_the_attempt_up(tmp_path: Path
     finally:
         for pid in filter(alive, pids(tmp_path)):
             os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="strays are found in /proc")
+@pytest.mark.parametrize("mode", ["away", "stubborn away"])
+def test_a_timed_out_family_is_gone_although_it_left_the_group_and_others_are_left_alone(
+    tmp_path: Path, mode: str
+) -> None:
+    folders = {name: tmp_path / name for name in ("mine", "other")}
+    for folder in folders.values():
+        folder.mkdir()
+    other = shell(tmp_path, drain=0.1)
+    cancelled = Event()
+    config = python(TREE, mode, str(folders["other"] / "pid"))
+    bystander = Thread(target=lambda: other.execute(invocation(config), cancelled), daemon=True)
+    bystander.start()
+    assert until(lambda: len(pids(folders["other"])) == 4)
+    late = {**python(TREE, mode, str(folders["mine"] / "pid")), "timeoutMs": 1500}
+    assert failure(run(tmp_path, late)).code == "TIMEOUT"
+    assert not any(map(alive, pids(folders["mine"])))
+    assert all(map(alive, pids(folders["other"])))
+    cancelled.set()
+    bystander.join(PATIENCE)
+    assert not any(map(alive, pids(folders["other"])))
 
 
 def test_a_process_may_clean_up_when_it_is_told_to_stop(tmp_path: Path) -> None:

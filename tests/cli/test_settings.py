@@ -30,6 +30,8 @@ FULL = """\
 data_dir = "state"
 store = "postgresql://db/automations"
 secrets_dir = "/run/secrets"
+python = "/usr/bin/python3"
+mcp_servers = "/etc/mcp.json"
 actor = "ops"
 log_format = "json"
 
@@ -80,6 +82,7 @@ def test_every_setting_can_stand_in_the_file(here: Path) -> None:
     assert found.data_dir == here / "state"
     assert found.store_url == "postgresql://db/automations"
     assert (found.secrets_dir, found.actor, found.log_format) == ("/run/secrets", "ops", "json")
+    assert (found.python, found.mcp_servers) == ("/usr/bin/python3", Path("/etc/mcp.json"))
     assert found.daemon == DaemonSettings("0.0.0.0", 80, 2048, worker=False, interval_ms=1000, ttl_ms=9000)  # noqa: S104  # a value
     assert found.sources == (
         SourceSettings("platform", str(here / "platform.d"), "auto", 5400 * 1_000_000, self_heal=True),

@@ -16,6 +16,7 @@ from automations.errors import Conflict
 from automations.services.import_store import BATCH, ImportStore, Report
 from automations.services.operate import Operate, Parts
 from automations.store import audit
+from automations.store.actions import Which
 from automations.store.database import Database
 from automations.store.migrate import migrate
 from automations.store.open import open_database
@@ -446,7 +447,7 @@ def test_a_manifest_that_fits_lets_the_local_worker_carry_an_imported_action_out
     assert {row["step_id"]: row["executor"] for row in here.table("actions")} == {
         "a": "local-shell", "b": "external", "c": "external",
     }  # fmt: skip
-    (row,) = here.claim(here=True, limit=5)
+    (row,) = here.claim(which=Which(("local-shell",)), limit=5)
     here.done(row)
 
 

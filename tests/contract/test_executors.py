@@ -20,6 +20,7 @@ from automations.adapters.clock import SystemClock
 from automations.adapters.executors import http, process
 from automations.adapters.executors.http import Http
 from automations.adapters.executors.local_shell import LocalShell
+from automations.adapters.executors.python import Python
 from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
 from automations.services.ports import Executor
 
@@ -71,6 +72,68 @@ class ShellRig:
 
     def unusable(self) -> Mapping[str, Any]:
         return {"args": []}
+
+    def started(self) -> bool:
+        return self._marker.exists()
+
+
+FUNCTIONS = """
+import json, os, sys, time
+
+def echo(given):
+    return {"got": given}
+
+async def identity(given):
+    return {name: os.environ["AUTOMATIONS_" + name] for name in ("IDEMPOTENCY_KEY", "FENCE")}
+
+def nothing(given):
+    print("a word that is no output")
+
+def garbage(given):
+    print("{not json")
+    return {1, 2}
+
+def huge(given):
+    return "x" * 100_000
+
+def leak(given):
+    print(SECRET, file=sys.stderr)
+    return {"text": SECRET}
+
+def leak_and_fail(given):
+    print(SECRET, SECRET.encode().hex())
+    raise ValueError(SECRET)
+
+def slow(given):
+    open(MARKER, "w").close()
+    time.sleep(60)
+
+def transient(given):
+    raise ConnectionError("gone away")
+
+def permanent(given):
+    sys.exit(65)
+"""
+
+
+class PythonRig:
+    def __init__(self, root: Path) -> None:
+        self._marker = root / "started"
+        told = f"SECRET = {SECRET.decode()!r}\nMARKER = {str(self._marker)!r}\n"
+        (root / "functions.py").write_text(told + FUNCTIONS)
+        self.executor = Python(
+            root,
+            {"PATH": "/usr/bin:/bin"},
+            interpreter=sys.executable,
+            known_secrets=lambda: (SECRET,),
+            limits=process.Limits(grace=0.2, drain=1.0, output=LIMIT),
+        )
+
+    def binding(self, behaviour: str) -> Mapping[str, Any]:
+        return {"ref": f"functions:{behaviour.replace('-', '_')}"}
+
+    def unusable(self) -> Mapping[str, Any]:
+        return {"ref": 7}
 
     def started(self) -> bool:
         return self._marker.exists()
@@ -162,10 +225,12 @@ def port(handler: type[Handler]) -> Iterator[int]:
     server.server_close()
 
 
-@pytest.fixture(params=["local-shell", "http"])
+@pytest.fixture(params=["local-shell", "http", "python"])
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
     if request.param == "local-shell":
         return ShellRig(tmp_path)
+    if request.param == "python":
+        return PythonRig(tmp_path)
     return HttpRig(request.getfixturevalue("port"), request.getfixturevalue("handler"))
 
 

@@ -13,6 +13,7 @@ from automations.core.run.queue import Failure, Holder
 from automations.errors import Conflict, NotFound
 from automations.services.queue import LEASE, Done, Undone
 from automations.store import actions
+from automations.store.actions import Only, Which
 from automations.store.database import Database, Row
 from control_plane import START, ControlPlane
 from samples import action, spec, step
@@ -75,8 +76,23 @@ def test_work_that_only_others_can_do_is_not_handed_to_our_own_worker(plane: Con
     files = {"a.yaml": spec("a", actions=[step("own"), step("foreign", actionId="elsewhere")]), "m.yaml": action()}
     plane.apply(files)
     plane.send()
-    assert [row["step_id"] for row in plane.claim(limit=9, here=True)] == ["own"]
+    assert [row["step_id"] for row in plane.claim(limit=9, which=Which(("local-shell",)))] == ["own"]
     assert [row["step_id"] for row in plane.claim(limit=9)] == ["foreign"]
+
+
+def test_a_worker_with_several_patterns_gets_what_any_of_them_names_and_no_other_kind(plane: ControlPlane) -> None:
+    names = ["ci.build", "ci.test", "chat.post", "todos.create"]
+    files = {f"{at}.yaml": action(name) for at, name in enumerate(names[:3])}
+    steps = [step(name.replace(".", "_"), actionId=name) for name in names]
+    plane.apply({"a.yaml": spec("a", actions=steps), **files})
+    plane.send()
+    which = Which(("local-shell",), (Only("ci."), Only("", ".create"), Only("chat.post", whole=True)))
+    assert plane.queue.next_available(Which(("python",), which.only)) is None
+    assert plane.queue.next_available(Which((), which.only)) is None
+    assert plane.queue.next_available(which) == START
+    assert [row["action_id"] for row in plane.claim(limit=9, which=which)] == ["ci.build", "ci.test", "chat.post"]
+    assert plane.queue.next_available(which) is None
+    assert plane.queue.next_available() == START
 
 
 def test_a_blocked_or_waiting_step_is_never_handed_out(plane: ControlPlane) -> None:
@@ -143,7 +159,7 @@ def test_a_failure_is_retried_after_its_wait_and_not_before(plane: ControlPlane)
     assert (failed["status"], failed["available_at"], failed["attempt"]) == ("retrying", START + SECOND, 1)
     assert (failed["claimed_by"], failed["lease_expires_at"]) == ("r1", None)  # who had it is told until the next claim
     assert plane.claim() == []
-    assert plane.queue.next_available(here=False) == START + SECOND
+    assert plane.queue.next_available() == START + SECOND
     plane.clock.at += SECOND
     (again,) = plane.claim("r2")
     assert (again["fence"], again["claimed_by"]) == (2, "r2")

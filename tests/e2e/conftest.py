@@ -61,11 +61,11 @@ class Site:
         assert not check or ended.returncode == 0, ended.stdout + ended.stderr
         return json.loads(ended.stdout) if ended.stdout else None
 
-    def start(self, *words: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-        """Start a daemon and wait for what it announces."""
+    def start(self, *words: str, program: str = "automations-daemon") -> tuple[subprocess.Popen[str], dict[str, Any]]:
+        """Start a daemon (or what else stays) and wait for what it announces."""
         log = (self.folder / "daemon.log").open("a")
         process = subprocess.Popen(
-            [BIN / "automations-daemon", "--json", *words],
+            [BIN / program, "--json", *words],
             cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=log,
         )  # fmt: skip
         log.close()

@@ -87,6 +87,23 @@ class EnvironmentSecrets:
             self._revealed[value] = None
         return values
 
+    def value(self, name: str) -> str:
+        """Find the current value of a secret by its name, as text, for an action. Raises SecretUnavailable."""
+        names = reference_names(name)
+        values = self.resolve(names, name)
+        variable = names[0] if names else "no variable (the name has no letter or digit)"
+        if not values:
+            folder = (
+                f"the file {name} in {self._directory}"
+                if self._directory
+                else "no file: AUTOMATIONS_SECRETS_DIR is not set"
+            )
+            raise SecretUnavailable(f"There is no secret {name}.", hint=f"Looked for: {variable}; {folder}.")
+        try:
+            return values[0].decode()
+        except UnicodeDecodeError as error:
+            raise SecretUnavailable(f"The secret {name} is not UTF-8 text.", hint=f"Looked at {variable}.") from error
+
     def known(self) -> tuple[bytes, ...]:
         """List every secret that there is, and those that were given out before, for redaction only.
 

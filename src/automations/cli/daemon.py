@@ -21,11 +21,11 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 
     options = _options(context, given, mode="run")
     daemon = Daemon(context.runtime, options)
-    _log(context)
+    log_lines(context)
     started = daemon.start()
     if given["once"]:
         daemon.once()
-    _announce(
+    announce(
         context,
         {"ok": True, **started, "once": given["once"]},
         text=f"automations-daemon heartbeat {started['leaseId']}",
@@ -62,13 +62,13 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
         return {"webhooks": {"host": host, "port": web.port, "maxBodyBytes": largest, "routes": routes}}
 
     daemon.describe = describe
-    _log(context)
+    log_lines(context)
     started = daemon.start()
     bound = [each.route for each in runtime.bindings.last().routes.values() if not each.gone]
     for route in without_secret(bound, runtime.secrets):
         runtime.telemetry.emit("webhook.secret_missing", route=route.id, path=route.path, detail=looked_for(route))
     facts = describe()["webhooks"]
-    _announce(
+    announce(
         context,
         {"ok": True, "mode": "serve", **started, **facts},
         text=f"automations-daemon listening on http://{host}:{web.port} ({facts['routes']} routes), {started['leaseId']}",
@@ -114,13 +114,14 @@ def _chosen(context: "Context", given: Mapping[str, Any], key: str) -> Any:
     return getattr(context.settings.daemon, key) if given[key] is None else given[key]
 
 
-def _log(context: "Context") -> None:
+def log_lines(context: "Context") -> None:
     """A daemon tells what it does; --verbose has seen to that already."""
     if not context.verbose:
         context.log()
 
 
-def _announce(context: "Context", document: dict[str, Any], *, text: str) -> None:
+def announce(context: "Context", document: dict[str, Any], *, text: str) -> None:
+    """Say that a process which stays is up: a document under --json, else a line."""
     try:
         if context.json:
             context.document(document)

@@ -30,14 +30,15 @@ POLL = 0.25
 def run_claim(context: "Context", given: Mapping[str, Any]) -> int:
     """Lease the next action, or print null; with --limit, a list."""
     from automations.services.queue import Claim, pattern, records
+    from automations.store.actions import Which
 
     limit, wait = given["limit"], given["wait"]
     if limit is not None and not 1 <= limit <= MOST_CLAIMED:
         raise UsageError(f"--limit takes 1 to {MOST_CLAIMED}, not {limit}")
     if not 0 <= wait <= LONGEST_WAIT:
         raise UsageError(f"--wait takes 0 to {LONGEST_WAIT}, not {wait}")
-    only = None if given["action"] is None else pattern(given["action"])
-    claim = Claim(_runner(given), limit=limit or 1, lease=_lease(given), only=only)
+    which = Which(only=tuple(map(pattern, given["action"])))
+    claim = Claim(_runner(given), limit=limit or 1, lease=_lease(given), which=which)
     found = records(_claimed(context, claim, seconds=wait))
     context.document(found if limit is not None else found[0] if found else None)
     return 0
@@ -207,7 +208,9 @@ COMMANDS = (
             RUNNER,
             Option("--limit", "Lease up to this many and print a list.", "number"),
             LEASE_MS,
-            Option("--action", "Only actions of this id, or of ids like todos.* (one * stands for anything)."),
+            Option(
+                "--action", "Only actions of this id, or of ids like todos.* (one * stands for anything).", many=True
+            ),
             Option("--wait", "Seconds to wait for one.", "number", 0),
         ),
         quick=True,

@@ -22,6 +22,7 @@ FILES = {
     "runs": "runs",
     "schedules": "schedules",
     "queue": "queue",
+    "worker": "worker",
     "approvals": "approvals",
     "events": "events",
     "why": "events",

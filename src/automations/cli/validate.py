@@ -37,17 +37,20 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 
 
 def _catalogue(path: str) -> "tuple[Catalogue, bool]":
+    from automations.adapters.executors.kinds import executor_kinds
     from automations.adapters.files import one_file
     from automations.cli.desired import snapshot_of
+    from automations.core.spec.catalogue import with_executors
     from automations.services.catalogue import catalogue_of_files
 
     if path == "-":
-        return catalogue_of_files([("-", sys.stdin.buffer.read((1 << 20) + 1))]), True
+        files = [("-", sys.stdin.buffer.read((1 << 20) + 1))]
+        return with_executors(catalogue_of_files(files), executor_kinds()), True
     single = not Path(path).is_dir()
     snapshot = one_file(Path(path)) if single else snapshot_of(path)
     files = [(snapshot.prefix + file.name, file.raw or b"") for file in snapshot.files]
     catalogue = catalogue_of_files(files, problems=snapshot.problems)
-    return catalogue, single
+    return with_executors(catalogue, executor_kinds()), single
 
 
 def _document(catalogue: "Catalogue", *, single: bool, valid: bool, errors: Any) -> dict[str, Any]:

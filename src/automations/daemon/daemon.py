@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automations.adapters.watching import Watcher
 from automations.core.instant import MILLISECOND, SECOND, iso
+from automations.daemon.drain import GRACE, STOPPING, drain
 from automations.daemon.pidfile import PidFile
 from automations.daemon.supervisor import Service, Supervised, Supervisor
 from automations.errors import AutomationsError, LockNotHeld
@@ -31,15 +32,8 @@ if TYPE_CHECKING:
 REFRESH = SECOND
 """How often the bindings are compared with the store's serial, for changes that other processes applied."""
 RECOVER = 5 * SECOND
-GRACE = 20.0
-"""Seconds that running actions get to finish after SIGTERM; then they are stopped and go back to the queue."""
 WEB_GRACE = 10.0
 """Seconds that requests under way get to be answered, while the actions run on."""
-STOPPING = 8.0
-"""Seconds that stopping them may take: longer than an executor gives a process that ignores TERM, or it would outlive us.
-
-All together stays below the half minute that container platforms commonly wait before they kill.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,15 +231,8 @@ class Daemon:
             self._worker.drain()
         if self._web:
             self._web.drain(WEB_GRACE)
-        if self._worker is None:
-            return
-        waiting = Event()
-        while self._worker.busy and self._runtime.clock.now() < deadline and self._problem is None:
-            waiting.wait(0.02)
-        if self._worker.busy:
-            self._worker.abandon()
-            while self._worker.busy and self._runtime.clock.now() < deadline + int(STOPPING * SECOND):
-                waiting.wait(0.02)
+        if self._worker:
+            drain(self._worker, self._runtime.clock, deadline=deadline, hopeless=lambda: self._problem is not None)
 
     def _leave(self) -> None:
         if self._watcher:

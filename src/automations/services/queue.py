@@ -42,19 +42,16 @@ if TYPE_CHECKING:
 LEASE = 30 * SECOND
 """How long a claim holds without a heartbeat (microseconds)."""
 RECOVERED_AT_ONCE = 100
+ANY = actions.Which()
 
 
 class Claim(NamedTuple):
-    """What a runner asks for. `lease` in microseconds.
-
-    `here` keeps to what this program's executors carry out; `only` to some action ids, see `pattern`.
-    """
+    """What a runner asks for. `lease` in microseconds; `which` keeps to some executors and action ids, see `pattern`."""
 
     runner: str
     limit: int = 1
     lease: int = LEASE
-    here: bool = False
-    only: actions.Only | None = None
+    which: actions.Which = ANY
 
 
 class Done(NamedTuple):
@@ -90,8 +87,8 @@ class Queue:
         now = self._clock.now()
         with self._database.write() as tx:
             self._recover(tx, now=now)
-            which = actions.Which(asked.limit, here=asked.here, only=asked.only)
-            rows = actions.claim(tx, which, runner=asked.runner, now=now, until=now + asked.lease)
+            until = now + asked.lease
+            rows = actions.claim(tx, asked.which, runner=asked.runner, limit=asked.limit, now=now, until=until)
             if rows:
                 runs.start(tx, sorted({row["run_id"] for row in rows}), now=now)  # one order, so that nobody deadlocks
         for row in rows:
@@ -157,10 +154,10 @@ class Queue:
             self.wake()
         return count
 
-    def next_available(self, *, here: bool) -> int | None:
-        """When the next claimable action becomes available, or None."""
+    def next_available(self, which: actions.Which = ANY) -> int | None:
+        """When the next such claimable action becomes available, or None."""
         with self._database.read() as tx:
-            return actions.next_available(tx, here=here)
+            return actions.next_available(tx, which)
 
     def _report(self, tx: Transaction, report: Done | Undone, *, now: int) -> tuple[Row, bool]:
         """The action as it is after a report, and whether the report is news and no repetition."""

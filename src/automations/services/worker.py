@@ -7,6 +7,7 @@ and on a seeded schedule in the simulation.
 from dataclasses import dataclass
 
 from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
+from automations.core.run.program import EXECUTABLE, StepProgram
 from automations.core.run.queue import Failure, Holder
 from automations.core.spec.model import Binding
 from automations.errors import Conflict, NotFound, StoreUnavailable
@@ -14,10 +15,14 @@ from automations.services.ports import Clock, Launcher, Running, Telemetry
 from automations.services.programs import Programs
 from automations.services.queue import LEASE, Claim, Done, Queue, Undone, input_of
 from automations.store import runs
+from automations.store.actions import Which
 from automations.store.database import Database, Row
 
-IDLE = 1_000_000
-"""How long an idle worker sleeps unless it is woken (microseconds): another process may have queued work."""
+FIRST_LOOK, IDLE = 50_000, 1_000_000
+"""How soon an idle worker looks again, at first and in the long run, unless it is woken (microseconds).
+
+Other processes queue work too, and a store tells nobody of it; where work was just now, more is likely to come.
+"""
 
 
 @dataclass(slots=True)
@@ -45,6 +50,10 @@ class Worker:
         self._draining = False
         self.runner = "local"
         self.concurrency = 8
+        self.lease = LEASE
+        self.which = Which(EXECUTABLE)
+        """What it claims: kinds of executors, and perhaps only some action ids."""
+        self._look = FIRST_LOOK
         self.telemetry: Telemetry | None = None
 
     def tick(self, now: int) -> int:
@@ -53,7 +62,8 @@ class Worker:
         self._beat(now)
         free = self.concurrency - self.busy
         if free > 0 and not self._draining:
-            self._claimed += self._queue.claim(Claim(self.runner, limit=free, here=True))
+            self._claimed += self._queue.claim(Claim(self.runner, limit=free, lease=self.lease, which=self.which))
+            self._look = FIRST_LOOK if self._claimed else min(IDLE, 2 * self._look)
         while self._claimed:
             self._begin(self._claimed[0], now=now)
             del self._claimed[0]
@@ -109,9 +119,11 @@ class Worker:
         for slot in self._slots:
             if slot.beat_at > now:
                 continue
-            slot.beat_at = now + LEASE // 3
-            if not self._queue.heartbeat(slot.row["id"], slot.holder):
+            slot.beat_at = now + self.lease // 3
+            if not self._queue.heartbeat(slot.row["id"], slot.holder, lease=self.lease):
                 slot.running.cancel("lease lost")
+                if self.telemetry:
+                    self.telemetry.emit("action.lease_lost", action=slot.row["id"], runner=self.runner)
 
     def _begin(self, row: Row, *, now: int) -> None:
         """Start a claimed action. Raises StoreUnavailable; then it is begun at the next tick, and its claim not wasted."""
@@ -135,21 +147,21 @@ class Worker:
             assert run is not None  # noqa: S101  # an action is inserted with its run and never without
             step = self._programs.of_run(tx, run).step(row["step_id"])
         assert step.binding is not None  # noqa: S101  # `here` claims only what has a binding
-        running = self._launcher.launch(_invocation(row, step.binding, timeout=step.step.timeout))
-        self._slots.append(_Slot(row, holder, running, beat_at=row["lease_expires_at"] - 2 * LEASE // 3))
+        running = self._launcher.launch(_invocation(row, step, step.binding))
+        self._slots.append(_Slot(row, holder, running, beat_at=row["lease_expires_at"] - 2 * self.lease // 3))
 
     def _due(self, now: int) -> int:
-        due = now + IDLE
+        due = now + self._look
         if self._slots:
             due = min(due, *(slot.beat_at for slot in self._slots))
         if len(self._slots) < self.concurrency and not self._draining:
-            available = self._queue.next_available(here=True)
+            available = self._queue.next_available(self.which)
             if available is not None:
                 due = min(due, max(available, now))
         return due
 
 
-def _invocation(row: Row, binding: Binding, *, timeout: int | None) -> Invocation:
+def _invocation(row: Row, step: StepProgram, binding: Binding) -> Invocation:
     return Invocation(
         action_row_id=row["id"],
         run_id=row["run_id"],
@@ -162,5 +174,6 @@ def _invocation(row: Row, binding: Binding, *, timeout: int | None) -> Invocatio
         fence=row["fence"],
         input=input_of(row),
         binding=binding,
-        timeout=timeout,
+        timeout=step.step.timeout,
+        secrets=step.secrets,
     )

@@ -42,11 +42,10 @@ class Only(NamedTuple):
 
 
 class Which(NamedTuple):
-    """What a claim may take: up to `limit`; with `here`, what this program's executors can carry out."""
+    """What a claimer wants: actions of these kinds of executor (None for any), of any of these ids (none for all)."""
 
-    limit: int
-    here: bool = False
-    only: Only | None = None
+    kinds: tuple[str, ...] | None = None
+    only: tuple[Only, ...] = ()
 
 
 def statuses_of_run(tx: Transaction, run_id: str, /) -> set[str]:
@@ -54,47 +53,59 @@ def statuses_of_run(tx: Transaction, run_id: str, /) -> set[str]:
     return {row["status"] for row in tx.all("SELECT status FROM actions WHERE run_id = :run_id", run_id=run_id)}
 
 
-def claim(tx: Transaction, which: Which, /, *, runner: str, now: int, until: int) -> list[Row]:
-    """Lease claimable actions to `runner` until `until`: by priority, then available time, then id.
+def claim(tx: Transaction, which: Which, /, *, runner: str, limit: int, now: int, until: int) -> list[Row]:
+    """Lease up to `limit` claimable actions to `runner` until `until`: by priority, then available time, then id.
 
     Rows that another claimer holds are passed over.
     """
-    kinds = "AND executor <> 'external'" if which.here else ""
-    named, values = _named(which.only)
+    wanted, values = _wanted(which)
     rows = tx.all(
         f"""UPDATE actions SET status = 'claimed', claimed_by = :runner, claimed_at = :now, lease_expires_at = :until,
               fence = fence + 1, updated_at = :now
-            WHERE id IN (SELECT id FROM actions WHERE status IN ('queued', 'retrying') AND available_at <= :now {kinds} {named}
+            WHERE id IN (SELECT id FROM actions WHERE status IN ('queued', 'retrying') AND available_at <= :now {wanted}
               ORDER BY priority DESC, available_at, id LIMIT :limit{tx.skip_locked})
             RETURNING *""",  # fixed texts only
         runner=runner,
         now=now,
         until=until,
-        limit=which.limit,
+        limit=limit,
         **values,
     )
     return sorted(rows, key=lambda row: (-row["priority"], row["available_at"], row["id"]))
 
 
-def _named(only: Only | None) -> tuple[str, dict[str, Any]]:
-    """The condition on action ids and its values. Both databases compare `substr` by case, which LIKE does on one only."""
-    if only is None:
-        return "", {}
-    if only.whole:
-        return "AND action_id = :prefix", {"prefix": only.prefix}
-    condition = """AND substr(action_id, 1, :begins) = :prefix AND length(action_id) >= :begins + :ends
-              AND substr(action_id, length(action_id) - :ends + 1) = :suffix"""
-    lengths = {"begins": len(only.prefix), "ends": len(only.suffix)}
-    return condition, {"prefix": only.prefix, "suffix": only.suffix, **lengths}
-
-
-def next_available(tx: Transaction, /, *, here: bool) -> int | None:
+def next_available(tx: Transaction, which: Which, /) -> int | None:
     """When the next claimable action becomes available (microseconds), or None when there is none."""
-    kinds = "AND executor <> 'external'" if here else ""
+    wanted, values = _wanted(which)
     row = tx.one(
-        f"SELECT min(available_at) AS at FROM actions WHERE status IN ('queued', 'retrying') {kinds}"  # fixed texts
+        f"SELECT min(available_at) AS at FROM actions WHERE status IN ('queued', 'retrying') {wanted}",  # fixed texts
+        **values,
     )
     return None if row is None else row["at"]
+
+
+def _wanted(which: Which) -> tuple[str, dict[str, Any]]:
+    """The condition on executors and action ids, and its values."""
+    conditions, values = [], dict[str, Any]()
+    if which.kinds is not None:
+        values |= {f"kind{at}": kind for at, kind in enumerate(which.kinds)}
+        names = ", ".join(f":kind{at}" for at in range(len(which.kinds)))
+        conditions.append(f"executor IN ({names or 'NULL'})")
+    if which.only:
+        each = [_named(only, at) for at, only in enumerate(which.only)]
+        conditions.append(f"({' OR '.join(condition for condition, _ in each)})")
+        values |= {name: value for _, named in each for name, value in named.items()}
+    return "".join(f"AND {condition} " for condition in conditions), values
+
+
+def _named(only: Only, at: int) -> tuple[str, dict[str, Any]]:
+    """The condition on action ids and its values. Both databases compare `substr` by case, which LIKE does on one only."""
+    if only.whole:
+        return f"action_id = :prefix{at}", {f"prefix{at}": only.prefix}
+    condition = f"""(substr(action_id, 1, :begins{at}) = :prefix{at} AND length(action_id) >= :begins{at} + :ends{at}
+              AND substr(action_id, length(action_id) - :ends{at} + 1) = :suffix{at})"""
+    lengths = {f"begins{at}": len(only.prefix), f"ends{at}": len(only.suffix)}
+    return condition, {f"prefix{at}": only.prefix, f"suffix{at}": only.suffix, **lengths}
 
 
 def expired(tx: Transaction, /, *, now: int, limit: int) -> list[Row]:

@@ -2,8 +2,9 @@
 
 The child leads a session and process group of its own. To stop it, the whole group gets TERM, then KILL after a grace;
 its pipes are read for a bounded time more, even when somebody still holds them. The leader is reaped only after the
-last signal, so that the group's number cannot have become another's in between. A process that leaves the group on
-purpose (`setsid`) is out of reach: it is not killed, but it cannot hold the attempt up.
+last signal, so that the group's number cannot have become another's in between. A process that left the group on purpose
+(`setsid`) is found by its variables when the attempt is stopped, see `strays`; after a normal end it is let be, and cannot
+hold the attempt up.
 """
 
 import os
@@ -12,12 +13,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
-from typing import Literal
+from typing import IO, Literal
 
+from automations.adapters.executors import strays
 from automations.adapters.executors.bounded import OUTPUT_LIMIT, Capture
 from automations.adapters.executors.redaction import Redactor
 
@@ -30,20 +32,26 @@ _CHUNK = 64 * 1024
 class Limits:
     """Bounds of one process: `grace` from TERM to KILL and `drain` of pipes in seconds, `output` in bytes a stream."""
 
-    grace: float = 5.0
+    grace: float = 1.5
     drain: float = 2.0
     output: int = OUTPUT_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to start. `stdin` None means an empty input; `timeout` in seconds, None for none."""
+    """What to start. `stdin` None means an empty input; `timeout` in seconds, None for none.
+
+    With `answers` it gets one pipe more, to answer on, whose descriptor is its last argument. `marks` are those of its
+    variables that tell its offspring from all other processes.
+    """
 
     argv: tuple[str, ...]
     cwd: str
     env: Mapping[str, str]
     stdin: bytes | None = None
     timeout: float | None = None
+    answers: bool = False
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class Ended:
     stopped: Literal["", "timeout", "cancelled"]
     stdout: Capture
     stderr: Capture
+    answer: Capture
 
 
 def run(command: Command, cancelled: Event, *, limits: Limits, redactor: Redactor) -> Ended:
@@ -61,34 +70,53 @@ def run(command: Command, cancelled: Event, *, limits: Limits, redactor: Redacto
 
     Raises OSError when it cannot be started, ValueError for a NUL in an argument or variable.
     """
-    stdout, stderr = Capture(limits.output, redactor), Capture(limits.output, redactor)
-    # S603: no shell; the command line is the manifest's own, event data is only argv items, variables or stdin.
-    child = subprocess.Popen(  # noqa: S603  # explained above
-        command.argv,
-        cwd=command.cwd,
-        env=command.env,
-        stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        start_new_session=True,
-    )
+    stdout, stderr, answer = (Capture(limits.output, redactor) for _ in range(3))
+    child, told = _start(command)
+    outputs = [(child.stdout, stdout), (child.stderr, stderr), (told, answer)]
     try:
-        with closing(_Pipes(child, command.stdin or b"", captures=(stdout, stderr))) as pipes:
+        with closing(_Pipes(child, command.stdin or b"", outputs=outputs)) as pipes:
             stopped = _until_done(pipes, cancelled, timeout=command.timeout)
             if stopped:
                 _signal_group(child, signal.SIGTERM)
                 pipes.read_until(_Deadline(limits.grace), exited=True)
                 _signal_group(child, signal.SIGKILL)
+                strays.end(command.marks, seconds=limits.drain)
             # After a normal end what is still written may belong to the output: a `tee` behind the leader, for one.
             pipes.read_until(_Deadline(limits.drain), exited=False)
     finally:
         _signal_group(child, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             child.wait(timeout=limits.drain)
-    stdout.finish()
-    stderr.finish()
-    return Ended(-signal.SIGKILL if child.returncode is None else child.returncode, stopped, stdout, stderr)
+    for capture in (stdout, stderr, answer):
+        capture.finish()
+    status = -signal.SIGKILL if child.returncode is None else child.returncode
+    return Ended(status, stopped, stdout, stderr, answer)
+
+
+def _start(command: Command) -> tuple[subprocess.Popen[bytes], IO[bytes] | None]:
+    """Start the child; also our end of the pipe that it answers on, if it does."""
+    reading, writing = os.pipe() if command.answers else (None, None)
+    try:
+        # S603: no shell; the command line is the manifest's own, event data is only argv items, variables or stdin.
+        child = subprocess.Popen(  # noqa: S603  # explained above
+            (*command.argv, *(() if writing is None else (str(writing),))),
+            cwd=command.cwd,
+            env=command.env,
+            stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+            pass_fds=() if writing is None else (writing,),
+        )
+    except BaseException:
+        if reading is not None:
+            os.close(reading)
+        raise
+    finally:
+        if writing is not None:
+            os.close(writing)
+    return child, None if reading is None else os.fdopen(reading, "rb", buffering=0)
 
 
 class _Deadline:
@@ -106,16 +134,17 @@ class _Deadline:
 class _Pipes:
     """The parent's ends of a child's pipes, read and written without blocking."""
 
-    def __init__(self, child: subprocess.Popen[bytes], stdin: bytes, *, captures: tuple[Capture, Capture]) -> None:
+    def __init__(
+        self, child: subprocess.Popen[bytes], stdin: bytes, *, outputs: Iterable[tuple[IO[bytes] | None, Capture]]
+    ) -> None:
         self._child = child
         self._unwritten = memoryview(stdin)
         self._selector = selectors.DefaultSelector()
-        self._open = 0
-        for pipe, capture in zip((child.stdout, child.stderr), captures, strict=True):
-            if pipe is not None:
-                os.set_blocking(pipe.fileno(), False)
-                self._selector.register(pipe, selectors.EVENT_READ, capture)
-                self._open += 1
+        self._outputs = [(pipe, capture) for pipe, capture in outputs if pipe is not None]
+        self._open = len(self._outputs)
+        for pipe, capture in self._outputs:
+            os.set_blocking(pipe.fileno(), False)
+            self._selector.register(pipe, selectors.EVENT_READ, capture)
         if child.stdin is not None:
             os.set_blocking(child.stdin.fileno(), False)
             self._selector.register(child.stdin, selectors.EVENT_WRITE)
@@ -139,14 +168,14 @@ class _Pipes:
                 self._write()
 
     def read_until(self, deadline: _Deadline, *, exited: bool) -> None:
-        """Pump until both outputs ended (and, with `exited`, the leader too) or the deadline came."""
+        """Pump until all outputs ended (and, with `exited`, the leader too) or the deadline came."""
         while (self._open or (exited and not self.exited())) and deadline.left() > 0:
             self.pump(deadline.left())
 
     def close(self) -> None:
         """Let go of every pipe, whoever holds the other end."""
         self._selector.close()
-        for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
+        for pipe in (self._child.stdin, *(pipe for pipe, _ in self._outputs)):
             if pipe is not None:
                 pipe.close()
         if self._exit is not None:

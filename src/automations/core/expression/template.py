@@ -23,6 +23,11 @@ from automations.core.expression.cel import (
     compile_expression,
 )
 from automations.core.expression.failure import place
+from automations.core.expression.secret import ROOT as SECRETS
+from automations.core.expression.secret import SecretReference, SecretText, mentions_secrets, secret_name
+
+INPUT_ROOTS = ROOTS | {SECRETS}
+"""What an action's input may speak of: all of it, and secrets where its manifest allows them."""
 
 _OPEN = "${{"
 _MAX_DEPTH = 100
@@ -80,7 +85,8 @@ class _List:
     items: tuple["_Part", ...]
 
 
-_Part = _Constant | _Whole | _Text | _Object | _List
+_Part = _Constant | _Whole | _Text | SecretText | _Object | _List
+_Piece = str | Expression | SecretReference
 _Problems = list[tuple[Path, ExpressionInvalid]]
 
 
@@ -94,6 +100,10 @@ class Template:
     def constant(self) -> bool:
         """Whether the value holds no expression at all."""
         return isinstance(self._root, _Constant)
+
+    def secrets(self) -> tuple[SecretText, ...]:
+        """Every scalar that holds references to secrets, see `secret`; rendered, it shows them as they were written."""
+        return tuple(each for each in _leaves(self._root) if isinstance(each, SecretText))
 
     def render(self, activation: Activation | Mapping[str, Any]) -> Any:
         """Return the value with every expression evaluated; parts without expressions are the given ones.
@@ -172,16 +182,30 @@ class _Reader:
         self.problems.extend((path, problem) for problem in wrong)
         if wrong:
             return _Constant(text)
-        if len(parts) == 1:
-            only = parts[0]
+        plain = tuple(each for each in parts if not isinstance(each, SecretReference))
+        if len(plain) < len(parts):
+            return self._secret(parts, path)
+        if len(plain) == 1:
+            only = plain[0]
             return _Constant(only) if isinstance(only, str) else _Whole(only, path)
-        return _Text(parts, path)
+        return _Text(plain, path)
+
+    def _secret(self, parts: tuple[_Piece, ...], path: Path) -> _Part:
+        """A text whose secrets are put in at the very end is known but for them: it holds no other expression."""
+        known = tuple(each for each in parts if not isinstance(each, Expression))
+        if len(known) < len(parts):
+            problem = ExpressionInvalid(
+                "a text that holds a secret can hold no other expression",
+                hint="give the other value in a field of its own",
+            )
+            self.problems.append((path, problem))
+        return SecretText(path, known)
 
 
 @lru_cache(maxsize=4096)
-def _pieces(text: str, roots: frozenset[str]) -> tuple[tuple[str | Expression, ...], tuple[ExpressionInvalid, ...]]:
-    """A scalar's texts and expressions, and what is wrong with them. Remembered: several checks ask about each."""
-    parts: list[str | Expression] = []
+def _pieces(text: str, roots: frozenset[str]) -> tuple[tuple[_Piece, ...], tuple[ExpressionInvalid, ...]]:
+    """A scalar's texts, expressions and secrets, and what is wrong with them. Remembered: several checks ask about each."""
+    parts: list[_Piece] = []
     wrong: list[ExpressionInvalid] = []
     try:
         for source, offset in _split(text):
@@ -189,12 +213,33 @@ def _pieces(text: str, roots: frozenset[str]) -> tuple[tuple[str | Expression, .
                 parts.append(source)
                 continue
             try:
-                parts.append(compile_expression(source, roots=roots))
+                parts.append(_piece(source, roots))
             except ExpressionInvalid as problem:
                 wrong.append(problem.moved(*place(text, offset)))
     except ExpressionInvalid as problem:
         wrong.append(problem)
     return tuple(parts), tuple(wrong)
+
+
+def _piece(source: str, roots: frozenset[str]) -> Expression | SecretReference:
+    """An expression, or a secret where they may stand. Raises ExpressionInvalid."""
+    name = secret_name(source) if SECRETS in roots else None
+    if name is not None:
+        return SecretReference(name, f"{_OPEN} {source} }}}}")
+    try:
+        return compile_expression(source, roots=roots - {SECRETS})
+    except ExpressionInvalid as problem:
+        if not mentions_secrets(source):
+            raise
+        if SECRETS in roots:
+            message = "a secret can only be named: its value takes part in no expression"
+            raise ExpressionInvalid(
+                message, hint="write ${{ secrets.NAME }}, with text around it if need be"
+            ) from problem
+        message = "a secret has no place here"
+        raise ExpressionInvalid(
+            message, hint="secrets go into input fields that a manifest marks x-secret"
+        ) from problem
 
 
 def _unchanged(part: _Part, value: Any) -> bool:
@@ -251,6 +296,8 @@ def _end(text: str, start: int) -> int:
 def _rendered(part: _Part, activation: Activation) -> Any:
     if isinstance(part, _Constant):
         return part.value
+    if isinstance(part, SecretText):
+        return part.shown
     if isinstance(part, _Object):
         return {key: _rendered(member, activation) for key, member in part.members}
     if isinstance(part, _List):
@@ -275,13 +322,17 @@ def _inline(expression: Expression, activation: Activation) -> str:
 
 
 def _references(part: _Part) -> Iterator[References]:
-    if isinstance(part, _Object):
-        for _, member in part.members:
-            yield from _references(member)
-    elif isinstance(part, _List):
-        for item in part.items:
-            yield from _references(item)
-    elif not isinstance(part, _Constant):
-        parts = (part.expression,) if isinstance(part, _Whole) else part.parts
-        used = [each.step_references() for each in parts if isinstance(each, Expression)]
-        yield References(part.path, frozenset[str]().union(*used))
+    for leaf in _leaves(part):
+        if isinstance(leaf, _Whole | _Text):
+            parts = (leaf.expression,) if isinstance(leaf, _Whole) else leaf.parts
+            used = [each.step_references() for each in parts if isinstance(each, Expression)]
+            yield References(leaf.path, frozenset[str]().union(*used))
+
+
+def _leaves(part: _Part) -> Iterator[_Part]:
+    """The scalars of a tree that are not constant throughout."""
+    if isinstance(part, _Object | _List):
+        for inner in (member for _, member in part.members) if isinstance(part, _Object) else part.items:
+            yield from _leaves(inner)
+    else:
+        yield part

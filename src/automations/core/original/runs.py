@@ -13,7 +13,7 @@ from automations.core.canonical import as_written, encode
 from automations.core.original.actions import OPEN, Brought, action
 from automations.core.original.definitions import KEPT, Fields, Found, Row
 from automations.core.run.machine import ActionView, Decision, RunView, advance
-from automations.core.run.program import EXECUTABLE, EXTERNAL, compile_program
+from automations.core.run.program import EXTERNAL, compile_program, executable
 from automations.core.run.states import ActionStatus, RunStatus, SkipReason
 from automations.core.spec import build
 from automations.core.spec.conform import compile_schema
@@ -178,8 +178,8 @@ def _pinned(pin: Automation, steps: Sequence[Brought], *, shelf: Shelf) -> dict[
         manifest = resolve(step, shelf)[0]
         if manifest is not None and not manifest.required_approvals and _fits(each.input, manifest):
             found[step.id] = manifest
-            kind = next((binding.kind for binding in manifest.bindings if binding.kind in EXECUTABLE), EXTERNAL)
-            each.row |= {"manifest_digest": manifest.digest, "executor": kind}
+            binding = executable(manifest)
+            each.row |= {"manifest_digest": manifest.digest, "executor": binding.kind if binding else EXTERNAL}
     return found
 
 

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from automations.core.expression.secret import SecretText
 from automations.core.spec.model import Binding
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One attempt at one action. Times in microseconds. `fence` rises with every claim of the action."""
+    """One attempt at one action. Times in microseconds. `fence` rises with every claim of the action.
+
+    `secrets` are the places in `input` that the executor's edge fills before it starts, see `edge`.
+    """
 
     action_row_id: str
     run_id: str
@@ -28,6 +32,7 @@ class Invocation:
     binding: Binding
     timeout: int | None = None
     dry_run: bool = False
+    secrets: tuple[SecretText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

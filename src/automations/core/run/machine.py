@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from automations.core.canonical import digest
+from automations.core.diagnostic import dotted
 from automations.core.expression.cel import EvaluationFailed
 from automations.core.instant import iso
 from automations.core.run.program import Program, StepProgram
@@ -149,6 +150,9 @@ def _enter(step: StepProgram, *, action: ActionView, roots: Mapping[str, Any]) -
         rendered = step.input.render(roots)
     except EvaluationFailed as problem:
         return failed("EXPRESSION_ERROR", f"input: {problem}")
+    if step.misplaced:
+        fields = ", ".join(dotted(each.path) for each in step.misplaced)
+        return failed("INPUT_INVALID", f"input: {fields}: {step.step.action_id} does not mark it x-secret")
     violations = step.accepts.violations(rendered) if step.accepts else ()
     if violations:
         return failed("INPUT_INVALID", f"input does not conform to {step.step.action_id}: {'; '.join(violations)}")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from automations.core.expression.matcher import When, compile_when
-from automations.core.expression.template import Template, compile_template
+from automations.core.expression.secret import SecretText, secret_field, without_fields
+from automations.core.expression.template import INPUT_ROOTS, Template, compile_template
 from automations.core.instant import SECOND
 from automations.core.spec.conform import Conformity, compile_schema
 from automations.core.spec.model import Automation, Binding, Manifest, Step
@@ -15,8 +16,11 @@ from automations.core.spec.model import Automation, Binding, Manifest, Step
 EXTERNAL = "external"
 """The executor of an action that nothing here can carry out: an external runner must claim it."""
 
-EXECUTABLE = ("local-shell", "http")
-"""Binding kinds that this program carries out itself, first match in the manifest's order wins."""
+OPTIONAL = "mcp"
+"""A kind of binding that only workers with its extra carry out."""
+
+EXECUTABLE = ("local-shell", "http", "python", OPTIONAL)
+"""Kinds of bindings that workers of ours carry out."""
 
 
 STOPPING = 10 * SECOND
@@ -33,6 +37,10 @@ class StepProgram:
     manifest: Manifest | None
     accepts: Conformity | None
     binding: Binding | None
+    secrets: tuple[SecretText, ...] = ()
+    """The places in the input that take secrets."""
+    misplaced: tuple[SecretText, ...] = ()
+    """Those of them that the manifest does not mark with `x-secret`."""
 
     @property
     def executor(self) -> str:
@@ -78,6 +86,14 @@ class Program:
         raise KeyError(step_id)
 
 
+def executable(manifest: Manifest) -> Binding | None:
+    """The binding that a worker of ours carries out: the manifest's first, but an optional one only if there is no other."""
+    ours = sorted(
+        (each for each in manifest.bindings if each.kind in EXECUTABLE), key=lambda each: each.kind == OPTIONAL
+    )
+    return ours[0] if ours else None
+
+
 def compile_program(uid: str, generation: int, *, automation: Automation, manifests: Mapping[str, Manifest]) -> Program:
     """Compile an automation. `manifests` maps step ids to the manifest each is pinned to; missing is external.
 
@@ -87,14 +103,16 @@ def compile_program(uid: str, generation: int, *, automation: Automation, manife
 
 
 def _step(step: Step, manifest: Manifest | None) -> StepProgram:
-    binding = None
-    if manifest:
-        binding = next((each for each in manifest.bindings if each.kind in EXECUTABLE), None)
+    template = compile_template(step.input, roots=INPUT_ROOTS)
+    secrets = template.secrets()
+    schema = manifest.input_schema if manifest else {}
     return StepProgram(
         step=step,
         when=None if step.when is None else compile_when(step.when),
-        input=compile_template(step.input),
+        input=template,
         manifest=manifest,
-        accepts=compile_schema(manifest.input_schema) if manifest else None,
-        binding=binding,
+        accepts=compile_schema(without_fields(schema, (each.path for each in secrets))) if manifest else None,
+        binding=executable(manifest) if manifest else None,
+        secrets=secrets,
+        misplaced=tuple(each for each in secrets if not secret_field(schema, each.path)),
     )

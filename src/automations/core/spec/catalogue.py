@@ -6,16 +6,17 @@ typing error.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from automations.core.canonical import digest
 from automations.core.diagnostic import Diagnostic, Path, Severity, in_order
+from automations.core.run.program import executable
 from automations.core.spec import build
 from automations.core.spec.checks import check, paths_of_steps
 from automations.core.spec.document import Document
-from automations.core.spec.manifests import Shelf, check_inputs, check_manifest, resolve, shelve
+from automations.core.spec.manifests import Shelf, check_inputs, check_manifest, check_secrets, resolve, shelve
 from automations.core.spec.model import Automation, Manifest
 from automations.core.spec.reader import read
 from automations.core.spec.structure import check as check_structure
@@ -147,6 +148,22 @@ def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manife
     )
 
 
+def with_executors(catalogue: Catalogue, kinds: Collection[str]) -> Catalogue:
+    """The catalogue as it is seen where only these kinds of bindings can be carried out: other manifests get a warning."""
+    found = []
+    for declared in catalogue.manifests.values():
+        binding = executable(declared.value)
+        if binding is not None and binding.kind not in kinds:
+            path = ("executorBindings", declared.value.bindings.index(binding))
+            message = (
+                f"nothing here carries out {binding.kind} bindings: {declared.value.id} waits for a worker that does"
+            )
+            hint = f"install automations[{binding.kind}], or start a worker or runner elsewhere that can"
+            span = declared.document.at(path)
+            found.append(Diagnostic("action/no-executor", Severity.WARNING, message, span, path, hint))
+    return replace(catalogue, diagnostics=in_order((*catalogue.diagnostics, *found))) if found else catalogue
+
+
 def _claimed(files: Iterable[Interpreted]) -> dict[str, frozenset[str]]:
     claims: dict[str, set[str]] = defaultdict(set)
     for each in files:
@@ -216,6 +233,7 @@ def _contested(what: str, claimants: list[tuple[Interpreted, Any]], *, code: str
 def _actions(document: Document, automation: Automation, *, manifests: Shelf) -> Iterator[Diagnostic]:
     for (path, _), step in zip(paths_of_steps(document.value), automation.steps, strict=True):
         manifest, versions = resolve(step, manifests)
+        yield from check_secrets(document, path, step=step, manifest=manifest)
         if manifest is not None:
             yield from check_inputs(document, path, step=step, manifest=manifest)
         elif versions and step.manifest_version:

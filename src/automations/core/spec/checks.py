@@ -12,7 +12,7 @@ from typing import Any
 from automations.core.diagnostic import Diagnostic, Path, Severity
 from automations.core.expression.cel import BODY_ROOTS, ExpressionInvalid
 from automations.core.expression.matcher import compile_when
-from automations.core.expression.template import problems, references
+from automations.core.expression.template import INPUT_ROOTS, problems, references
 from automations.core.spec.conform import compile_schema
 from automations.core.spec.document import Document
 from automations.core.spec.graph import ancestors, cycle
@@ -109,7 +109,7 @@ def _expressions(spec: Mapping[str, Any], automation: Automation) -> Iterator[Fi
                 compile_when(raw["when"])
             except ExpressionInvalid as invalid:
                 yield Finding("spec/expression", (*path, "when"), invalid.message, invalid.hint)
-        for inner, problem in problems(raw.get("input", {})):
+        for inner, problem in problems(raw.get("input", {}), roots=INPUT_ROOTS):
             yield Finding("spec/expression", (*path, "input", *inner), problem.message, problem.hint)
 
 
@@ -151,7 +151,7 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         with suppress(ExpressionInvalid):
             for name in sorted(compile_when(when).step_references()):
                 yield ("when",), name
-    for inner, steps in references(raw.get("input", {})):
+    for inner, steps in references(raw.get("input", {}), roots=INPUT_ROOTS):
         for name in sorted(steps):
             yield ("input", *inner), name
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.diagnostic import Diagnostic, Path, Severity
-from automations.core.expression.template import templated
+from automations.core.expression.secret import secret_field
+from automations.core.expression.template import INPUT_ROOTS, compile_template, problems, templated
+from automations.core.run.edge import binding_problems
 from automations.core.spec.conform import compile_schema
 from automations.core.spec.document import Document
 from automations.core.spec.model import Manifest, Step
@@ -48,8 +50,13 @@ def resolve_all(steps: tuple[Step, ...], shelf: Shelf) -> dict[str, Manifest]:
 
 
 def check_manifest(document: Document, manifest: Manifest) -> tuple[Diagnostic, ...]:
-    """A manifest's own schemas must be schemas."""
-    found = []
+    """A manifest's own schemas must be schemas, and its templates stand where data may go."""
+    found = [
+        Diagnostic("action/template", Severity.ERROR, problem.message, document.at(path), path, problem.hint)
+        for index, binding in enumerate(manifest.bindings)
+        for inner, problem in binding_problems(binding.kind, binding.config)
+        for path in [("executorBindings", index, *inner)]
+    ]
     for key, schema in (("inputSchema", manifest.input_schema), ("outputSchema", manifest.output_schema)):
         if schema is None:
             continue
@@ -60,6 +67,22 @@ def check_manifest(document: Document, manifest: Manifest) -> tuple[Diagnostic, 
                 Diagnostic("action/schema", Severity.ERROR, problem.message, document.at((key,)), (key,), problem.hint)
             )
     return tuple(found)
+
+
+def check_secrets(document: Document, path: Path, *, step: Step, manifest: Manifest | None) -> Iterator[Diagnostic]:
+    """A secret stands only where a manifest says that one may: without a manifest, nowhere."""
+    if problems(step.input, roots=INPUT_ROOTS):
+        return
+    for secret in compile_template(step.input, roots=INPUT_ROOTS).secrets():
+        if manifest is not None and secret_field(manifest.input_schema, secret.path):
+            continue
+        where = (*path, "input", *secret.path)
+        known = (
+            f"{manifest.id} {manifest.version} does not mark it" if manifest else f"{step.action_id} has no manifest"
+        )
+        message = f"step {step.id} gives a secret to a field that may not have one: {known} x-secret"
+        hint = "mark the property with `x-secret: true` in the manifest's inputSchema"
+        yield Diagnostic("spec/secret", Severity.ERROR, message, document.at(where), where, hint)
 
 
 def check_inputs(document: Document, path: Path, *, step: Step, manifest: Manifest) -> Iterator[Diagnostic]:

@@ -1,0 +1,46 @@
+"""Around every executor: an attempt gets its secrets at the last moment, or fails naming the one that is missing."""
+
+from threading import Event
+from typing import Protocol
+
+from automations.adapters.executors.binding import KnownSecrets
+from automations.adapters.executors.redaction import redactor
+from automations.core.expression.cel import EvaluationFailed, ExpressionInvalid
+from automations.core.expression.secret import Reveal
+from automations.core.run.edge import ready
+from automations.core.run.execution import Failed, Invocation, Outcome
+from automations.errors import SecretUnavailable
+
+
+class Executor(Protocol):
+    """Carries out one kind of binding; see `services.ports`."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of binding that it carries out."""
+        ...
+
+    def execute(self, invocation: Invocation, cancelled: Event) -> Outcome:
+        """Run an attempt to its outcome."""
+        ...
+
+
+class AtTheEdge:
+    """An executor with the secrets of this machine: `secret` gives one by name, `known_secrets` all that may be shown."""
+
+    def __init__(self, executor: Executor, *, secret: Reveal, known_secrets: KnownSecrets) -> None:
+        self.kind = executor.kind
+        self._executor = executor
+        self._secret = secret
+        self._known_secrets = known_secrets
+
+    def execute(self, invocation: Invocation, cancelled: Event) -> Outcome:
+        """Fill in what the attempt needs, and run it."""
+        try:
+            filled = ready(invocation, self._secret)
+        except SecretUnavailable as missing:
+            return Failed("SECRET_UNAVAILABLE", f"{missing.message} {missing.hint}", retryable=False)
+        except (EvaluationFailed, ExpressionInvalid) as problem:
+            told = redactor(tuple(self._known_secrets())).text(str(problem))
+            return Failed("EXPRESSION_ERROR", f"binding: {told}", retryable=False)
+        return self._executor.execute(filled, cancelled)

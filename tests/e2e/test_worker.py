@@ -1,0 +1,188 @@
+"""Workers as processes of their own, several on one store: killed, stopped, told to end, and coming back too late."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.conftest import BIN, PATIENCE, Site, until
+from postgres_server import fresh_schema, postgres_server
+
+__all__ = ["postgres_server"]
+
+ACTION = """\
+id: {name}
+name: {name}
+version: 1.0.0
+inputSchema: {{type: object}}
+executorBindings:
+  - kind: local-shell
+    command: sh
+    args: ["-c", '{script}']
+    outputMode: text
+"""
+SPEC = """\
+schemaVersion: "1.0"
+id: {name}
+name: {name}
+version: 1.0.0
+triggers:
+  - {{kind: event, source: test, type: {name}}}
+actions:
+  - id: only
+    actionId: {name}
+    retry: {{maxAttempts: 5, base: 100ms, cap: 200ms}}
+"""
+LEASE = ("--lease-ms", "2000")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def shared(request: pytest.FixtureRequest, site: Site) -> Iterator[Site]:
+    """A site whose store is of either kind."""
+    if request.param == "sqlite":
+        yield site
+        return
+    with fresh_schema(request.getfixturevalue("postgres_server"), f"worker_{os.getpid()}") as url:
+        site.environment["AUTOMATIONS_STORE"] = url
+        yield site
+        site.stop()
+
+
+def job(site: Site, name: str, script: str) -> None:
+    site.write(f"actions/{name}.yaml", ACTION.format(name=name, script=script))
+    site.write(f"{name}.yaml", SPEC.format(name=name))
+
+
+def send(site: Site, name: str, number: int = 1) -> str:
+    event = f'{{"id":"{name}-{number}","source":"test","type":"{name}"}}'
+    answer = site.automations("events", "send", "--event-json", event)
+    return str(answer["materialized"][0]["run"]["id"])
+
+
+def work(site: Site, runner: str, *words: str) -> subprocess.Popen[str]:
+    process, said = site.start("worker", "automations.d", "--runner", runner, *words, program="automations")
+    assert (said["runner"], said["pid"]) == (runner, process.pid)
+    return process
+
+
+def action_of(site: Site, run: str) -> dict[str, Any]:
+    action: dict[str, Any] = site.automations("runs", "show", run)["actions"][0]
+    return action
+
+
+def status_of(site: Site, run: str) -> str:
+    return str(site.automations("runs", "show", run)["status"])
+
+
+def ended(pid_file: Path) -> None:
+    """End what a killed worker's action left, by the id that it wrote down."""
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+
+def test_what_a_killed_worker_held_is_done_by_the_other_under_the_next_fence(shared: Site) -> None:
+    pid = shared.folder / "pid"
+    script = (
+        f"if test $AUTOMATIONS_FENCE = 1; then echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 300; fi; echo two"
+    )
+    job(shared, "slow", script)
+    shared.start("run", "automations.d", "--no-worker")
+    workers = {name: work(shared, name, *LEASE) for name in ("one", "two")}
+    run = send(shared, "slow")
+    until(pid.exists, what="the action starts")
+    first = action_of(shared, run)["claimedBy"]
+    workers[first].kill()
+    ended(pid)
+    until(lambda: status_of(shared, run) == "succeeded", what="the other does it")
+    action = action_of(shared, run)
+    assert (action["fence"], action["claimedBy"]) == (2, ({"one", "two"} - {first}).pop())
+    assert [(each["outcome"], each["runner"]) for each in action["attempts"]] == [("lease_expired", first)]
+    assert action["result"]["output"] == "two\n"
+
+
+def test_a_worker_that_was_stopped_past_its_lease_comes_back_and_is_refused(shared: Site) -> None:
+    pid, go = shared.folder / "pid", shared.folder / "go"
+    waits = f"echo $$ > {pid}.new; mv {pid}.new {pid}; until test -e {go}; do sleep 0.05; done; echo first"
+    job(shared, "late", f"if test $AUTOMATIONS_FENCE = 1; then {waits}; else echo second; fi")
+    shared.start("run", "automations.d", "--no-worker")
+    workers = {name: work(shared, name, *LEASE) for name in ("one", "two")}
+    run = send(shared, "late")
+    until(pid.exists, what="the action starts")
+    first = action_of(shared, run)["claimedBy"]
+    workers[first].send_signal(signal.SIGSTOP)
+    until(lambda: status_of(shared, run) == "succeeded", what="the other does it")
+    before = action_of(shared, run)
+    go.touch()
+    workers[first].send_signal(signal.SIGCONT)
+    late = ("action.report_refused", "action.lease_lost")
+    until(lambda: any(each in shared.log() for each in late), what="the late one is refused")
+    workers[first].terminate()
+    assert workers[first].wait(timeout=PATIENCE) == 0
+    assert action_of(shared, run) == before
+    assert (before["fence"], before["result"]["output"]) == (2, "second\n")
+
+
+def test_a_worker_takes_only_what_its_patterns_name(site: Site) -> None:
+    for name in ("ci.build", "ci.lint", "chat.post"):
+        site.write(f"actions/{name}.yaml", ACTION.format(name=name, script="echo done"))
+        site.write(f"{name}.yaml", SPEC.format(name=name))
+    site.automations("apply", "--auto-approve")
+    runs = {name: send(site, name) for name in ("ci.build", "ci.lint", "chat.post")}
+    work(site, "ci", "--action", "ci.*", "--action", "x.y", "--until-idle").wait(timeout=PATIENCE)
+    assert {name: status_of(site, run) for name, run in runs.items()} == {
+        "ci.build": "succeeded", "ci.lint": "succeeded", "chat.post": "materialized",
+    }  # fmt: skip
+
+
+def test_a_worker_told_to_end_finishes_what_it_runs_and_claims_nothing_more(site: Site) -> None:
+    go, started = site.folder / "go", site.folder / "started"
+    job(site, "waits", f"touch {started}; until test -e {go}; do sleep 0.05; done")
+    site.automations("apply", "--auto-approve")
+    first = send(site, "waits", 1)
+    worker = work(site, "one", "--concurrency", "1")
+    until(started.exists, what="the action starts")
+    second = send(site, "waits", 2)
+    worker.terminate()
+    until(lambda: "worker.draining" in site.log(), what="the worker drains")
+    go.touch()
+    assert worker.wait(timeout=PATIENCE) == 0
+    assert (status_of(site, first), status_of(site, second)) == ("succeeded", "materialized")
+
+
+def test_a_second_signal_ends_a_worker_at_once(site: Site) -> None:
+    pid = site.folder / "pid"
+    job(site, "hangs", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 300")
+    site.automations("apply", "--auto-approve")
+    send(site, "hangs")
+    worker = work(site, "one")
+    until(pid.exists, what="the action starts")
+    worker.terminate()
+    until(lambda: "worker.draining" in site.log(), what="the worker drains")
+    worker.terminate()
+    assert worker.wait(timeout=PATIENCE) == 1
+    ended(pid)
+
+
+def test_a_worker_until_idle_waits_for_the_next_try_and_then_ends(site: Site) -> None:
+    job(site, "flaky", "test $AUTOMATIONS_ATTEMPT = 3")
+    site.automations("apply", "--auto-approve")
+    run = send(site, "flaky")
+    assert work(site, "one", "--until-idle").wait(timeout=PATIENCE) == 0
+    assert status_of(site, run) == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(("--concurrency", "0"), 2), (("--lease-ms", "1"), 2), (("--action", "a*b*"), 1), (("nowhere",), 1)],
+)
+def test_a_worker_that_cannot_work_says_why(site: Site, words: tuple[str, ...], status: int) -> None:
+    command = [BIN / "automations", "worker", *words]
+    told = subprocess.run(
+        command, cwd=site.folder, env=site.environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert told.returncode == status
+    assert told.stdout == ""
+    assert "Traceback" not in told.stderr
