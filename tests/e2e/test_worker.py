@@ -1,5 +1,6 @@
 """Workers as processes of their own, several on one store: killed, stopped, told to end, and coming back too late."""
 
+import json
 import os
 import signal
 import subprocess
@@ -172,6 +173,21 @@ def test_a_worker_until_idle_waits_for_the_next_try_and_then_ends(site: Site) ->
     run = send(site, "flaky")
     assert work(site, "one", "--until-idle").wait(timeout=PATIENCE) == 0
     assert status_of(site, run) == "succeeded"
+
+
+def test_a_claim_that_waits_gets_what_is_queued_meanwhile_and_null_when_nothing_is(shared: Site) -> None:
+    job(shared, "later", "echo done")
+    shared.automations("apply", "--auto-approve")
+    assert shared.automations("queue", "claim", "--wait", "1") is None
+    waiting = subprocess.Popen(
+        [BIN / "automations", "--json", "queue", "claim", "--runner", "r1", "--wait", "60"],
+        cwd=shared.folder, env=shared.environment, text=True, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    shared.daemons.append(waiting)
+    run = send(shared, "later")
+    said, _ = waiting.communicate(timeout=PATIENCE)
+    assert json.loads(said)["automationRunId"] == run
+    assert action_of(shared, run)["claimedBy"] == "r1"
 
 
 @pytest.mark.parametrize(

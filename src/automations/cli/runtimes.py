@@ -40,9 +40,9 @@ RUNTIMES = (
     {
         "kind": "local",
         "name": "local-runtime",
-        "description": "The daemon carries out local-shell and http bindings itself.",
+        "description": "The daemon and workers carry out local-shell, http and python bindings, and mcp with its extra.",
         "handoff": "in-process",
-        "metadata": {"command": "automations-daemon serve"},
+        "metadata": {"command": "automations-daemon serve", "workerCommand": "automations worker"},
     },
     {
         "kind": "external",

@@ -41,6 +41,12 @@ class AtTheEdge:
         except SecretUnavailable as missing:
             return Failed("SECRET_UNAVAILABLE", f"{missing.message} {missing.hint}", retryable=False)
         except (EvaluationFailed, ExpressionInvalid) as problem:
-            told = redactor(tuple(self._known_secrets())).text(str(problem))
-            return Failed("EXPRESSION_ERROR", f"binding: {told}", retryable=False)
-        return self._executor.execute(filled, cancelled)
+            return Failed("EXPRESSION_ERROR", f"binding: {self._hidden(problem)}", retryable=False)
+        try:
+            return self._executor.execute(filled, cancelled)
+        except Exception as bug:  # noqa: BLE001  # a bug fails its attempt, and what it says may hold what was filled in
+            told = f"{self.kind} executor failed: {type(bug).__name__}: {self._hidden(bug)}"
+            return Failed("EXECUTOR_ERROR", told[:500], retryable=True)
+
+    def _hidden(self, problem: Exception) -> str:
+        return redactor(tuple(self._known_secrets())).text(str(problem))
