@@ -95,7 +95,7 @@ class Stage:
 
     def next_due(self) -> int | None:
         """When something that waits for its time goes on (microseconds); None when nothing does."""
-        return self.queue.next_available(here=False)
+        return self.queue.next_available()
 
     def tick(self) -> None:
         """Let everything that waits for its time look at the clock."""
