@@ -18,7 +18,7 @@ up: $(VENV)/.run ## Watch automations.d, listen on 127.0.0.1:7391, execute (stop
 demo: $(VENV)/.run ## The tour with an end: edit, signed webhook, two steps, forgery, bad edit, clean stop
 	@BIN="$(CURDIR)/$(BIN)" sh tests/e2e/demo.sh
 
-test: $(VENV)/.dev ## Run all tests
+test: $(VENV)/.dev $(VENV)/.yamlls ## Run all tests
 	@$(BIN)/python -m pytest -q -n 2
 
 check: $(VENV)/.dev ## Format, lint, types, layers, generated docs
@@ -61,3 +61,10 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	@echo "installing with the development tools into $(VENV) …"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' && touch $@ $(VENV)/.run
+
+# The language server that the tests of editors drive; without node and npm they are skipped.
+$(VENV)/.yamlls: tests/editors/package-lock.json | $(VENV)/.dev
+	@command -v node >/dev/null && command -v npm >/dev/null || exit 0; \
+	  rm -rf $@ && mkdir $@ && cp tests/editors/package*.json $@ && \
+	  npm ci --prefix $@ --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch $@ || \
+	  { rm -rf $@; echo "yaml-language-server could not be installed; its tests are skipped"; }
