@@ -17,6 +17,7 @@ FILES = {
     "validate": "validate",
     "lint": "validate",
     "test": "test",
+    "fmt": "fmt",
     "list": "show",
     "show": "show",
     "runs": "runs",

@@ -35,6 +35,16 @@ def text(name: str) -> str:
     raise NotFound(f"the {name} schema is not part of this installation", hint="install the package again")
 
 
+def place(name: str) -> str:
+    """Tell in which file the schema called `name` is. Raises NotFound as `text` does."""
+    text(name)
+    for folder in _PLACES:
+        with suppress(OSError):
+            _packaged(f"{folder}/{name}.schema.json")
+            return f"{automations.__path__[0]}/{folder}/{name}.schema.json"
+    raise NotFound(f"the {name} schema is not part of this installation", hint="install the package again")
+
+
 def _packaged(path: str) -> bytes:
     """A file that belongs to the package (PEP 302's `get_data`). Raises OSError."""
     loader: Any = automations.__spec__.loader
