@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -139,3 +140,15 @@ def test_reading_a_file_or_a_schema_needs_no_store(automations: CommandLine) -> 
     for words in (["schema"], ["spec", "example"], ["version"], ["runtimes"], ["help"]):
         assert automations(*words).status == 0
     assert not automations.root.exists()
+
+
+def test_a_catalogue_has_an_entry_for_each_schema_that_editors_can_use(automations: CommandLine) -> None:
+    catalogue = automations.json("schema", "--catalog")
+    assert catalogue["$schema"] == "https://json.schemastore.org/schema-catalog.json"
+    for entry, name in zip(catalogue["schemas"], ("automation", "action", "test"), strict=True):
+        assert set(entry) == {"name", "description", "fileMatch", "url"}
+        assert Path(unquote(urlsplit(entry["url"]).path)).read_text() == (SCHEMAS / f"{name}.schema.json").read_text()
+        assert entry["fileMatch"]
+    (entry,) = automations.json("schema", "action", "--catalog", "--base", "https://example.com/v1/")["schemas"]
+    assert entry["url"] == "https://example.com/v1/action.schema.json"
+    assert automations.refused("schema", "--base", "x", status=2)["hint"] == "give --catalog as well"

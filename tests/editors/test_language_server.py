@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from automations.cli.schema import FILES
 from automations.core.diagnostic import Diagnostic
 from automations.core.spec.reader import read
 from automations.core.spec.structure import check, kind_of
@@ -213,3 +214,11 @@ def test_every_example_says_where_its_schema_is() -> None:
         place = first.removeprefix("# yaml-language-server: $schema=")
         assert place != first, f"{file} has no modeline"
         assert (file.parent / place).resolve() == ROOT / "schemas" / f"{schema_of(file)}.schema.json"
+
+
+def test_the_catalogue_and_the_settings_name_the_same_files() -> None:
+    settings = json.loads((ROOT / ".vscode" / "settings.json").read_text())
+    for schema, patterns in settings["yaml.schemas"].items():
+        name = schema.removeprefix("./schemas/").removesuffix(".schema.json")
+        catalogue = {each.replace("**/automations.d", "automations.d", 1) for each in FILES[name] if "json" not in each}
+        assert {each.replace("!**/*.test", "!automations.d/**/*.test") for each in patterns} == catalogue

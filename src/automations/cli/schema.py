@@ -72,8 +72,15 @@ COMMANDS = (
         run,
         arguments=(Argument("name", f"One of {', '.join(NAMES)} (default: automation).", required=False),),
         options=(
-            Option("--catalog", "Print a SchemaStore catalogue instead: of all, or of the one named.", "flag", default=False),
-            Option("--base", "Where the catalogue says that the schemas are (default: the files of this installation)."),
+            Option(
+                "--catalog",
+                "Print a SchemaStore catalogue instead: of all, or of the one named.",
+                "flag",
+                default=False,
+            ),
+            Option(
+                "--base", "Where the catalogue says that the schemas are (default: the files of this installation)."
+            ),
         ),
     ),
 )

@@ -95,7 +95,7 @@ class _Builder:
         self._anchored = False
         self._comments: list[str] = []
 
-    def take(self, event: events.Event) -> None:
+    def take(self, event: Any) -> None:
         """Go on by one event."""
         if isinstance(event, events.ScalarEvent):
             self._scalar(event)
@@ -146,7 +146,7 @@ class _Builder:
             column = _AFTER_INDICATOR if same_line or before.strip() else len(before)
             self._pending.append(Note(column, text))
 
-    def _scalar(self, event: events.ScalarEvent) -> None:
+    def _scalar(self, event: Any) -> None:
         start, end = max(event.start_mark.index, self._cursor), max(event.end_mark.index, self._cursor)
         self._gap(start)
         properties, start = self._properties(event, start)
