@@ -97,24 +97,25 @@ class _Builder:
 
     def take(self, event: Any) -> None:
         """Go on by one event."""
+        start, end = event.start_mark.index, event.end_mark.index
         if isinstance(event, events.ScalarEvent):
-            self._scalar(event)
+            self._scalar(event, max(start, self._cursor), max(end, self._cursor))
         elif isinstance(event, events.AliasEvent):
-            self._gap(event.start_mark.index)
+            self._gap(start)
             self._anchored = True
-            self._leaf(Node("alias", f"*{event.anchor}"), end=event.end_mark.index)
+            self._leaf(Node("alias", f"*{event.anchor}"), end=end)
         elif isinstance(event, events.CollectionStartEvent):
-            self._begin(event)
+            self._begin(event, max(start, self._cursor))
         elif isinstance(event, events.CollectionEndEvent):
-            self._end(event)
+            self._end(start, end)
         elif isinstance(event, events.DocumentStartEvent):
             if event.version or event.tags:
                 raise UnformattableError("it has a %YAML or %TAG directive")
-            self._gap(event.start_mark.index)
-            self._cursor = event.end_mark.index
+            self._gap(start)
+            self._cursor = end
         elif isinstance(event, events.DocumentEndEvent):
-            self._gap(event.start_mark.index)
-            self._cursor = max(self._cursor, event.end_mark.index)
+            self._gap(start)
+            self._cursor = max(self._cursor, end)
         elif isinstance(event, events.StreamEndEvent):
             self._gap(len(self._text))
 
@@ -146,8 +147,7 @@ class _Builder:
             column = _AFTER_INDICATOR if same_line or before.strip() else len(before)
             self._pending.append(Note(column, text))
 
-    def _scalar(self, event: Any) -> None:
-        start, end = max(event.start_mark.index, self._cursor), max(event.end_mark.index, self._cursor)
+    def _scalar(self, event: Any, start: int, end: int) -> None:
         self._gap(start)
         properties, start = self._properties(event, start)
         node = Node("scalar", self._text[start:end], event.value, event.style, properties)
@@ -211,8 +211,7 @@ class _Builder:
         taken, self._pending = self._pending, []
         return taken
 
-    def _begin(self, event: Any) -> None:
-        start = max(event.start_mark.index, self._cursor)
+    def _begin(self, event: Any, start: int) -> None:
         self._gap(start)
         properties, inner = self._properties(event, start)
         kind = "mapping" if isinstance(event, events.MappingStartEvent) else "sequence"
@@ -229,19 +228,18 @@ class _Builder:
         node.text = str(inner)  # where it begins, until it ends
         self._stack.append(node)
 
-    def _end(self, event: Any) -> None:
+    def _end(self, start: int, end: int) -> None:
         node = self._stack.pop()
         begun = int(node.text)
         node.text = ""
         if node.flow:
-            closed = event.end_mark.index > event.start_mark.index
-            self._gap(event.end_mark.index - 1 if closed else self._cursor)
-            self._cursor = max(self._cursor, event.end_mark.index)
+            self._gap(end - 1 if end > start else self._cursor)
+            self._cursor = max(self._cursor, end)
             node.tail = [note for note in self._taken() if note.text]
             node.flow = "\n" not in self._text[begun : self._cursor]
             self._after = node.trailing
         else:
-            self._gap(event.start_mark.index)
+            self._gap(start)
             self._finish(node)
 
     def _finish(self, node: Node) -> None:
