@@ -150,7 +150,7 @@ def test_every_comment_stays_with_what_it_is_about() -> None:
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
 def test_the_examples_are_canonical(file: Path) -> None:
-    assert canonical(file.read_text(), str(file)) == file.read_text()
+    assert canonical(file.read_text(), str(file)) == file.read_text(), "run: automations fmt automations.d"
 
 
 # ------------------------------------------------------------------ what is left alone
