@@ -78,7 +78,7 @@ class Working:
 
     def hear_signals(self) -> None:
         """From here on the first signal drains, and the second ends at once."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signalled)
 
     def run(self) -> int:
