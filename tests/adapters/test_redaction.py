@@ -60,6 +60,15 @@ def test_plain_data_is_redacted_in_keys_values_and_unusual_escapes() -> None:
     }
 
 
+def test_each_line_of_a_secret_of_several_is_replaced() -> None:
+    key = b"-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nAQEFAASCBKcwggSjAgEAAoIB\nx=\n-----END KEY-----\n"
+    hide = Redactor([key])
+    assert hide.data(b"got MIIEvQIBADANBgkqhkiG9w0B") == b"got [redacted]"
+    assert hide.text(b"AQEFAASCBKcwggSjAgEAAoIB".hex()) == "[redacted]"
+    assert hide.data(key) == b"[redacted]"
+    assert hide.data(b"x=") == b"x="
+
+
 def test_a_repr_shows_no_secret() -> None:
     assert "canary" not in repr(Redactor([b"canary"]))
 

@@ -18,6 +18,8 @@ _MARK = MARK.encode()
 
 SHORTEST = 4
 """Bytes. A shorter value is found in any text by chance: hiding it would only spoil the output."""
+SHORTEST_LINE = 8
+"""Bytes of a line of a secret that is looked for by itself."""
 
 
 class Redactor:
@@ -26,7 +28,7 @@ class Redactor:
     __slots__ = ("_forms", "longest")
 
     def __init__(self, secrets: Iterable[bytes]) -> None:
-        forms = {form for secret in secrets for form in spellings(secret)}
+        forms = {form for secret in secrets for part in _parts(secret) for form in spellings(part)}
         # The longest first, so that base64 with its padding goes before base64 without.
         self._forms = sorted(forms, key=lambda form: (-len(form), form))
         self.longest = len(self._forms[0]) if self._forms else 0
@@ -116,6 +118,14 @@ def spellings(secret: bytes) -> set[bytes]:
         return set()
     found = {secret, *_base64(secret), *_hex(secret), *_url(secret), *_json(secret)}
     return {form for form in found if len(form) >= SHORTEST}
+
+
+def _parts(secret: bytes) -> Iterator[bytes]:
+    """The secret, and where it has several lines, as a private key, each of them: programs print them one by one."""
+    yield secret
+    lines = [line.strip() for line in secret.splitlines()]
+    if len(lines) > 1:
+        yield from (line for line in lines if len(line) >= SHORTEST_LINE)
 
 
 def _base64(secret: bytes) -> Iterator[bytes]:
