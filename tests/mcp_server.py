@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel
 
@@ -32,6 +32,12 @@ def create(title: str) -> Made:
 def say(text: str) -> str:
     """Say it back."""
     return text
+
+
+@server.tool()
+def who(context: Context) -> str:
+    """Say who asks, by the header of the request."""
+    return str(context.request_context.request.headers["authorization"])
 
 
 @server.tool()

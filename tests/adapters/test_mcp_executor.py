@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,8 +16,11 @@ import pytest
 
 import samples
 from automations.adapters.executors.mcp import Mcp
+from automations.adapters.executors.mcp_servers import McpServers
 from automations.adapters.executors.process import Limits
+from automations.adapters.secrets import EnvironmentSecrets
 from automations.core.run.execution import Cancelled, Failed, Outcome, Succeeded
+from automations.errors import SecretUnavailable
 
 pytest.importorskip("mcp")
 SERVER = Path(__file__).parent.parent / "mcp_server.py"
@@ -25,8 +30,13 @@ CANARY = "canary-0123456789"
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Path:
-    todos = {"command": sys.executable, "args": [str(SERVER)], "env": {"TOKEN": CANARY}}
-    broken = {"gone": {"command": "no-such-program-here"}, "dies": {"command": "false"}, "empty": {}}
+    todos = {"command": sys.executable, "args": [str(SERVER)], "env": {"TOKEN": "${{ secrets.TODOS }}"}}
+    broken = {
+        "needy": {"command": "true", "env": {"A": "${{ secrets.MISSING }}"}},
+        "gone": {"command": "no-such-program-here"},
+        "dies": {"command": "false"},
+        "empty": {},
+    }
     file = tmp_path / "mcp.json"
     file.write_text(json.dumps({"mcpServers": {"todos": todos, **broken}}))
     return file
@@ -39,11 +49,12 @@ def call(servers: Path, tool: str, server: str = "todos", **arguments: Any) -> O
 
 def executor(servers: Path) -> Mcp:
     limits = Limits(grace=1.0)
+    secrets = EnvironmentSecrets({"HASNA_AUTOMATIONS_SECRET_TODOS": CANARY}, None)
     return Mcp(
         servers.parent,
         {"PATH": os.environ["PATH"]},
-        servers=servers,
-        known_secrets=lambda: (CANARY.encode(),),
+        servers=McpServers(servers, secrets.value),
+        known_secrets=secrets.known,
         limits=limits,
     )
 
@@ -81,7 +92,7 @@ def test_a_tool_that_fails_may_be_tried_again_and_one_that_is_not_there_may_not(
     assert "[redacted]" in failed.message
     assert CANARY not in repr(failed)
     assert (missing.code, missing.retryable) == ("TOOL_NOT_FOUND", False)
-    assert "create, fail, say, wait" in missing.message
+    assert "create, fail, say, wait, who" in missing.message
 
 
 @pytest.mark.parametrize(
@@ -97,7 +108,37 @@ def test_a_server_that_nobody_named_is_missed_by_the_name_of_the_file(servers: P
     result = failure(call(servers, "x", "unknown"))
     assert result.code == "BINDING_INVALID"
     assert str(servers) in result.message
-    assert "dies, empty, gone, todos" in result.message
+    assert "dies, empty, gone, needy, todos" in result.message
+
+
+def test_a_server_whose_secret_is_missing_is_not_started(servers: Path) -> None:
+    with pytest.raises(SecretUnavailable, match="MISSING"):
+        call(servers, "x", "needy")
+
+
+def test_a_server_at_a_url_is_spoken_to_with_its_headers(servers: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, SERVER, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        assert until(lambda: _listens(port))
+        url = f"http://127.0.0.1:{port}/mcp"
+        web = {"url": url, "headers": {"Authorization": "Bearer ${{ secrets.TODOS }}"}}
+        servers.write_text(json.dumps({"mcpServers": {"web": web}}))
+        result = call(servers, "who", "web")
+        assert isinstance(result, Succeeded), result
+        assert result.output == {"result": "Bearer [redacted]"}
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"mcpServers": 7}', '{"mcpServers": {"todos": 7}}'])

@@ -11,6 +11,7 @@ from automations.adapters.executors.http import Http
 from automations.adapters.executors.kinds import executor_kinds
 from automations.adapters.executors.local_shell import LocalShell
 from automations.adapters.executors.mcp import Mcp
+from automations.adapters.executors.mcp_servers import McpServers
 from automations.adapters.executors.python import Python
 from automations.core.expression.secret import Reveal
 
@@ -38,7 +39,7 @@ def local_executors(host: Host) -> dict[str, AtTheEdge]:
         LocalShell(*place, known_secrets=known),
         Http(SystemClock().now, known_secrets=known),
         Python(*place, interpreter=host.interpreter, known_secrets=known),
-        Mcp(*place, servers=host.mcp_servers, known_secrets=known),
+        Mcp(*place, servers=McpServers(host.mcp_servers, host.secret), known_secrets=known),
     ]
     kinds = executor_kinds()
     return {each.kind: AtTheEdge(each, secret=host.secret, known_secrets=known) for each in made if each.kind in kinds}

@@ -37,13 +37,11 @@ class AtTheEdge:
     def execute(self, invocation: Invocation, cancelled: Event) -> Outcome:
         """Fill in what the attempt needs, and run it."""
         try:
-            filled = ready(invocation, self._secret)
+            return self._executor.execute(ready(invocation, self._secret), cancelled)
         except SecretUnavailable as missing:
             return Failed("SECRET_UNAVAILABLE", f"{missing.message} {missing.hint}", retryable=False)
         except (EvaluationFailed, ExpressionInvalid) as problem:
             return Failed("EXPRESSION_ERROR", f"binding: {self._hidden(problem)}", retryable=False)
-        try:
-            return self._executor.execute(filled, cancelled)
         except Exception as bug:  # noqa: BLE001  # a bug fails its attempt, and what it says may hold what was filled in
             told = f"{self.kind} executor failed: {type(bug).__name__}: {self._hidden(bug)}"
             return Failed("EXECUTOR_ERROR", told[:500], retryable=True)

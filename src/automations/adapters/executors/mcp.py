@@ -1,8 +1,7 @@
 """The `mcp` binding: one call of one tool of an MCP server, when the extra `mcp` is installed.
 
-A manifest names the server; where it is belongs to the machine: a file of `{"mcpServers": {name: {command, args, env, cwd} or
-{url}}}`, the format that MCP clients share. The call is made by a child process, with everything that holds for one: process
-group, time, bounds, redaction. Its input are the tool's arguments.
+A manifest names the server; where it is belongs to the machine, see `mcp_servers`. The call is made by a child process, with
+everything that holds for one: process group, time, bounds, redaction. Its input are the tool's arguments.
 """
 
 import sys
@@ -14,10 +13,11 @@ from typing import Any
 import automations
 from automations.adapters.executors import answered, binding, child, process
 from automations.adapters.executors.child import Surroundings
+from automations.adapters.executors.mcp_servers import McpServers
 from automations.adapters.executors.process import Command, Limits
 from automations.adapters.executors.python import CHILD
 from automations.adapters.executors.redaction import redactor
-from automations.core import canonical, strict_json
+from automations.core import canonical
 from automations.core.run.execution import Cancelled, Invocation, Outcome
 from automations.errors import InvalidInput
 
@@ -26,7 +26,7 @@ _CALL = "automations.adapters.executors.tool_call:call"
 
 
 class Mcp:
-    """Executes `mcp` bindings with the servers that the file at `servers` names, see `LocalShell` for the rest."""
+    """Executes `mcp` bindings with the servers that `servers` knows, see `LocalShell` for the rest."""
 
     kind = "mcp"
 
@@ -35,7 +35,7 @@ class Mcp:
         root: Path,
         environment: Mapping[str, str],
         *,
-        servers: Path,
+        servers: McpServers,
         known_secrets: binding.KnownSecrets = binding.no_secrets,
         limits: Limits | None = None,
     ) -> None:
@@ -48,7 +48,7 @@ class Mcp:
     def execute(self, invocation: Invocation, cancelled: Event) -> Outcome:
         """Call the tool to an outcome; `Cancelled` soon after `cancelled` is set, with nothing of the server left.
 
-        Never raises for what the server did.
+        Never raises for what the server did. Raises SecretUnavailable when it needs a secret that is not there.
         """
         if cancelled.is_set():
             return Cancelled("cancelled before it started")
@@ -56,7 +56,7 @@ class Mcp:
         config = invocation.binding.config
         try:
             name, tool = binding.text(config, "server"), binding.text(config, "tool")
-            command = self._command(invocation, self._server(name), tool=tool)
+            command = self._command(invocation, self._servers.find(name), tool=tool)
         except InvalidInput as error:
             return binding.invalid(error)
         try:
@@ -84,29 +84,3 @@ class Mcp:
             answers=True,
             marks=child.marks(invocation),
         )
-
-    def _server(self, name: str) -> Mapping[str, Any]:
-        """Look a server up. Raises InvalidInput, naming the file."""
-        known = self._known_servers()
-        server = known.get(name)
-        if server is None:
-            names = ", ".join(sorted(known)) or "none"
-            raise InvalidInput(f"No MCP server {name} in {self._servers} (there: {names}).", hint=_HINT)
-        if not isinstance(server, Mapping) or not isinstance(server.get("command", server.get("url")), str):
-            raise InvalidInput(f"The MCP server {name} in {self._servers} has no command and no url.", hint=_HINT)
-        return server
-
-    def _known_servers(self) -> Mapping[str, Any]:
-        try:
-            held = strict_json.parse(self._servers.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except (OSError, InvalidInput) as error:
-            raise InvalidInput(f"{self._servers} cannot be read: {error}.", hint=_HINT) from error
-        servers = held.get("mcpServers") if isinstance(held, Mapping) else None
-        if not isinstance(servers, Mapping):
-            raise InvalidInput(f"{self._servers} has no object mcpServers.", hint=_HINT)
-        return servers
-
-
-_HINT = "Name the server there; AUTOMATIONS_MCP_SERVERS names another file."

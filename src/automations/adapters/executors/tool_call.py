@@ -7,21 +7,28 @@ and speaks over its stdin and stdout; one named with a URL is spoken to over str
 from collections.abc import Mapping
 from typing import Any
 
+import httpx2
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, CallToolResult, TextContent
 
 from automations.errors import ActionFailed
 
 
 async def call(request: Mapping[str, Any]) -> Any:
-    """Call `{server: {command, args, env} or {url}, tool, arguments}`; its structured output, else `{content: [blocks]}`.
+    """Call `{server: {command, args, env} or {url, headers}, tool, arguments}`.
 
-    Raises ActionFailed.
+    Gives the tool's structured output, else `{content: [blocks]}`. Raises ActionFailed.
     """
+    server = request["server"]
     try:
-        async with Client(_transport(request["server"])) as client:
-            return await _called(client, request["tool"], arguments=request["arguments"])
+        if "url" not in server:
+            start = StdioServerParameters(command=server["command"], args=server["args"], env=server["env"])
+            return await _called(stdio_client(start), request)
+        patience = httpx2.Timeout(30.0, read=300.0)  # seconds, as the library has them: a tool may take its time
+        async with httpx2.AsyncClient(headers=server.get("headers"), timeout=patience, trust_env=False) as http:
+            return await _called(streamable_http_client(server["url"], http_client=http), request)
     except ActionFailed:
         raise
     except BaseExceptionGroup as several:
@@ -30,18 +37,14 @@ async def call(request: Mapping[str, Any]) -> Any:
         raise _failed(error) from error
 
 
-def _transport(server: Mapping[str, Any]) -> Any:
-    if "url" in server:
-        return server["url"]
-    return stdio_client(StdioServerParameters(command=server["command"], args=server["args"], env=server["env"]))
-
-
-async def _called(client: Client, tool: str, *, arguments: Mapping[str, Any]) -> Any:
-    result = await client.call_tool(tool, dict(arguments))
+async def _called(transport: Any, request: Mapping[str, Any]) -> Any:
+    tool = request["tool"]
+    async with Client(transport) as client:
+        result = await client.call_tool(tool, dict(request["arguments"]))
+        known = sorted(each.name for each in (await client.list_tools()).tools) if result.is_error else [tool]
+    if tool not in known:
+        raise ActionFailed(f"no such tool; there are: {', '.join(known)}", code="TOOL_NOT_FOUND", retryable=False)
     if result.is_error:
-        known = sorted(each.name for each in (await client.list_tools()).tools)
-        if tool not in known:
-            raise ActionFailed(f"no such tool; there are: {', '.join(known)}", code="TOOL_NOT_FOUND", retryable=False)
         raise ActionFailed(_text(result) or "the tool failed", code="TOOL_FAILED")
     if result.structured_content is not None:
         return result.structured_content
