@@ -42,9 +42,7 @@ def binding_problems(kind: str, config: Mapping[str, Any]) -> list[tuple[Path, E
         found += [((allowed, *path), problem) for path, problem in problems(config[allowed], roots=BINDING_ROOTS)]
     for path in templated({key: value for key, value in config.items() if key != allowed}):
         hint = f"values of {allowed} may be templates of input and secrets" if allowed else ""
-        hint = "; ".join(
-            filter(None, (hint, "the input itself comes on stdin or as the body, and `$${{` writes the text"))
-        )
+        hint = "; ".join(filter(None, (hint, "the input itself comes on stdin, or as the body or arguments")))
         found.append(
             (path, ExpressionInvalid(f"{path[0]} holds no templates: data must not change what is done", hint=hint))
         )
