@@ -15,16 +15,19 @@ from automations.core.canonical import digest_bytes, encode
 from automations.core.instant import MILLISECOND
 from automations.core.record import action_record
 from automations.core.run.queue import Failure, Holder
+from automations.core.run.replay import Mode
 from automations.core.spec.catalogue import interpret
 from automations.core.strict_json import parse
 from automations.core.trigger.envelope import Envelope, from_document, to_document
 from automations.core.trigger.type_template import render_type
 from automations.errors import InvalidInput
 from automations.runtime import open_runtime
+from automations.services.dead_letters import Letters
 from automations.services.ingest import Delivery, Ingested
 from automations.services.inspect import Filter
 from automations.services.queue import Claim, Done, Undone, pattern
-from automations.services.webhook_routes import Wanted
+from automations.services.replay import Wanted
+from automations.services.webhook_routes import Wanted as WantedRoute
 from automations.settings import Words, load
 from automations.store.actions import Which
 
@@ -173,19 +176,38 @@ class AutomationsStore:
 
     def approve_action(self, action_id: str, *, actor: str | None = None) -> Record:
         """Give one approval. Raises NotFound, Conflict."""
-        return action_record(self._runtime.operate.approve(action_id, actor=actor or self._actor))
+        return action_record(self._runtime.approvals.approve(action_id, actor=actor or self._actor))
 
     def reject_action(self, action_id: str, *, reason: str | None = None, actor: str | None = None) -> Record:
         """End a waiting action for good. Raises NotFound, Conflict."""
-        return action_record(self._runtime.operate.reject(action_id, actor=actor or self._actor, reason=reason))
+        return action_record(self._runtime.approvals.reject(action_id, actor=actor or self._actor, reason=reason))
 
     def list_dead_actions(self) -> list[Record]:
-        """Dead and rejected actions, oldest first."""
-        return self._runtime.inspect.dead_letters()
+        """Dead and rejected actions, oldest first; at most a thousand."""
+        return self._runtime.inspect.dead_letters(Letters())
 
     def requeue_dead_action(self, action_id: str, *, reason: str | None = None) -> Record:
         """Put a dead action back into the queue; its run goes on. Raises NotFound, Conflict."""
-        return action_record(self._runtime.operate.replay(action_id, actor=self._actor, reason=reason))
+        return action_record(self._runtime.replay.action(action_id, actor=self._actor, reason=reason))
+
+    def replay_run(
+        self,
+        run_id: str,
+        *,
+        mode: str = "failed-actions",
+        current: bool = False,
+        from_step: str | None = None,
+        reason: str | None = None,
+    ) -> Record:
+        """Try a run again: `{replayId, mode, runId, status, generation, replayOf?, steps}`.
+
+        `mode` is `failed-actions`, `dead-actions` or `entire-run`, which makes a new run, from a step if one is named;
+        `current` takes today's spec. Raises NotFound, Conflict, InvalidInput.
+        """
+        if mode not in set(Mode):
+            raise InvalidInput(f"no such replay mode: {mode}", hint=f"one of: {', '.join(Mode)}")
+        wanted = Wanted(Mode(mode), current=current, from_step=from_step, reason=reason)
+        return self._runtime.replay.run(run_id, wanted, actor=self._actor)
 
     # Webhooks
 
@@ -202,7 +224,7 @@ class AutomationsStore:
             raise InvalidInput(f"webhook route: {what}", hint="such as: {'mapping': {'source': 's', 'type': 't'}}")
         signature = route.get("signature")
         signed = {"algorithm": "hmac-sha256", **signature} if signature else None
-        wanted = Wanted(automation_id, mapping, route.get("id"), route.get("path"), signed)
+        wanted = WantedRoute(automation_id, mapping, route.get("id"), route.get("path"), signed)
         return self._runtime.webhook_routes.create(wanted, actor=self._actor)
 
     def list_webhook_routes(self) -> list[Record]:

@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 
     from automations.adapters.secrets import EnvironmentSecrets
     from automations.services.apply import Apply
+    from automations.services.approval import Approvals
+    from automations.services.audit import Sealer
     from automations.services.author import Author
     from automations.services.definitions import Bindings
     from automations.services.doctor import Doctor, Surroundings
     from automations.services.import_store import ImportStore
     from automations.services.ingest import Ingest
     from automations.services.inspect import Inspect
-    from automations.services.operate import Operate
     from automations.services.programs import Programs
     from automations.services.queue import Queue
     from automations.services.reconcile import Reconciler
     from automations.services.rehearse import Rehearsal
+    from automations.services.replay import Replay
     from automations.services.retention import Janitor
+    from automations.services.roles import Roles
     from automations.services.schedule import Scheduler
     from automations.services.trigger import Start
     from automations.services.webhook_routes import WebhookRoutes
@@ -94,11 +97,32 @@ class Runtime:
         return Queue(self.database, self.programs, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
 
     @cached_property
-    def operate(self) -> "Operate":
-        """Decides about work in flight."""
-        from automations.services.operate import Operate, Parts
+    def approvals(self) -> "Approvals":
+        """Takes decisions about actions that wait for one."""
+        from automations.services.approval import Approvals, Parts
 
-        return Operate(Parts(self.database, self.programs, self.clock, self.ids, self.telemetry))
+        return Approvals(Parts(self.database, self.programs, self.clock, self.ids, self.telemetry))
+
+    @cached_property
+    def roles(self) -> "Roles":
+        """Says who may decide as what."""
+        from automations.services.roles import Roles
+
+        return Roles(self.database, self.clock)
+
+    @cached_property
+    def replay(self) -> "Replay":
+        """Tries again what failed."""
+        from automations.services.replay import Parts, Replay
+
+        return Replay(Parts(self.database, self.bindings, self.programs, self.clock, self.ids, self.telemetry))
+
+    @cached_property
+    def sealer(self) -> "Sealer":
+        """Seals the audit log."""
+        from automations.services.audit import Sealer
+
+        return Sealer(self.database, clock=self.clock)
 
     @cached_property
     def start(self) -> "Start":

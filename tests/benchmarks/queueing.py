@@ -41,7 +41,7 @@ actions:
 _CLAIM = """UPDATE actions SET status = 'claimed', claimed_by = :runner, claimed_at = :now, lease_expires_at = :until,
     fence = fence + 1, updated_at = :now
   WHERE id IN (SELECT id FROM actions WHERE status IN ('queued', 'retrying') AND available_at <= :now
-    ORDER BY priority DESC, available_at, id LIMIT :limit) RETURNING id, run_id, fence"""
+    AND turn IS NOT NULL ORDER BY priority DESC, turn, available_at, id LIMIT :limit) RETURNING id, run_id, fence"""
 _START = "UPDATE runs SET status = 'running', started_at = :now, updated_at = :now WHERE id = :run AND status = 'materialized'"
 _SETTLE = """UPDATE actions SET status = 'succeeded', result_json = :result, lease_expires_at = NULL, updated_at = :now,
     completed_at = :now WHERE id = :id AND status = 'claimed' AND fence = :fence"""

@@ -69,6 +69,7 @@ RUN: Shape = {
         {
             "generation": int,
             "replayOf?": str,
+            "replays?": list,
             "slot?": {"key": str, "limit?": int, "state?": str},
             "stop?": {"status": str, "at": At, "by?": str, "reason?": str},
             "deadlineAt?": At,
@@ -85,7 +86,11 @@ DEAD_LETTER: Shape = {
     "metadata?": dict,
 }
 GATE: Shape = {
-    "requirement": {"requiresApproval": bool, "reason?": str, "": Ours({"count": int})},
+    "requirement": {
+        "requiresApproval": bool,
+        "reason?": str,
+        "": Ours({"count": int, "roles?": list, "groups?": list, "expiresAfterMs?": int, "onExpire?": str}),
+    },
     "blockedUntilApproved": bool,
     "decision?": {
         "id": str,
@@ -94,7 +99,7 @@ GATE: Shape = {
         "decidedAt?": At,
         "reason?": str,
         "metadata?": {"decidedBy": str},
-        "": Ours({"approvals?": list}),
+        "": Ours({"approvals?": list, "content?": str, "expiresAt?": At}),
     },
 }
 ACTION: Shape = {
@@ -139,6 +144,9 @@ ACTION: Shape = {
             "deadlineAt?": At,
             "cancelRequested?": bool,
             "cancel?": {"by?": str, "reason?": str, "requestedAt?": At},
+            "missing?": list,
+            "startedBy?": str,
+            "replays?": list,
         }
     ),
 }

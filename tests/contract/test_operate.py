@@ -7,8 +7,10 @@ import pytest
 from automations.core.audit import broken_at
 from automations.core.canonical import decode
 from automations.errors import Conflict, InvalidInput, NotFound
-from automations.services import audit_view, event_view, operate, trigger
+from automations.services import approval, audit_view, event_view, replay, trigger
+from automations.services.audit import Sealer
 from automations.store import audit
+from automations.store.audit import Wanted as WantedEntries
 from automations.store.database import Database
 from control_plane import ControlPlane
 from samples import event_trigger, spec, step, webhook_trigger
@@ -19,7 +21,9 @@ class Operated(ControlPlane):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.operate = operate.Operate(operate.Parts(database, self.programs, self.clock, self.ids, self.telemetry))
+        parts = (database, self.programs, self.clock, self.ids, self.telemetry)
+        self.approvals = approval.Approvals(approval.Parts(*parts))
+        self.replay = replay.Replay(replay.Parts(database, self.bindings, *parts[1:]))
         self.start = trigger.Start(trigger.Parts(database, self.bindings, self.clock, self.ids, self.telemetry))
 
     def action(self, number: int = 0) -> str:
@@ -46,7 +50,7 @@ def test_a_step_with_a_gate_is_handed_out_only_after_its_approval(plane: Operate
     plane.apply({"a.yaml": spec("a", actions=[step("pay", **GATE)])})
     action = plane.action()
     assert plane.claim() == []
-    approved = plane.operate.approve(action, actor="ada")
+    approved = plane.approvals.approve(action, actor="ada")
     assert approved["status"] == "queued"
     gate = decode(approved["approval_json"])
     assert gate["requirement"] == {"requiresApproval": True, "count": 1, "reason": "money"}
@@ -60,47 +64,47 @@ def test_two_approvals_come_from_two_people(plane: Operated) -> None:
     gate = {"approval": {"requiresApproval": True, "count": 2}}
     plane.apply({"a.yaml": spec("a", actions=[step("pay", **gate)])})
     action = plane.action()
-    assert plane.operate.approve(action, actor="ada")["status"] == "waiting_approval"
+    assert plane.approvals.approve(action, actor="ada")["status"] == "waiting_approval"
     with pytest.raises(Conflict, match=r"ada approved queued action .* already"):
-        plane.operate.approve(action, actor="ada")
-    assert plane.operate.approve(action, actor="bob")["status"] == "queued"
+        plane.approvals.approve(action, actor="ada")
+    assert plane.approvals.approve(action, actor="bob")["status"] == "queued"
 
 
 def test_a_rejected_action_is_over_and_takes_its_run_with_it(plane: Operated) -> None:
     plane.apply({"a.yaml": spec("a", actions=[step("pay", **GATE), step("ship", dependsOn=["pay"])])})
     action = plane.action()
-    rejected = plane.operate.reject(action, actor="ada", reason="too dear")
+    rejected = plane.approvals.reject(action, actor="ada", reason="too dear")
     assert rejected["status"] == "rejected"
     assert decode(rejected["dead_letter_json"])["reason"] == "too dear"
     assert plane.steps(rejected["run_id"]) == {"pay": "rejected", "ship": "skipped"}
     assert plane.run(rejected["run_id"])["status"] == "failed"
     with pytest.raises(Conflict, match=f"queued action is not replayable: {action}"):
-        plane.operate.replay(action, actor="ada")
+        plane.replay.action(action, actor="ada")
 
 
 def test_decisions_are_refused_in_the_words_of_the_original(plane: Operated) -> None:
     plane.apply({"a.yaml": spec("a", actions=[step("one"), step("pay", dependsOn=["one"], **GATE)])})
     one, pay = plane.action(0), plane.action(1)
     with pytest.raises(NotFound, match="queued action not found: nope"):
-        plane.operate.approve("nope", actor="ada")
+        plane.approvals.approve("nope", actor="ada")
     with pytest.raises(Conflict, match=f"queued action has no approval gate: {one}"):
-        plane.operate.approve(one, actor="ada")
+        plane.approvals.approve(one, actor="ada")
     with pytest.raises(Conflict, match=rf"not ready for a decision.*: {pay}"):
-        plane.operate.approve(pay, actor="ada")
+        plane.approvals.approve(pay, actor="ada")
 
 
 def test_a_decision_is_given_once_and_never_about_a_claimed_or_ended_action(plane: Operated) -> None:
     plane.apply({"a.yaml": spec("a", actions=[step("pay", **GATE)])})
     action = plane.action()
-    plane.operate.approve(action, actor="ada")
+    plane.approvals.approve(action, actor="ada")
     with pytest.raises(Conflict, match=f"queued action approval decision is not pending: {action}"):
-        plane.operate.approve(action, actor="bob")
+        plane.approvals.approve(action, actor="bob")
     (claimed,) = plane.claim()
     with pytest.raises(Conflict, match=f"cannot reject claimed queued action: {action}"):
-        plane.operate.reject(action, actor="bob")
+        plane.approvals.reject(action, actor="bob")
     plane.done(claimed)
     with pytest.raises(Conflict, match=f"cannot approve terminal queued action: {action}"):
-        plane.operate.approve(action, actor="bob")
+        plane.approvals.approve(action, actor="bob")
 
 
 def test_a_replayed_action_starts_over_and_what_was_skipped_for_it_runs_after_all(plane: Operated) -> None:
@@ -112,7 +116,7 @@ def test_a_replayed_action_starts_over_and_what_was_skipped_for_it_runs_after_al
     plane.undone(claimed, retryable=False)
     run = claimed["run_id"]
     assert plane.steps(run) == {"one": "dead", "two": "skipped", "three": "skipped"}
-    replayed = plane.operate.replay(action, actor="ada", reason="upstream is back")
+    replayed = plane.replay.action(action, actor="ada", reason="upstream is back")
     assert (replayed["status"], replayed["attempt"], replayed["dead_letter_json"]) == ("queued", 0, None)
     assert plane.steps(run) == {"one": "queued", "two": "blocked", "three": "blocked"}
     assert plane.run(run)["status"] == "running"
@@ -126,15 +130,15 @@ def test_only_a_dead_action_is_replayed(plane: Operated) -> None:
     plane.apply({"a.yaml": spec("a")})
     action = plane.action()
     with pytest.raises(Conflict, match=f"queued action is not dead: {action}"):
-        plane.operate.replay(action, actor="ada")
+        plane.replay.action(action, actor="ada")
 
 
 def test_every_decision_is_in_the_audit_chain(plane: Operated) -> None:
     plane.apply({"a.yaml": spec("a", actions=[step("pay", **GATE)])})
-    plane.operate.approve(plane.action(), actor="ada")
-    plane.operate.reject(plane.action(), actor="bob")
+    plane.approvals.approve(plane.action(), actor="ada")
+    plane.approvals.reject(plane.action(), actor="bob")
     with plane.database.read() as tx:
-        rows = audit.every(tx)
+        rows = audit.after(tx, 0, limit=10_000)
     assert [(row["action"], row["actor"]) for row in rows] == [
         ("apply", "tester"),
         ("approval.approve", "ada"),
@@ -191,7 +195,10 @@ def test_events_are_listed_with_their_outcome_newest_first(plane: Operated) -> N
 def test_the_record_of_what_was_done_is_whole_until_somebody_edits_it(plane: Operated) -> None:
     plane.apply({"a.yaml": spec("a")})
     plane.apply({"a.yaml": spec("a", version="2.0.0")})
-    assert [each["action"] for each in audit_view.entries(plane.database, before=None, limit=10)] == ["apply", "apply"]
+    assert [each["action"] for each in audit_view.entries(plane.database, WantedEntries(), limit=10)] == [
+        "apply",
+        "apply",
+    ]
     whole = audit_view.verify(plane.database)
     assert (whole["ok"], whole["entries"]) == (True, 2)
     with plane.database.write() as tx:
@@ -238,12 +245,12 @@ def test_who_started_a_run_by_hand_does_not_approve_it_unless_that_is_allowed(pl
     plane.apply({"a.yaml": {**spec("a"), **GATED}})
     (action,) = plane.start.manual("a", {"ref": "main"}, actor="ada")["actionIds"]
     with pytest.raises(Conflict, match="ada started the run"):
-        plane.operate.approve(action, actor="ada")
-    assert plane.operate.approve(action, actor="bob")["status"] == "queued"
+        plane.approvals.approve(action, actor="ada")
+    assert plane.approvals.approve(action, actor="bob")["status"] == "queued"
     allowed = {"approval": {"requiresApproval": True, "allowSelf": True}}
     plane.apply({"a.yaml": {**spec("a"), **MANUAL, "actions": [{"id": "one", "actionId": "x.one", **allowed}]}})
     (action,) = plane.start.manual("a", {"ref": "main"}, actor="ada")["actionIds"]
-    assert plane.operate.approve(action, actor="ada")["status"] == "queued"
+    assert plane.approvals.approve(action, actor="ada")["status"] == "queued"
 
 
 @pytest.mark.parametrize(
@@ -258,3 +265,118 @@ def test_only_an_active_automation_with_a_manual_trigger_starts_by_hand(
         plane.start.manual("a", {"ref": "main"}, actor="ada")
     with pytest.raises(NotFound, match="automation not found: b"):
         plane.start.manual("b", {}, actor="ada")
+
+
+# The audit log and the ends of runs
+
+
+def ended(plane: Operated, *steps: dict[str, Any]) -> str:
+    """A run that is over."""
+    plane.apply({"a.yaml": spec("a", actions=list(steps) or [step("one")])})
+    run = str(plane.send(f"e{len(plane.told)}").materialized[0]["runId"])
+    for row in plane.claim(limit=9):
+        plane.done(row)
+    assert plane.run(run)["completed_at"] is not None
+    return run
+
+
+def verified(plane: Operated) -> dict[str, Any]:
+    return audit_view.verify(plane.database)
+
+
+def test_the_end_of_a_run_is_written_at_once_and_sealed_in_order_by_a_tick(plane: Operated) -> None:
+    ids = [ended(plane)]
+    for _ in range(3):
+        plane.clock.at += 1
+        ids.append(ended(plane))
+    assert verified(plane)["unsealed"] == 4
+    sealer = Sealer(plane.database, clock=plane.clock)
+    assert sealer.tick(plane.clock.at) > plane.clock.at
+    whole = verified(plane)
+    assert (whole["ok"], whole.get("unsealed"), whole["entries"]) == (True, None, 5)
+    entries = audit_view.entries(plane.database, WantedEntries(action="run.end"), limit=9)
+    assert [each["subject"] for each in entries] == ids[::-1]
+    assert entries[0]["detail"] == {"at": plane.clock.at, "automation": "a", "generation": 1, "status": "succeeded"}
+
+
+def test_a_run_that_is_over_at_birth_is_told_of_too(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a", actions=[step("one", when="false")])})
+    run = str(plane.send().materialized[0]["runId"])
+    assert (plane.run(run)["status"], verified(plane)["unsealed"]) == ("succeeded", 1)
+    assert verified(plane)["ok"]
+
+
+def test_whoever_acts_next_seals_what_was_written_before(plane: Operated) -> None:
+    ended(plane)
+    plane.apply({})
+    entries = audit_view.entries(plane.database, WantedEntries(), limit=9)
+    assert [each["action"] for each in entries] == ["apply", "run.end", "apply"]
+    assert verified(plane).get("unsealed") is None
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "DELETE FROM audit_unsealed",
+        "UPDATE audit_unsealed SET detail_json = replace(detail_json, 'succeeded', 'failed')",
+        "UPDATE audit_unsealed SET subject = 'another'",
+        "UPDATE runs SET status = 'failed'",
+        "UPDATE runs SET completed_at = completed_at + 1",
+    ],
+)
+@pytest.mark.parametrize("sealed", [False, True])
+def test_an_entry_that_was_tampered_with_before_it_was_sealed_shows_at_its_run(
+    plane: Operated, deed: str, sealed: bool
+) -> None:
+    run = ended(plane)
+    with plane.database.write() as tx:
+        tx.run(deed)
+    if sealed:
+        Sealer(plane.database, clock=plane.clock).tick(plane.clock.at)
+    found = verified(plane)
+    assert not found["ok"]
+    assert [each["run"] for each in found["runs"]] == [run]
+
+
+@pytest.mark.parametrize(
+    ("deed", "at"),
+    [
+        ("UPDATE audit SET actor = 'nobody' WHERE seq = 2", 2),
+        ("DELETE FROM audit WHERE seq = 2", 3),
+        ("UPDATE audit SET seq = CASE seq WHEN 2 THEN 30 ELSE 2 END WHERE seq IN (2, 3)", 2),
+    ],
+)
+def test_an_entry_that_was_edited_removed_or_moved_breaks_the_chain(plane: Operated, deed: str, at: int) -> None:
+    for _ in range(3):
+        plane.clock.at += 1
+        ended(plane)
+    Sealer(plane.database, clock=plane.clock).tick(plane.clock.at)
+    assert verified(plane)["ok"]
+    with plane.database.write() as tx:
+        tx.run(deed)
+    assert verified(plane)["brokenAt"] == at
+
+
+def test_a_run_that_ends_twice_because_it_was_replayed_is_told_of_as_it_ended_last(plane: Operated) -> None:
+    plane.apply({"a.yaml": spec("a", actions=[step("one")])})
+    run = str(plane.send().materialized[0]["runId"])
+    (row,) = plane.claim()
+    plane.undone(row, retryable=False)
+    plane.replay.action(row["id"], actor="ada")
+    assert verified(plane)["ok"]
+    plane.done(plane.claim()[0])
+    assert verified(plane)["ok"]
+    Sealer(plane.database, clock=plane.clock).tick(plane.clock.at)
+    entries = audit_view.entries(plane.database, WantedEntries(action="run.end", subject=run), limit=9)
+    assert [each["detail"]["status"] for each in entries] == ["succeeded", "failed"]
+
+
+def test_entries_are_found_by_who_did_what_to_which_thing(plane: Operated) -> None:
+    run = ended(plane)
+    Sealer(plane.database, clock=plane.clock).tick(plane.clock.at)
+
+    def count(**wanted: Any) -> int:
+        return len(audit_view.entries(plane.database, WantedEntries(**wanted), limit=9))
+
+    assert (count(), count(actor="tester"), count(subject=run), count(action="apply")) == (2, 1, 1, 1)
+    assert (count(before=2), count(actor="automations", subject="source:default")) == (1, 0)

@@ -106,7 +106,8 @@ def test_every_action_has_the_same_columns_however_it_was_born() -> None:
 
 def test_a_change_s_columns_say_when_the_action_is_over() -> None:
     only = program(step()).step("work")
-    skipped = changed(ActionChange("id", "work", ActionStatus.SKIPPED, reason="when"), now=NOW, program=only)
-    queued = changed(ActionChange("id", "work", ActionStatus.QUEUED, input={}, input_digest="d"), now=NOW, program=only)
+    skip = ActionChange("id", "work", ActionStatus.SKIPPED, reason="when")
+    queue = ActionChange("id", "work", ActionStatus.QUEUED, input={}, input_digest="d")
+    skipped, queued = (changed(each, program=only, spec="sha256:s", now=NOW) for each in (skip, queue))
     assert (skipped["completed_at"], skipped["reason"], skipped["input_json"]) == (NOW, "when", None)
     assert (queued["completed_at"], queued["reason"], queued["input_json"]) == (None, None, "{}")

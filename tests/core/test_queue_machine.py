@@ -18,9 +18,8 @@ from automations.core.run.queue import (
     lose,
     may_finish,
 )
-from automations.core.run.retry import LONGEST_WAIT
+from automations.core.run.retry import LONGEST_WAIT, Retry
 from automations.core.run.states import FINAL, ActionStatus
-from automations.core.spec.model import Retry
 
 NOW = 1_700_000_000 * SECOND
 CLAIMED = Action(

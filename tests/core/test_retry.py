@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automations.core.instant import SECOND, iso, parse_duration
-from automations.core.run.retry import LONGEST_RETRY_AFTER, LONGEST_WAIT, wait
-from automations.core.spec.model import Retry
+from automations.core.run.retry import LONGEST_RETRY_AFTER, LONGEST_WAIT, Retry, wait
 
 HUGE = parse_duration("999999d" * 6)
 policies = st.builds(

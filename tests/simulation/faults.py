@@ -178,10 +178,10 @@ class _Failing:
         self._count()
         return self._inner.run(sql, **parameters)
 
-    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> None:
+    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> int:
         """See `database.Transaction`."""
         self._count()
-        self._inner.many(sql, rows)
+        return self._inner.many(sql, rows)
 
     def script(self, sql: str, /) -> None:
         """See `database.Transaction`."""

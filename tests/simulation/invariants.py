@@ -153,7 +153,10 @@ def _hands(change: Change, moment: Moment) -> Problems:
 
 
 def _claimed(old: Row, new: Row, *, moment: Moment) -> Problems:
-    """`claim` takes back what expired, and may hand that out, or what thereby became ready, in the same commit."""
+    """`claim` takes back what expired, and may hand that out, or what thereby became ready, in the same commit.
+
+    An action that has its turn was found to be due once; a clock that is set back does not take that away.
+    """
     frame = moment.frame
     released = any(
         each.new and each.new["run_id"] == new["run_id"] and each.new["status"] in FINAL
@@ -170,7 +173,7 @@ def _claimed(old: Row, new: Row, *, moment: Moment) -> Problems:
             yield "a lost lease was not counted"
     elif old["status"] == "blocked" and released:
         return
-    elif old["status"] not in CLAIMABLE or old["available_at"] > frame.read_at:
+    elif old["status"] not in CLAIMABLE or (old["turn"] is None and old["available_at"] > frame.read_at):
         yield f"was claimed while {old['status']}, available at {old['available_at']}, now {frame.read_at}"
     if new["status"] == "claimed" and new["lease_expires_at"] <= frame.read_at:
         yield "was claimed with a lease that had ended already"

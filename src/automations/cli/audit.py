@@ -1,5 +1,6 @@
 """`audit list`, `audit verify` and `history`: what was done, by whom, and whether the record is whole."""
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +17,24 @@ MOST = 1000
 def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     """Entries, newest first, a page at a time."""
     from automations.services.audit_view import entries
+    from automations.store.audit import Wanted
 
     limit = given["limit"]
     if not 1 <= limit <= MOST:
         raise UsageError(f"--limit takes 1 to {MOST}, not {limit}")
-    records = entries(context.runtime.database, before=given["cursor"], limit=limit)
+    wanted = Wanted(given["actor"], given["action"], given["subject"], given["cursor"])
+    records = entries(context.runtime.database, wanted, limit=limit)
     if context.json:
         context.document(records)
     elif records:
         rows = [(str(each["seq"]), each["at"], each["actor"], each["action"], each["subject"]) for each in records]
         context.say(table(("SEQ", "AT", "ACTOR", "ACTION", "SUBJECT"), rows))
         if len(records) == limit:
-            context.note(f"more: automations audit list --limit {limit} --cursor {records[-1]['seq']}")
+            names = ("actor", "action", "subject")
+            chosen = "".join(f" --{name} {shlex.quote(given[name])}" for name in names if given[name])
+            context.note(f"more: automations audit list{chosen} --limit {limit} --cursor {records[-1]['seq']}")
     else:
-        context.say("nothing was done yet")
+        context.say("no such entries" if wanted != Wanted() else "nothing was done yet")
     return 0
 
 
@@ -41,7 +46,11 @@ def run_verify(context: "Context", _: Mapping[str, Any]) -> int:
     if context.json:
         context.document(found)
     elif found["ok"]:
-        context.say(f"whole: {found['entries']} entries, last {found.get('last', 'none')}")
+        waiting = f"; {found['unsealed']} not sealed yet" if "unsealed" in found else ""
+        context.say(f"whole: {found['entries']} entries, last {found.get('last', 'none')}{waiting}")
+    elif "runs" in found:
+        context.say("BROKEN: the chain is whole, but it does not fit the runs")
+        context.say("\n".join(f"  run {each['run']}: {each['problem']}" for each in found["runs"]))
     else:
         context.say(
             f"BROKEN at entry {found['brokenAt']} of {found['entries']}: it, or one before it, is not what was written"
@@ -103,6 +112,9 @@ COMMANDS = (
         "List what was done, newest first.",
         run_list,
         options=(
+            Option("--actor", "Only what this one did."),
+            Option("--action", "Only this kind, such as approval.approve or run.end."),
+            Option("--subject", "Only about this automation, run, action or route."),
             Option("--limit", "How many.", "number", 50),
             Option("--cursor", "Only entries before this one; printed under a full page.", "number"),
         ),

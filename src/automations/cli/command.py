@@ -6,6 +6,7 @@ takes as long to import as the interpreter to start.
 """
 
 from collections.abc import Callable, Mapping
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ class Option(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Its name in the handler's arguments: `--runner-id` is `runner_id`."""
-        return self.name.removeprefix("--").replace("-", "_")
+        """Its name in the handler's arguments: `--runner-id` is `runner_id`, and `--from` is `from_`, which Python can say."""
+        key = self.name.removeprefix("--").replace("-", "_")
+        return f"{key}_" if iskeyword(key) else key
 
 
 Handler = Callable[["Context", Mapping[str, Any]], int]

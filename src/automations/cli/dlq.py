@@ -1,18 +1,36 @@
-"""`dlq list` and `dlq replay`: what was given up, and trying it again."""
+"""`dlq list`, `show` and `replay`: what was given up, why, and trying it again, one or many."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.table import table
+from automations.cli.table import clean, counted, table
+from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
+    from automations.services.dead_letters import Letters
+
+MOST = 1000
+SHOWN = 60
+"""Characters of a reason in a table."""
+
+FILTERS = (
+    Option("--automation", "Only those of this automation."),
+    Option("--action", "Only actions of this id, or of ids like todos.* (one * stands for anything)."),
+    Option("--reason-contains", "Only those whose reason or last error says this."),
+    Option("--error-code", "Only those whose last error has this code."),
+    Option("--since", "Only those given up since then: an instant, or a time ago such as 2h."),
+)
 
 
-def run_list(context: "Context", _: Mapping[str, Any]) -> int:
-    """Dead and rejected actions, oldest first."""
-    records = context.runtime.inspect.dead_letters()
+def run_list(context: "Context", given: Mapping[str, Any]) -> int:
+    """Dead and rejected actions, oldest first, a page at a time."""
+    limit = given["limit"]
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"--limit takes 1 to {MOST}, not {limit}")
+    records = context.runtime.inspect.dead_letters(letters(context, given), after=given["cursor"], limit=limit)
     if context.json:
         context.document(records)
     elif records:
@@ -21,34 +39,186 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
                 each["id"],
                 each["invocation"]["automationId"],
                 each["stepId"],
-                str(each["attempt"]),
-                each["deadLetter"]["reason"],
+                each["actionId"],
+                str(each["deadLetter"]["attempts"]),
+                _why(each)[:SHOWN],
             )
             for each in records
         ]
-        context.say(table(("ACTION", "AUTOMATION", "STEP", "ATTEMPTS", "REASON"), rows))
+        context.say(table(("ACTION", "AUTOMATION", "STEP", "DOES", "ATTEMPTS", "REASON"), rows))
     else:
-        context.say("no dead letters")
+        context.say("no such dead letters" if filtered(given) or given["cursor"] else "no dead letters")
+    if len(records) == limit and not context.json:
+        chosen = "".join(f" {each.name} {_quoted(given[each.key])}" for each in FILTERS if given[each.key])
+        context.note(f"more: automations dlq list{chosen} --limit {limit} --cursor {records[-1]['id']}")
+    return 0
+
+
+def run_show(context: "Context", given: Mapping[str, Any]) -> int:
+    """One dead action: what it was given, every attempt, every replay."""
+    record = context.runtime.inspect.action(given["id"])
+    if "deadLetter" not in record:
+        raise InvalidInput(
+            f"queued action is not dead: {given['id']}", hint=f"see: automations queue show {given['id']}"
+        )
+    if context.json:
+        context.document(record)
+    else:
+        context.say("\n".join(_card(record)))
     return 0
 
 
 def run_replay(context: "Context", given: Mapping[str, Any]) -> int:
-    """Put a dead action back into the queue; its run goes on."""
+    """Put a dead action back into the queue, or all that a filter finds; their runs go on."""
+    if given["id"] is None:
+        return _replay_many(context, given)
+    if filtered(given):
+        raise UsageError("give an action id or a filter, not both")
+    if given["dry_run"]:
+        raise UsageError("--dry-run is for filters", hint=f"see: automations dlq show {given['id']}")
     from automations.core.record import action_record
 
-    row = context.runtime.operate.replay(given["id"], actor=context.settings.actor, reason=given["reason"])
+    row = context.runtime.replay.action(given["id"], actor=context.settings.actor, reason=given["reason"])
     context.document(action_record(row))
     return 0
 
 
+def _replay_many(context: "Context", given: Mapping[str, Any]) -> int:
+    from automations.cli.confirm import confirmed
+    from automations.services.dead_letters import replayable
+
+    if not filtered(given):
+        raise UsageError("dlq replay requires an action id", hint="or a filter; see: automations dlq replay --help")
+    found = replayable(context.runtime.database, letters(context, given))
+    if not context.json:
+        context.say(f"{counted(len(found), 'dead action')} to replay")
+        by = Counter((row["automation_id"], row["step_id"]) for row in found)
+        if by:
+            rows = [(automation, step, str(number)) for (automation, step), number in sorted(by.items())]
+            context.say(table(("AUTOMATION", "STEP", "COUNT"), rows))
+    if given["dry_run"] or not found:
+        if context.json:
+            context.document({"dryRun": given["dry_run"], "matched": len(found), "ids": [row["id"] for row in found]})
+        return 0
+    reason = confirmed(context, f"replay {counted(len(found), 'action')}", yes=given["yes"], reason=given["reason"])
+    done = context.runtime.replay.actions([row["id"] for row in found], actor=context.settings.actor, reason=reason)
+    if context.json:
+        context.document({"dryRun": False, "matched": len(found), **done})
+    else:
+        context.say(f"replayed {counted(len(done['replayed']), 'action')}, skipped {len(done['skipped'])}")
+        for each in done["skipped"]:
+            context.say(f"  {clean(each['error'])}")
+    return 0
+
+
+def filtered(given: Mapping[str, Any]) -> bool:
+    """Whether any filter was given."""
+    return any(given[each.key] is not None for each in FILTERS)
+
+
+def letters(context: "Context", given: Mapping[str, Any]) -> "Letters":
+    """The filter that was given. Raises UsageError, InvalidInput."""
+    from automations.services.dead_letters import Letters
+    from automations.services.queue import pattern
+
+    return Letters(
+        automation_id=given["automation"],
+        action=None if given["action"] is None else pattern(given["action"]),
+        reason=given["reason_contains"],
+        code=given["error_code"],
+        since=since(context, given["since"]),
+    )
+
+
+def since(context: "Context", text: str | None) -> int | None:
+    """An instant (microseconds) from RFC 3339 text, or a duration before now. Raises UsageError."""
+    from automations.core.instant import parse_duration, parse_iso
+
+    if text is None:
+        return None
+    try:
+        return context.clock.now() - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        return parse_iso(text)
+    except ValueError:
+        raise UsageError(
+            f"--since takes an instant or a time ago, not {text[:40]!r}", hint="such as: 2h, or 2026-11-26T06:00:00Z"
+        ) from None
+
+
+def _why(record: Mapping[str, Any]) -> str:
+    letter = record["deadLetter"]
+    error = letter.get("lastError") or {}
+    return f"{letter['reason']}: {error['code']} {error['message']}" if error else str(letter["reason"])
+
+
+def _card(record: Mapping[str, Any]) -> Iterator[str]:
+    import json
+
+    letter = record["deadLetter"]
+    yield f"{record['id']}  {record['invocation']['automationId']} / {record['stepId']}: {record['actionId']}"
+    yield f"  run       {record['automationRunId']}"
+    yield f"  dead      {letter['failedAt']}: {clean(_why(record))}"
+    yield f"  input     {clean(json.dumps(record['invocation']['input'], ensure_ascii=False))}"
+    told = [(each["endedAt"], _attempt(each)) for each in record["attempts"]]
+    told += [(each["requestedAt"], _replay(each)) for each in record.get("replays", ())]
+    yield from (f"  {at}  {text}" for at, text in sorted(told))
+    if letter["replayable"]:
+        yield f"  again     automations dlq replay {record['id']} --reason WHY"
+    else:
+        yield "  it is not replayable"
+
+
+def _attempt(attempt: Mapping[str, Any]) -> str:
+    error = attempt.get("error", {})
+    said = f": {error['code']} {error['message']}" if error else ""
+    return clean(
+        f"attempt {attempt['attempt']} by {attempt['runner']} (fence {attempt['fence']}) {attempt['outcome']}{said}"
+    )
+
+
+def _replay(replay: Mapping[str, Any]) -> str:
+    return clean(f"replayed by {replay['requestedBy']} ({replay['mode']}): {replay.get('reason', '')}")
+
+
+def _quoted(value: str) -> str:
+    import shlex
+
+    return shlex.quote(value)
+
+
 COMMANDS = (
-    Command(("dlq", "list"), "List dead actions.", run_list, quick=True),
+    Command(
+        ("dlq", "list"),
+        "List dead actions, oldest first.",
+        run_list,
+        options=(
+            *FILTERS,
+            Option("--limit", "How many.", "number", MOST),
+            Option("--cursor", "Only those after this one; printed under a full page."),
+        ),
+        quick=True,
+    ),
+    Command(
+        ("dlq", "show"),
+        "Show a dead action: its input, its attempts, its replays.",
+        run_show,
+        arguments=(Argument("id", "An action id."),),
+        quick=True,
+    ),
     Command(
         ("dlq", "replay"),
-        "Put a dead action back into the queue.",
+        "Put a dead action back into the queue, or all that a filter finds.",
         run_replay,
-        arguments=(Argument("id", "An action id."),),
-        options=(Option("--reason", "Why."),),
+        arguments=(Argument("id", "An action id; without one give a filter.", required=False),),
+        options=(
+            *FILTERS,
+            Option("--reason", "Why."),
+            Option("--dry-run", "Only say what would be replayed.", "flag", default=False),
+            Option("--yes", "Do not ask.", "flag", default=False),
+        ),
         quick=True,
     ),
 )

@@ -115,7 +115,7 @@ def run_approve(context: "Context", given: Mapping[str, Any]) -> int:
     """Give one approval."""
     from automations.core.record import action_record
 
-    context.document(action_record(context.runtime.operate.approve(given["id"], actor=context.settings.actor)))
+    context.document(action_record(context.runtime.approvals.approve(given["id"], actor=context.settings.actor)))
     return 0
 
 
@@ -123,7 +123,7 @@ def run_reject(context: "Context", given: Mapping[str, Any]) -> int:
     """End a waiting action for good."""
     from automations.core.record import action_record
 
-    row = context.runtime.operate.reject(given["id"], actor=context.settings.actor, reason=given["reason"])
+    row = context.runtime.approvals.reject(given["id"], actor=context.settings.actor, reason=given["reason"])
     context.document(action_record(row))
     return 0
 

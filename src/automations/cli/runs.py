@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
+from automations.cli.replay import COMMAND as REPLAY
 from automations.cli.table import clean, table
 from automations.errors import UsageError
 
@@ -62,11 +63,17 @@ def story(record: Mapping[str, Any]) -> Iterator[str]:
     event = record.get("event")
     if event:
         yield f"  event       {clean(event['source'])} {clean(event['type'])} {clean(event['id'])}"
+    if "replayOf" in record:
+        yield f"  replay of   {record['replayOf']}"
     yield f"  created     {record['createdAt']}"
     if "completedAt" in record:
         yield f"  completed   {record['completedAt']}"
     if "error" in record:
         yield f"  error       {clean(record['error']['message'])} [{record['error']['code']}]"
+    for replay in record.get("replays", ()):
+        made = f", as run {replay['madeRunId']}" if "madeRunId" in replay else ""
+        why = f": {clean(replay['reason'])}" if "reason" in replay else ""
+        yield f"  replayed    {replay['requestedAt']} by {clean(replay['requestedBy'])} ({replay['mode']}{made}){why}"
     yield "  steps"
     for action in record["actions"]:
         yield from _step(action)
@@ -128,4 +135,5 @@ COMMANDS = (
         quick=True,
     ),
     Command(("runs", "show"), "Tell one run's story.", run_show, arguments=(Argument("id", "A run id."),), quick=True),
+    REPLAY,
 )

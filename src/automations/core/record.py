@@ -108,6 +108,24 @@ def attempt_record(row: Row) -> dict[str, Any]:
     )
 
 
+def replay_record(row: Row) -> dict[str, Any]:
+    """A replay request: `{id, mode, actionId?, reason?, requestedBy, requestedAt, madeRunId?, fromStep?, generation?}`."""
+    return _present(
+        {
+            "id": row["id"],
+            "mode": row["mode"],
+            "actionId": row["action_row_id"],
+            "reason": row["reason"],
+            "requestedBy": row["requested_by"],
+            "requestedAt": iso(row["requested_at"]),
+            "madeRunId": row["made_run_id"],
+            "fromStep": row["from_step"],
+            "generation": row["generation"],
+            "batchId": row["batch_id"],
+        }
+    )
+
+
 def route_record(row: Row) -> dict[str, Any]:
     """A webhook route: `{id, automationId, path, status, signature?, mapping, createdAt, updatedAt}`."""
     return _present(

@@ -1,6 +1,6 @@
 """The daemon: takes its lease, starts its services, waits for a signal, drains, and leaves nothing behind.
 
-lease · reconcile (with its watcher) · bindings · schedule · worker · recover · web
+lease · reconcile (with its watcher) · bindings · schedule · worker · recover · approvals · audit · web
 """
 
 from __future__ import annotations
@@ -175,6 +175,8 @@ class Daemon:
         self._supervisor.add(Service("lease", self._beat, fatal=(LockNotHeld,)))
         self._supervisor.add(Service("bindings", self._refresh))
         self._supervisor.add(Service("recover", self._recover))
+        self._supervisor.add(Service("approvals", runtime.approvals.tick))
+        self._supervisor.add(Service("audit", runtime.sealer.tick))
         self._supervisor.add(Service("retention", runtime.janitor.tick))
         self._schedule = self._supervisor.add(Service("schedule", runtime.scheduler.tick))
         if self._options.work:
@@ -190,6 +192,7 @@ class Daemon:
             runtime.ingest.wake = wake
             runtime.scheduler.wake = wake
             runtime.queue.wake = wake
+            runtime.approvals.wake = wake
 
     def _beat(self, now: int) -> int:
         metadata = {**self.describe(), "services": self._supervisor.status()}

@@ -39,7 +39,8 @@ def _decide(tx: Transaction, run: Row, *, programs: Programs, now: int) -> None:
     program = programs.of_run(tx, run)
     decision = advance(program, view_of(tx, run))
     for change in decision.actions:
-        row = changed(change, now=now, program=program.step(change.step_id)) | {"id": change.id, "now": now}
+        columns = changed(change, program=program.step(change.step_id), spec=run["digest"], now=now)
+        row = columns | {"id": change.id, "now": now}
         if not actions.unblock(tx, row):
             raise StoreError(f"action {change.id} of run {run['id']} was no longer blocked")
     if decision.run is not None:

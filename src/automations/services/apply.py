@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from automations.core.audit import Entry, seal
+from automations.core.audit import Entry
 from automations.core.canonical import as_written, encode
 from automations.core.instant import iso
 from automations.core.plan.hazards import WINDOW
@@ -16,11 +16,11 @@ from automations.core.plan.plan import Change, Plan
 from automations.core.spec.model import Automation, Route
 from automations.core.trigger.envelope import route_scope
 from automations.errors import Conflict, Refused, SpecInvalid, StalePlan
+from automations.services import audit
 from automations.services.lock import Lock, check_lock
 from automations.services.ports import Clock, Ids, Telemetry
 from automations.store import (
     applied_plans,
-    audit,
     automations,
     destructions,
     events,
@@ -166,7 +166,7 @@ def _record(tx: Transaction, plan: Plan, alongside: Alongside, *, authority: Aut
         counted = {"count": plan.destroys, "deletes": plan.deletes, "now": now, "before": now - WINDOW}
         destructions.insert(tx, {"owner": owner, "serial": serial, **counted})
     entry = Entry(now, actor, "rollback" if rejected else "apply", owner, {"serial": serial, "summary": plan.summary()})
-    audit.append(tx, seal(entry, last=audit.last(tx)))
+    audit.append(tx, entry)
 
 
 def _texts(plan: Plan) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from automations.core.audit import broken_at
@@ -11,24 +12,66 @@ from automations.errors import NotFound
 from automations.store import audit, automations
 
 if TYPE_CHECKING:
-    from automations.store.database import Database, Row
+    from collections.abc import Iterator
+
+    from automations.store.database import Database, Row, Transaction
+
+AT_ONCE = 5000
+MOST_SHOWN = 20
 
 
-def entries(database: Database, *, before: int | None, limit: int) -> list[dict[str, Any]]:
-    """Entries, newest first, below the sequence number `before`."""
+def entries(database: Database, wanted: audit.Wanted, *, limit: int) -> list[dict[str, Any]]:
+    """Sealed entries, newest first."""
     with database.read() as tx:
-        return [_entry(row) for row in audit.page(tx, before=before, limit=limit)]
+        return [_entry(row) for row in audit.page(tx, wanted, limit=limit)]
 
 
 def verify(database: Database) -> dict[str, Any]:
-    """`{ok, entries, last?, brokenAt?}`: whether every entry fits the chain; `last` is the hash to keep elsewhere."""
+    """`{ok, entries, last?, brokenAt?, unsealed?, runs?}`: whether every entry fits the chain and says what runs say.
+
+    `last` is the hash to keep elsewhere. `runs` are those that are over and of whose end no entry tells, or tells otherwise:
+    that shows an edit or a removal among the entries that are not sealed yet as well.
+    """
     with database.read() as tx:
-        rows = audit.every(tx)
-    broken = broken_at(rows)
-    found: dict[str, Any] = {"ok": broken is None, "entries": len(rows)}
-    if broken is not None:
-        return {**found, "brokenAt": broken}
-    return {**found, "last": rows[-1]["hash"]} if rows else found
+        chain = Chain(tx)
+        broken = broken_at(chain)
+        found: dict[str, Any] = {"ok": broken is None, "entries": chain.count}
+        if broken is not None:
+            return {**found, "brokenAt": broken, "entries": audit.count(tx)}
+        differing = list(islice(_differing(tx), MOST_SHOWN))
+        unsealed = audit.count_unsealed(tx)
+    found |= {"last": chain.last} if chain.count else {}
+    found |= {"unsealed": unsealed} if unsealed else {}
+    return {**found, "ok": False, "runs": differing} if differing else found
+
+
+class Chain:
+    """All sealed entries in order, some thousands at a time: a store keeps them for a year."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self.count = 0
+        self.last = ""
+
+    def __iter__(self) -> Iterator[Row]:
+        seq = 0
+        while rows := audit.after(self._tx, seq, limit=AT_ONCE):
+            for row in rows:
+                self.count += 1
+                self.last = row["hash"]
+                yield row
+            seq = rows[-1]["seq"]
+
+
+def _differing(tx: Transaction) -> Iterator[dict[str, str]]:
+    since, after = audit.recorded_since(tx), ""
+    while rows := audit.runs_to_compare(tx, since=since, after=after, limit=AT_ONCE):
+        for row in rows:
+            told = row["unsealed"] or row["sealed"]
+            if told is None or decode(told) != decode(row["ended"]):
+                what = "no entry tells of its end" if told is None else "the entry of its end says otherwise"
+                yield {"run": row["id"], "problem": what}
+        after = rows[-1]["id"]
 
 
 def history(database: Database, automation_id: str) -> list[dict[str, Any]]:
@@ -53,9 +96,9 @@ def history(database: Database, automation_id: str) -> list[dict[str, Any]]:
 def commits(database: Database, *, limit: int) -> list[dict[str, Any]]:
     """`[{serial, at, actor, action, subject, summary?}]`: every change of definitions, newest first."""
     with database.read() as tx:
-        rows = [row for row in audit.page(tx, before=None, limit=limit * 10) if row["action"] in _COMMITS]
+        rows = [row for action in _COMMITS for row in audit.page(tx, audit.Wanted(action=action), limit=limit)]
     found = []
-    for row in rows[:limit]:
+    for row in sorted(rows, key=lambda row: -row["seq"])[:limit]:
         detail = decode(row["detail_json"])
         entry = {"serial": detail.get("serial"), "at": iso(row["at"]), "actor": row["actor"]}
         entry |= {"action": row["action"], "subject": row["subject"], "summary": detail.get("summary")}
@@ -63,7 +106,7 @@ def commits(database: Database, *, limit: int) -> list[dict[str, Any]]:
     return found
 
 
-_COMMITS = frozenset({"apply", "rollback", "create"})
+_COMMITS = ("apply", "rollback", "create")
 
 
 def _entry(row: Row) -> dict[str, Any]:

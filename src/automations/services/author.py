@@ -6,7 +6,7 @@ The same model, the same writer and the same audit as apply; only the owner diff
 from dataclasses import dataclass
 from typing import Any
 
-from automations.core.audit import Entry, seal
+from automations.core.audit import Entry
 from automations.core.diagnostic import has_errors
 from automations.core.plan.plan import Change
 from automations.core.plan.state import API_OWNER
@@ -14,9 +14,10 @@ from automations.core.record import automation_record
 from automations.core.spec.catalogue import Interpreted
 from automations.core.spec.model import Automation
 from automations.errors import Conflict, InvalidInput, SpecInvalid, StalePlan
+from automations.services import audit
 from automations.services.apply import Writer
 from automations.services.ports import Clock, Ids
-from automations.store import audit, automations, routes, state
+from automations.store import automations, routes, state
 from automations.store.database import Database, Row, Transaction
 
 
@@ -61,7 +62,7 @@ class Author:
             writer.unbind(change)
         writer.write(change, revision=None)
         detail = {"serial": serial + 1, "generation": change.based_on + 1}
-        audit.append(tx, seal(Entry(now, actor, "create", automation.id, detail), last=audit.last(tx)))
+        audit.append(tx, Entry(now, actor, "create", automation.id, detail))
 
 
 def accepted(interpreted: Interpreted) -> Automation:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from automations.core import doctor
 from automations.core.audit import broken_at
 from automations.core.spec.model import AutomationStatus, TriggerKind
+from automations.services.audit_view import Chain
 from automations.services.inspect import sync_word
-from automations.store import actions, audit, health, schedules, sources
+from automations.store import actions, health, schedules, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,8 +67,8 @@ class Doctor:
         yield from doctor.schedule_checks(list(_overdue(tx, table, now=now))[:MOST_NAMED], now=now)
         yield from doctor.source_checks(_source(row) for row in standing)
         yield from doctor.secret_checks(self._around.missing(_live_routes(table)))
-        entries = audit.every(tx)
-        yield doctor.audit_check(broken_at(entries), entries=len(entries))
+        chain = Chain(tx)
+        yield doctor.audit_check(broken_at(chain), entries=chain.count)
 
     def _engine(self, tx: Transaction) -> doctor.Engine:
         facts = health.engine(tx, self._database.dialect)

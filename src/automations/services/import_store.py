@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
-from automations.core.audit import Entry, seal
+from automations.core.audit import Entry
 from automations.core.canonical import as_written, decode, digest, encode
 from automations.core.original import definitions as convert
 from automations.core.original.definitions import (
@@ -33,8 +33,9 @@ from automations.core.plan.state import API_OWNER
 from automations.core.spec import build
 from automations.core.spec.manifests import Shelf, shelve
 from automations.errors import InvalidInput
+from automations.services import audit
 from automations.services.ports import Clock, Ids
-from automations.store import actions, audit, automations, events, manifests, original, routes, runs, state
+from automations.store import actions, automations, events, manifests, original, routes, runs, state
 from automations.store.database import Database, Row, Transaction
 
 T = TypeVar("T")
@@ -145,7 +146,7 @@ class ImportStore:
             brought = report.imported - before
             if brought:
                 entry = Entry(self._clock.now(), actor, "import-store", source.name, dict(brought))
-                audit.append(tx, seal(entry, last=audit.last(tx)))
+                audit.append(tx, entry)
 
     def _definitions(self, tx: Transaction, *, source: Original, report: Report, known: _Known) -> None:
         now = self._clock.now()

@@ -6,14 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from automations.core.instant import iso
-from automations.core.record import action_record, automation_record, run_record
+from automations.core.record import action_record, automation_record, replay_record, run_record
 from automations.core.run.states import ActionStatus
 from automations.errors import NotFound
+from automations.services.dead_letters import page
 from automations.store import actions, automations, events, replays, routes, runs, sources, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from automations.services.dead_letters import Letters
     from automations.services.ports import Clock
     from automations.store.database import Database, Row, Transaction
 
@@ -94,10 +96,9 @@ class Inspect:
             shown.append({"automation": automation, "run": run, "actions": actions_of_run})
         return shown
 
-    def dead_letters(self) -> list[dict[str, Any]]:
-        """Dead and rejected actions, oldest first."""
-        with self._database.read() as tx:
-            return [action_record(row) for row in actions.dead(tx)]
+    def dead_letters(self, wanted: Letters, *, after: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
+        """Dead and rejected actions, oldest first, after the id `after`."""
+        return [action_record(row) for row in page(self._database, wanted, after=after, limit=limit)]
 
     def waiting(self) -> list[dict[str, Any]]:
         """Actions that wait for an approval, oldest first."""
@@ -110,13 +111,15 @@ class Inspect:
             return [action_record(row) for row in actions.page(tx, status=status, after=after, limit=limit)]
 
     def action(self, action_id: str) -> dict[str, Any]:
-        """One action with its ended `attempts`. Raises NotFound."""
+        """One action with its ended `attempts`, and the `replays` of it or its run. Raises NotFound."""
         with self._database.read() as tx:
             row = actions.get(tx, action_id)
             if row is None:
                 raise NotFound(f"queued action not found: {action_id}", hint="see: automations queue list")
             ended = [each for each in actions.attempts_of_run(tx, row["run_id"]) if each["action_row_id"] == action_id]
-        return action_record(row, attempts=ended)
+            asked = [each for each in replays.of_run(tx, row["run_id"]) if each["action_row_id"] in (None, action_id)]
+        record = action_record(row, attempts=ended)
+        return {**record, "replays": [replay_record(each) for each in asked]} if asked else record
 
     def runs(self, wanted: Filter) -> list[dict[str, Any]]:
         """Runs, newest first."""
@@ -130,6 +133,18 @@ class Inspect:
             )
         return [run_record(row) for row in rows]
 
+    def runs_of(self, wanted: Filter, *, since: int | None, code: str | None) -> list[dict[str, Any]]:
+        """All runs that a filter finds, newest first: made since an instant (microseconds), ended with an error code."""
+        found: list[dict[str, Any]] = []
+        with self._database.read() as tx:
+            while True:
+                rows = runs.page(tx, **wanted._asdict())
+                recent = [row for row in rows if since is None or row["created_at"] >= since]
+                found += [each for each in map(run_record, recent) if code in (None, each.get("error", {}).get("code"))]
+                if len(rows) < wanted.limit or len(recent) < len(rows):
+                    return found
+                wanted = wanted._replace(before=rows[-1]["id"])
+
     def run(self, run_id: str) -> dict[str, Any]:
         """One run with `actions` (each with its ended `attempts`) and `event`. Raises NotFound."""
         with self._database.read() as tx:
@@ -141,6 +156,9 @@ class Inspect:
                 ended.setdefault(attempt["action_row_id"], []).append(attempt)
             event = events.get(tx, row["event_row_id"]) if row["event_row_id"] else None
             shown = run_record(row)
+            asked = replays.of_run(tx, run_id)
+            if asked:
+                shown["replays"] = [replay_record(each) for each in asked]
             shown["actions"] = [
                 action_record(action, attempts=ended.get(action["id"], [])) for action in actions.of_run(tx, run_id)
             ]

@@ -5,6 +5,7 @@ The compilers are imported when something is compiled: `queue claim` holds one o
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from automations.core.canonical import decode
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from automations.core.run.program import Program
+    from automations.core.run.retry import Retry
     from automations.core.spec.conform import Conformity
     from automations.store.database import Row, Transaction
 
@@ -37,6 +39,21 @@ class Programs:
                 self._kept.clear()
             self._kept[key] = program
         return program
+
+    def retry_of(self, tx: Transaction, run: Row, step_id: str) -> Retry:
+        """How often a step of a run is tried; nothing is compiled for it."""
+        from automations.core.run.retry import DEFAULT, retry_of  # noqa: PLC0415  # see the module's head
+
+        kept = self._kept.get((run["automation_uid"], run["generation"], run["manifests_json"]))
+        if kept is not None:
+            return kept.step(step_id).step.retry
+        row = automations.generation(tx, run["automation_uid"], run["generation"])
+        assert row is not None, "generations outlive the runs pinned to them"  # noqa: S101  # retention keeps them
+        spec = json.loads(row["spec_json"])
+        for raw in (*spec["actions"], *spec.get("finally", ())):
+            if raw["id"] == step_id:
+                return retry_of(raw.get("retry", {}))
+        return DEFAULT
 
     def yields(self, tx: Transaction, manifest_digest: str | None) -> Conformity | None:
         """What a pinned manifest says of its action's output; None where it says nothing, or none is pinned."""

@@ -8,6 +8,7 @@ process of its own, and needs none of them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from automations.core.canonical import decode, encode
@@ -30,6 +31,7 @@ from automations.core.run.queue import (
 from automations.core.run.states import ActionStatus
 from automations.errors import Conflict, InvalidInput, NotFound, StoreError
 from automations.services import advance
+from automations.services.settle import settle_plain
 from automations.store import actions, runs
 
 if TYPE_CHECKING:
@@ -83,14 +85,15 @@ class Queue:
         """Called after a commit that may have queued more work."""
 
     def claim(self, asked: Claim) -> list[Row]:
-        """Lease claimable actions, after taking back what expired. Raises StoreUnavailable."""
+        """Lease ready actions, after taking back what expired. Raises StoreUnavailable."""
         now = self._clock.now()
         with self._database.write() as tx:
-            self._recover(tx, now=now)
-            until = now + asked.lease
-            rows = actions.claim(tx, asked.which, runner=asked.runner, limit=asked.limit, now=now, until=until)
-            if rows:
-                runs.start(tx, sorted({row["run_id"] for row in rows}), now=now)  # one order, so that nobody deadlocks
+            late = self._late(tx, now=now)
+            rows = [] if late else self._take(tx, asked, now=now)
+        if late:  # in commits of their own, so that none of them can fail the claim
+            self._take_back(late, now=now)
+            with self._database.write() as tx:
+                rows = self._take(tx, asked, now=now)
         for row in rows:
             self._telemetry.emit("action.claimed", **_names(row), runner=asked.runner, fence=row["fence"])
         return rows
@@ -106,8 +109,14 @@ class Queue:
     def settle(self, reports: Iterable[Done | Undone]) -> list[Row]:
         """Several reports in one commit; if one is refused, none is taken."""
         now = self._clock.now()
+        given = list(reports)
         with self._database.write() as tx:
-            rows = [self._report(tx, report, now=now) for report in reports]
+            done = [(at, each) for at, each in enumerate(given) if isinstance(each, Done)]
+            plain = settle_plain(tx, done, acceptable=partial(self._acceptable, tx, now=now), now=now)
+            rows = [
+                (plain[at], True) if at in plain else self._report(tx, report, now=now)
+                for at, report in enumerate(given)
+            ]
         for row, fresh in rows:
             if fresh:
                 self._telemetry.emit(f"action.{row['status']}", **_names(row), attempt=row["attempt"])
@@ -148,8 +157,10 @@ class Queue:
 
     def recover(self) -> int:
         """Take back claims whose lease ran out; how many. Raises StoreUnavailable."""
-        with self._database.write() as tx:
-            count = self._recover(tx, now=self._clock.now())
+        now = self._clock.now()
+        with self._database.read() as tx:
+            late = self._late(tx, now=now)
+        count = self._take_back(late, now=now)
         if count:
             self.wake()
         return count
@@ -183,20 +194,50 @@ class Queue:
             failure = Failure(OUTPUT_INVALID, message, retryable=False)
         else:
             failure = report.failure
-        policy = self._programs.of_run(tx, run).step(row["step_id"]).step.retry
+        policy = self._programs.retry_of(tx, run, row["step_id"])
         return fail(action, failure, policy, now=now, fraction=self._ids.fraction())
 
-    def _recover(self, tx: Transaction, *, now: int) -> int:
-        lost = actions.expired(tx, now=now, limit=RECOVERED_AT_ONCE)
-        count = 0
-        for seen in lost:
-            run, row = hold(tx, seen["id"])
-            if row["status"] != ActionStatus.CLAIMED or row["fence"] != seen["fence"] or row["lease_expires_at"] > now:
-                continue
-            self._persist(tx, run, row=row, change=lose(action_of(row), now=now), result=None, now=now)
+    def _take(self, tx: Transaction, asked: Claim, *, now: int) -> list[Row]:
+        until = now + asked.lease
+        rows = actions.claim(tx, asked.which, runner=asked.runner, limit=asked.limit, now=now, until=until)
+        if any(row["approval_json"] is not None for row in rows):
+            from automations.services.hand_out import still_approved  # noqa: PLC0415  # see the module's head
+
+            rows = still_approved(tx, rows, now=now)
+        if rows:
+            runs.start(tx, sorted({row["run_id"] for row in rows}), now=now)  # one order, so that nobody deadlocks
+        return rows
+
+    def _acceptable(self, tx: Transaction, report: Done, row: Row, *, now: int) -> str | None:
+        """The text of a result that is to be taken as it is, '' for none; None where the report wants a closer look."""
+        if may_finish(action_of(row), report.holder, verb="complete", now=now):
+            return None
+        wanted = self._programs.yields(tx, row["manifest_digest"])
+        if wanted and wanted.violations(advance.output_of(report.result)):
+            return None
+        return "" if report.result is None else encode(dict(report.result))
+
+    def _late(self, tx: Transaction, *, now: int) -> list[str]:
+        return [row["id"] for row in actions.expired(tx, now=now, limit=RECOVERED_AT_ONCE)]
+
+    def _take_back(self, late: list[str], *, now: int) -> int:
+        """Take back what is still late; how much that was."""
+        if not late:
+            return 0
+        from automations.services.set_aside import each_or_aside  # noqa: PLC0415  # see the module's head
+
+        taken: dict[str, Row] = {}
+
+        def take_back(tx: Transaction, action_id: str) -> None:
+            run, row = hold(tx, action_id)
+            if row["status"] == ActionStatus.CLAIMED and row["lease_expires_at"] <= now:
+                self._persist(tx, run, row=row, change=lose(action_of(row), now=now), result=None, now=now)
+                taken[action_id] = row
+
+        each_or_aside(self._database, late, take_back, telemetry=self._telemetry, now=now)
+        for row in taken.values():
             self._telemetry.emit("action.lease_expired", **_names(row), runner=row["claimed_by"])
-            count += 1
-        return count
+        return len(taken)
 
     def _persist(
         self, tx: Transaction, run: Row, *, row: Row, change: Change, result: Mapping[str, Any] | None, now: int
@@ -221,7 +262,7 @@ class Queue:
             actions.keep_attempt(tx, _attempt(row, change, now=now))
         if over:
             advance.advance_run(tx, run, programs=self._programs, now=now)
-        return row | changed | {"lease_expires_at": None, "updated_at": now}
+        return row | changed | {"turn": None, "lease_expires_at": None, "updated_at": now}
 
 
 def _repeats(report: Done | Undone, action: Action, row: Row, *, now: int) -> bool:

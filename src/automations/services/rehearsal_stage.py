@@ -1,16 +1,17 @@
 """Where a case is played: the services over one empty store, with a clock that only the case moves and ids that count."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from automations.core.plan.plan import Request
 from automations.core.spec.catalogue import Catalogue
 from automations.services.apply import Apply, Authority
+from automations.services.approval import Approvals
+from automations.services.approval import Parts as ApprovalParts
 from automations.services.definitions import Bindings
 from automations.services.event_view import event_list, why
 from automations.services.ingest import Ingest
-from automations.services.operate import Operate
-from automations.services.operate import Parts as OperateParts
 from automations.services.plan import plan
 from automations.services.programs import Programs
 from automations.services.queue import Queue
@@ -19,7 +20,7 @@ from automations.services.schedule import Scheduler
 from automations.services.trigger import Parts as StartParts
 from automations.services.trigger import Start
 from automations.services.webhook_routes import Wanted, WebhookRoutes
-from automations.store import actions
+from automations.store import actions, roles
 from automations.store.database import Database, Row
 from automations.store.migrate import migrate
 
@@ -79,7 +80,7 @@ class Stage:
         self.queue = Queue(database, programs, **parts)
         self.start = Start(StartParts(database, self.bindings, **parts))
         self.scheduler = Scheduler(ScheduleParts(database, self.bindings, **parts))
-        self.operate = Operate(OperateParts(database, programs, **parts))
+        self.approvals = Approvals(ApprovalParts(database, programs, **parts))
         self.route_ids: tuple[str, ...] = ()
 
     def put(self, part: Catalogue) -> None:
@@ -95,10 +96,20 @@ class Stage:
 
     def next_due(self) -> int | None:
         """When something that waits for its time goes on (microseconds); None when nothing does."""
-        return self.queue.next_available()
+        with self.database.read() as tx:
+            instants = (actions.next_available(tx, actions.Which()), actions.next_expiry(tx))
+        return min((at for at in instants if at is not None), default=None)
 
     def tick(self) -> None:
         """Let everything that waits for its time look at the clock."""
+        self.approvals.tick(self.clock.now())
+
+    def vouch(self, actor: str, row: Row) -> None:
+        """Whoever a case names has the roles that its step asks for: a case says what follows, not who is who."""
+        gate = json.loads(row["approval_json"] or "{}").get("requirement", {})
+        with self.database.write() as tx:
+            for role in gate.get("roles", ()):
+                roles.grant(tx, {"actor": actor, "role": role, "granted_by": SOURCE, "now": self.clock.now()})
 
     def waiting(self) -> list[Row]:
         """Actions that wait for a decision, oldest first."""

@@ -174,11 +174,13 @@ class _Play:
         try:
             if answer.rejecter is not None and not taken:
                 self._decided[row["id"]] = 1
-                self._stage.operate.reject(row["id"], actor=answer.rejecter, reason=answer.reason)
+                self._stage.vouch(answer.rejecter, row)
+                self._stage.approvals.reject(row["id"], actor=answer.rejecter, reason=answer.reason)
                 return True
             if taken < len(answer.approvers):
                 self._decided[row["id"]] = taken + 1
-                self._stage.operate.approve(row["id"], actor=answer.approvers[taken])
+                self._stage.vouch(answer.approvers[taken], row)
+                self._stage.approvals.approve(row["id"], actor=answer.approvers[taken])
                 return True
         except AutomationsError as refused:
             self._notes.append(f"step {row['step_id']}: {refused.message}")

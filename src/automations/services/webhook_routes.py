@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automations.core.audit import Entry, seal
+from automations.core.audit import Entry
 from automations.core.canonical import as_written, digest_bytes, encode
 from automations.core.plan.state import API_OWNER
 from automations.core.record import route_record
@@ -18,8 +18,9 @@ from automations.core.strict_json import parse
 from automations.core.trigger.envelope import Envelope
 from automations.core.trigger.webhook import normalise
 from automations.errors import Conflict, InvalidInput, NotFound
+from automations.services import audit
 from automations.services.ports import Clock, Ids
-from automations.store import audit, automations, routes, state
+from automations.store import automations, routes, state
 from automations.store.database import Database, Row, Transaction
 
 Render = Callable[[str, Any], str]
@@ -172,4 +173,4 @@ def _commit(tx: Transaction, entry: Entry) -> None:
     serial = state.read(tx)["serial"]
     if not state.bump(tx, serial=serial):
         raise Conflict("another definition was committed at the same moment", hint="try again")
-    audit.append(tx, seal(entry, last=audit.last(tx)))
+    audit.append(tx, entry)

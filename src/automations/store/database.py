@@ -40,8 +40,8 @@ class Transaction(Protocol):
         """Run a statement; the number of rows it changed."""
         ...
 
-    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> None:
-        """Run one statement for each mapping of parameters."""
+    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> int:
+        """Run one statement for each mapping of parameters; the number of rows that all together changed."""
         ...
 
     def script(self, sql: str, /) -> None:

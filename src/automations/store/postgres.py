@@ -63,26 +63,35 @@ class PostgresTransaction(Statements):
         self._execute(sql, parameters)
         return self._cursor.rowcount
 
-    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> None:
+    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> int:
         """See `database.Transaction`. Statements travel together: a round trip each would cost more than the work."""
         query = to_pyformat(sql)
         composer = psycopg.ClientCursor(self._cursor.connection)
         batch: list[str] = []
-        size = 0
+        size = changed = 0
         try:
             for row in self.check_each(rows):
                 batch.append(composer.mogrify(query.encode(), row))
                 size += len(batch[-1])
                 if size > _BATCH_CHARACTERS:
-                    self._cursor.execute("\n;\n".join(batch).encode())
+                    changed += self._together(batch)
                     batch, size = [], 0
-            if batch:
-                self._cursor.execute("\n;\n".join(batch).encode())
+            return changed + self._together(batch)
         except AutomationsError:
             self.refusal = self.refusal or FAILED
             raise
         except _TROUBLE as error:
             raise self._failed(error) from error
+
+    def _together(self, statements: list[str]) -> int:
+        """Send statements at once; the number of rows that all of them changed."""
+        if not statements:
+            return 0
+        self._cursor.execute("\n;\n".join(statements).encode())
+        changed = max(0, self._cursor.rowcount)
+        while self._cursor.nextset():
+            changed += max(0, self._cursor.rowcount)
+        return changed
 
     def script(self, sql: str, /) -> None:
         """See `database.Transaction`."""

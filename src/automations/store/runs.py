@@ -1,22 +1,28 @@
 """Runs: pinned to a generation and manifests, moved only by the run machine."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from automations.store import audit
 from automations.store.database import Row, Transaction
+from automations.store.lists import AT_ONCE, listed
 
 INSERT = """INSERT INTO runs (id, automation_uid, automation_id, generation, digest, manifests_json, status, trigger_json,
     event_row_id, trigger_event_id, schedule_trigger_id, idempotency_key, inputs_json, error_json, metadata_json,
     slot_key, slot_limit, slot, slot_turn, stop, stop_scope, stop_reason, stop_at, deadline_at,
-    created_at, updated_at, completed_at)
+    replay_of, created_at, updated_at, completed_at)
   VALUES (:id, :automation_uid, :automation_id, :generation, :digest, :manifests_json, :status, :trigger_json,
     :event_row_id, :trigger_event_id, :schedule_trigger_id, :idempotency_key, :inputs_json, :error_json, :metadata_json,
     :slot_key, :slot_limit, :slot, :slot_turn, :stop, :stop_scope, :stop_reason, :stop_at, :deadline_at,
-    :now, :now, :completed_at)"""
+    :replay_of, :now, :now, :completed_at)"""
 
 
 def insert(tx: Transaction, rows: Iterable[Row], /) -> None:
-    """New runs."""
-    tx.many(INSERT, rows)
+    """New runs. Of those that are over before they began the audit log is told at once."""
+    given = list(rows)
+    tx.many(INSERT, given)
+    ended = [row["id"] for row in given if row["completed_at"] is not None]
+    if ended:
+        audit.write_ends(tx, ended)
 
 
 def get(tx: Transaction, run_id: str, /) -> Row | None:
@@ -29,6 +35,20 @@ def hold(tx: Transaction, action_id: str, /) -> Row | None:
     return tx.one(
         f"SELECT * FROM runs WHERE id = (SELECT run_id FROM actions WHERE id = :action_id){tx.for_update}",
         action_id=action_id,
+    )
+
+
+def hold_one(tx: Transaction, run_id: str, /) -> Row | None:
+    """One run, held until commit."""
+    return tx.one(f"SELECT * FROM runs WHERE id = :id{tx.for_update}", id=run_id)
+
+
+def repin(tx: Transaction, run_id: str, row: Row, /) -> None:
+    """A replay moves a run that is over to another generation, and to other manifests."""
+    tx.run(
+        "UPDATE runs SET generation = :generation, digest = :digest, manifests_json = :manifests_json WHERE id = :id",
+        **row,
+        id=run_id,
     )
 
 
@@ -55,7 +75,7 @@ def page(
 def move(
     tx: Transaction, run_id: str, /, *, based_on: str, status: str, error_json: str | None, now: int, over: bool
 ) -> bool:
-    """Set a run's status; guarded by the status that the decision was based on."""
+    """Set a run's status; guarded by the status that the decision was based on. Its end goes into the audit log."""
     changed = tx.run(
         """UPDATE runs SET status = :status, error_json = :error_json, updated_at = :now,
              started_at = coalesce(started_at, :now), completed_at = :completed_at
@@ -67,15 +87,38 @@ def move(
         now=now,
         completed_at=now if over else None,
     )
+    if changed == 1 and over:
+        audit.write_ends(tx, [run_id])
     return changed == 1
 
 
-def start(tx: Transaction, run_ids: Iterable[str], /, *, now: int) -> None:
-    """The first claim of any of a run's actions starts it."""
-    tx.many(
-        "UPDATE runs SET status = 'running', started_at = :now, updated_at = :now WHERE id = :id AND status = 'materialized'",
-        [{"id": run_id, "now": now} for run_id in run_ids],
+def start(tx: Transaction, run_ids: Sequence[str], /, *, now: int) -> None:
+    """The first claim of any of a run's actions starts it.
+
+    One that somebody holds is about to be moved anyway; waiting for it with actions in hand could be waiting for each other.
+    """
+    for begin in range(0, len(run_ids), AT_ONCE[-1]):
+        names, values = listed(run_ids[begin : begin + AT_ONCE[-1]])
+        tx.run(
+            f"""UPDATE runs SET status = 'running', started_at = :now, updated_at = :now
+                WHERE id IN (SELECT id FROM runs WHERE id IN ({names}) AND status = 'materialized'
+                  ORDER BY id{tx.skip_locked})""",  # fixed texts only
+            now=now,
+            **values,
+        )
+
+
+def set_aside(tx: Transaction, run_id: str, /, *, error_json: str, now: int) -> None:
+    """End a run that cannot be moved."""
+    tx.run(
+        """UPDATE runs SET status = 'failed', error_json = :error_json, updated_at = :now, completed_at = :now, slot = NULL,
+             deadline_at = NULL, deadline_left = NULL
+           WHERE id = :id AND completed_at IS NULL""",
+        id=run_id,
+        error_json=error_json,
+        now=now,
     )
+    audit.write_ends(tx, [run_id])
 
 
 def reopen(tx: Transaction, run_id: str, /, *, based_on: str, now: int) -> bool:

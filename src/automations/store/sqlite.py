@@ -84,10 +84,12 @@ class SqliteTransaction(Statements):
         except _TROUBLE as error:
             raise self._failed(error) from error
 
-    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> None:
+    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> int:
         """See `database.Transaction`."""
+        before = self._connection.total_changes()
         try:
             self._connection.executemany(sql, self.check_each(rows)).fetchall()
+            return self._connection.total_changes() - before
         except AutomationsError:
             self.refusal = self.refusal or FAILED
             raise

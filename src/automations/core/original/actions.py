@@ -11,8 +11,8 @@ from automations.core.canonical import digest, encode
 from automations.core.instant import iso
 from automations.core.original.definitions import KEPT, Fields, Found, Row
 from automations.core.run.program import EXTERNAL
+from automations.core.run.retry import DEFAULT as DEFAULT_RETRY
 from automations.core.run.states import ActionStatus, SkipReason
-from automations.core.spec.model import Retry
 from automations.errors import InvalidInput
 
 OPEN = str(ActionStatus.BLOCKED)
@@ -102,7 +102,7 @@ def _row(identity: str, fields: Fields, *, run: Row, position: int) -> Row:
         "idempotency_key": fields.text("idempotencyKey") or f"{run['idempotency_key']}:{step_id}",
         "priority": 0,
         "attempt": fields.number("attempt", 0),
-        "max_attempts": fields.number("maxAttempts", Retry().max_attempts),
+        "max_attempts": fields.number("maxAttempts", DEFAULT_RETRY.max_attempts),
         "crashes": 0,
         "available_at": fields.at("availableAt") or created_at,
         "claimed_by": fields.text("claimedBy"),

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.canonical import as_written, digest, encode
+from automations.core.instant import MILLISECOND
 from automations.core.run.approval import pending_gate
 from automations.core.run.program import Program, StepProgram
 from automations.core.run.states import ActionStatus
+from automations.core.spec.model import Automation
 
 Row = dict[str, Any]
 
@@ -55,7 +57,8 @@ def blueprint_of(program: Program, manifest_digests: Mapping[str, str]) -> Bluep
             "completed_at": None,
         },
         actions=tuple(
-            _action(step, position=position, opened=opened and step in first) | {"automation_id": automation.id}
+            _action(step, position=position, opened=opened and step in first)
+            | {"automation_id": automation.id, "priority": _priority(step, automation)}
             for position, step in enumerate(program.steps)
         ),
         triggers={trigger.id: as_written(dict(trigger.raw)) for trigger in automation.triggers},
@@ -64,13 +67,29 @@ def blueprint_of(program: Program, manifest_digests: Mapping[str, str]) -> Bluep
 
 
 def requirement_of(step: StepProgram) -> dict[str, Any]:
-    """What a step's approval gate asks for."""
+    """What a step's approval gate asks for. `groups` stands there where not everybody asked may be anybody."""
     requirement: dict[str, Any] = {"requiresApproval": True, "count": step.approvals}
-    if step.step.approval and step.step.approval.reason:
-        requirement["reason"] = step.step.approval.reason
-    if step.step.approval and step.step.approval.allow_self:
+    reasons = dict.fromkeys(each.reason for each in step.asks if each.reason)
+    if reasons:
+        requirement["reason"] = "; ".join(reasons)
+    if any(each.roles for each in step.asks):
+        requirement["roles"] = sorted({role for each in step.asks for role in each.roles})
+    if len({each.roles for each in step.asks}) > 1:
+        requirement["groups"] = [
+            {"count": each.count, **({"roles": list(each.roles)} if each.roles else {})} for each in step.asks
+        ]
+    approval = step.step.approval
+    if approval and approval.allow_self:
         requirement["allowSelf"] = True
+    if approval and approval.expires is not None:
+        silence = "reject" if step.manifest and step.manifest.high_risk else approval.on_expire
+        requirement |= {"expiresAfterMs": approval.expires // MILLISECOND, "onExpire": silence}
     return requirement
+
+
+def _priority(step: StepProgram, automation: Automation) -> int:
+    """A step's own, else its automation's."""
+    return automation.priority if step.step.priority is None else step.step.priority
 
 
 def _is_constant(step: StepProgram) -> bool:
@@ -90,7 +109,6 @@ def _action(step: StepProgram, *, position: int, opened: bool) -> Row:
         "manifest_digest": step.manifest.digest if step.manifest else None,
         "executor": step.executor,
         "status": str(ActionStatus.QUEUED if opened else ActionStatus.BLOCKED),
-        "priority": 0,
         "input_json": encode(given) if opened else None,
         "input_digest": digest(given) if opened else None,
         "max_attempts": step.step.retry.max_attempts,
@@ -98,6 +116,7 @@ def _action(step: StepProgram, *, position: int, opened: bool) -> Row:
         "step_limit": step.step.total_timeout,
         "error_json": None,
         "approval_json": encode(pending_gate(requirement_of(step))) if step.approvals else None,
+        "approval_expires_at": None,
         "reason": None,
         "completed_at": None,
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.canonical import encode
-from automations.core.run.approval import asked_gate, pending_gate
+from automations.core.run.approval import asked_gate, content_of, pending_gate
 from automations.core.run.blueprint import requirement_of
 from automations.core.run.machine import ActionChange, ActionView, RunView, advance
 from automations.core.run.program import StepProgram
@@ -31,6 +31,7 @@ class Occasion:
     inputs: Mapping[str, Any] | None = None
     schedule: Mapping[str, Any] | None = None
     started_by: str | None = None
+    replay_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +87,39 @@ def _open(bound: Bound, occasion: Occasion, run: Row, actions: tuple[Row, ...]) 
     changes = {change.id: change for change in decision.actions}
     for row in actions:
         if row["id"] in changes:
-            row.update(changed(changes[row["id"]], now=run["now"], program=bound.program.step(row["step_id"])))
+            step = bound.program.step(row["step_id"])
+            row.update(changed(changes[row["id"]], program=step, spec=run["digest"], now=run["now"]))
     if decision.run is not None:
         run["status"] = str(decision.run)
         run["error_json"] = encode(decision.error) if decision.error else None
         run["completed_at"] = run["now"] if decision.run.final else None
 
 
-def changed(change: ActionChange, *, now: int, program: StepProgram) -> Row:
-    """The columns that a run-machine change sets on a blocked action."""
-    waits = change.status is ActionStatus.WAITING_APPROVAL
+def changed(change: ActionChange, *, program: StepProgram, spec: str, now: int) -> Row:
+    """The columns that a run-machine change sets on a blocked action; `spec` is the digest that its run is pinned to."""
     return {
         "status": str(change.status),
         "reason": change.reason,
         "input_json": encode(change.input) if change.input_digest else None,
         "input_digest": change.input_digest,
         "error_json": encode(change.error) if change.error else None,
-        "approval_json": _gate(program, decision_id=change.id if waits else None, now=now),
+        **_gate(program, change, spec=spec, now=now),
         "completed_at": now if change.status.final else None,
     }
 
 
-def _gate(step: StepProgram, *, decision_id: str | None = None, now: int = 0) -> str | None:
-    """The gate of a step that asks for approval, open for a decision when `decision_id` is given."""
+def _gate(step: StepProgram, change: ActionChange, *, spec: str, now: int) -> Row:
+    """The gate of a step that asks for approval, open for a decision about this content where the action waits for one."""
     if not step.approvals:
-        return None
+        return {"approval_json": None, "approval_expires_at": None}
     gate = pending_gate(requirement_of(step))
-    return encode(gate if decision_id is None else asked_gate(gate, decision_id=decision_id, now=now))
+    if change.status is not ActionStatus.WAITING_APPROVAL:
+        return {"approval_json": encode(gate), "approval_expires_at": None}
+    expires = step.step.approval.expires if step.step.approval else None
+    until = None if expires is None else now + expires
+    content = content_of(change.input_digest, spec)
+    asked = asked_gate(gate, decision_id=change.id, content=content, expires_at=until, now=now)
+    return {"approval_json": encode(asked), "approval_expires_at": until}
 
 
 def _about(occasion: Occasion) -> dict[str, Any]:
@@ -143,4 +150,5 @@ def _run(bound: Bound, occasion: Occasion, *, key: str, row_id: str) -> Row:
         "idempotency_key": key,
         "inputs_json": None if occasion.inputs is None else encode(occasion.inputs),
         "metadata_json": encode(metadata),
+        "replay_of": occasion.replay_of,
     }

@@ -11,7 +11,7 @@ from automations.core.expression.secret import SecretText, secret_field, without
 from automations.core.expression.template import INPUT_ROOTS, Template, compile_template
 from automations.core.instant import SECOND
 from automations.core.spec.conform import Conformity, compile_schema
-from automations.core.spec.model import Automation, Binding, Manifest, Step
+from automations.core.spec.model import Approval, Automation, Binding, Manifest, Step
 
 EXTERNAL = "external"
 """The executor of an action that nothing here can carry out: an external runner must claim it."""
@@ -65,8 +65,13 @@ class StepProgram:
     @property
     def approvals(self) -> int:
         """How many people must agree before the step runs; 0 for none."""
-        asked = self.step.approval.count if self.step.approval else 0
-        return asked + (self.manifest.required_approvals if self.manifest else 0)
+        return sum(each.count for each in self.asks)
+
+    @property
+    def asks(self) -> tuple[Approval, ...]:
+        """Who must agree before the step runs: those whom the step asks, and those whom its manifest asks besides."""
+        mine = (self.step.approval,) if self.step.approval else ()
+        return mine + (self.manifest.approvals if self.manifest else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from automations.core.run.retry import LONGEST_WAIT, wait
 from automations.core.run.states import ActionStatus
 
 if TYPE_CHECKING:
-    from automations.core.spec.model import Retry
+    from automations.core.run.retry import Retry
 
 POISON_AFTER = 3
 """Lost leases after which an action is taken out of circulation."""

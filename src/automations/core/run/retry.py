@@ -1,18 +1,40 @@
 """How long a failed attempt waits before the next one."""
 
-from __future__ import annotations
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
-from typing import TYPE_CHECKING
-
-from automations.core.instant import SECOND
-
-if TYPE_CHECKING:
-    from automations.core.spec.model import Retry
+from automations.core.instant import SECOND, parse_duration
 
 LONGEST_WAIT = 365 * 86_400 * SECOND
 """No wait is longer than a year (microseconds), whatever a policy or a runner says: later times fit no calendar."""
 LONGEST_RETRY_AFTER = 3600 * SECOND
 """A downstream `Retry-After` lengthens a wait to an hour at most (microseconds)."""
+
+
+class Retry(NamedTuple):
+    """How often and how far apart a step is tried. Times in microseconds; `jitter` is the share of a wait that varies."""
+
+    max_attempts: int = 3
+    base: int = SECOND
+    cap: int = 60 * SECOND
+    jitter: Literal["none", "equal", "full"] = "equal"
+
+
+DEFAULT = Retry()
+"""Of a step that says nothing about it."""
+
+
+def retry_of(raw: Mapping[str, Any]) -> Retry:
+    """The policy that a checked document's `retry` describes.
+
+    Apart from the rest of the model: `queue fail` needs only this of a spec, and is called in loops as a process of its own.
+    """
+    return Retry(
+        max_attempts=int(raw.get("maxAttempts", DEFAULT.max_attempts)),
+        base=parse_duration(raw["base"]) if "base" in raw else DEFAULT.base,
+        cap=parse_duration(raw["cap"]) if "cap" in raw else DEFAULT.cap,
+        jitter=raw.get("jitter", DEFAULT.jitter),
+    )
 
 
 def wait(policy: Retry, attempt: int, *, fraction: float, retry_after: int | None = None) -> int:

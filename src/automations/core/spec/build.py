@@ -10,6 +10,7 @@ from typing import Any
 
 from automations.core.canonical import digest
 from automations.core.instant import parse_duration
+from automations.core.run.retry import retry_of
 from automations.core.spec.model import (
     Approval,
     Automation,
@@ -19,7 +20,6 @@ from automations.core.spec.model import (
     Dependency,
     Lifecycle,
     Manifest,
-    Retry,
     Route,
     RouteMapping,
     Signature,
@@ -30,6 +30,9 @@ from automations.core.spec.model import (
 )
 
 Data = Mapping[str, Any]
+
+HIGH_RISK = ("high", "critical")
+"""Risk levels of a manifest that nobody's silence agrees to."""
 
 
 def automation(spec: Data) -> Automation:
@@ -54,6 +57,7 @@ def automation(spec: Data) -> Automation:
         concurrency=_concurrency(spec["concurrency"]) if "concurrency" in spec else None,
         lifecycle=_lifecycle(lifecycle),
         renamed_from=lifecycle.get("renamedFrom"),
+        priority=int(spec.get("priority", 0)),
         spec=spec,
         digest=digest(spec),
     )
@@ -87,12 +91,13 @@ def step(raw: Data, *, final: bool) -> Step:
         input=raw.get("input", {}),
         depends_on=tuple(_dependency(each) for each in raw.get("dependsOn", ())),
         when=raw.get("when"),
-        retry=_retry(raw.get("retry", {})),
+        retry=retry_of(raw.get("retry", {})),
         timeout=_duration(raw.get("timeout")),
         total_timeout=_duration(raw.get("totalTimeout")),
         on_failure=raw.get("onFailure", "stop"),
         approval=_approval(approval) if approval else None,
         final=final,
+        priority=int(raw["priority"]) if "priority" in raw else None,
     )
 
 
@@ -146,7 +151,8 @@ def manifest(document: Data) -> Manifest:
         input_schema=document["inputSchema"],
         output_schema=document.get("outputSchema"),
         bindings=tuple(Binding(kind=each["kind"], config=each) for each in document["executorBindings"]),
-        required_approvals=_approval_count(document.get("requiredApprovals", 0)),
+        approvals=_required(document.get("requiredApprovals", 0)),
+        high_risk=document.get("riskLevel") in HIGH_RISK,
         document=document,
         digest=digest(document),
     )
@@ -178,16 +184,6 @@ def _dependency(raw: str | Data) -> Dependency:
     return Dependency(raw["step"], raw.get("on", "default"))
 
 
-def _retry(raw: Data) -> Retry:
-    default = Retry()
-    return Retry(
-        max_attempts=int(raw.get("maxAttempts", default.max_attempts)),
-        base=parse_duration(raw["base"]) if "base" in raw else default.base,
-        cap=parse_duration(raw["cap"]) if "cap" in raw else default.cap,
-        jitter=raw.get("jitter", default.jitter),
-    )
-
-
 def _concurrency(raw: Data) -> Concurrency:
     default = Concurrency()
     return Concurrency(
@@ -215,14 +211,21 @@ def _approval(raw: Data) -> Approval | None:
         count=int(raw.get("count", 1)),
         reason=raw.get("reason", ""),
         allow_self=raw.get("allowSelf", False),
+        roles=tuple(raw.get("roles", ())),
+        expires=_duration(raw.get("expires")),
+        on_expire=raw.get("onExpire", "reject"),
     )
 
 
-def _approval_count(raw: float | Sequence[Data]) -> int:
-    """How many people a manifest asks for: a number, or the sum over its listed kinds of approval."""
+def _required(raw: float | Sequence[Data]) -> tuple[Approval, ...]:
+    """Whom a manifest asks: a number of people, or some for each listed kind of approval."""
     if isinstance(raw, int | float):
-        return int(raw)
-    return sum(int(each.get("count", 1)) for each in raw if each.get("kind") != "none")
+        return (Approval(int(raw)),) if raw else ()
+    return tuple(
+        Approval(int(each.get("count", 1)), each.get("reason", ""), roles=tuple(each.get("roles", ())))
+        for each in raw
+        if each.get("kind") != "none"
+    )
 
 
 def _duration(text: str | None) -> int | None:

@@ -16,7 +16,15 @@ from automations.core.run.program import executable
 from automations.core.spec import build
 from automations.core.spec.checks import check, paths_of_steps
 from automations.core.spec.document import Document
-from automations.core.spec.manifests import Shelf, check_inputs, check_manifest, check_secrets, resolve, shelve
+from automations.core.spec.manifests import (
+    Shelf,
+    check_inputs,
+    check_manifest,
+    check_secrets,
+    check_silence,
+    resolve,
+    shelve,
+)
 from automations.core.spec.model import Automation, Manifest
 from automations.core.spec.reader import read
 from automations.core.spec.structure import check as check_structure
@@ -236,6 +244,7 @@ def _actions(document: Document, automation: Automation, *, manifests: Shelf) ->
         yield from check_secrets(document, path, step=step, manifest=manifest)
         if manifest is not None:
             yield from check_inputs(document, path, step=step, manifest=manifest)
+            yield from check_silence(document, path, step=step, manifest=manifest)
         elif versions and step.manifest_version:
             message = f"action {step.action_id} has no version {step.manifest_version}"
             span = document.at((*path, "manifestVersion"))

@@ -233,6 +233,5 @@ def _idle_keys(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         if word in spec.get("lifecycle", {}):
             yield ("lifecycle", word), f"lifecycle.{word} (runs in flight finish)"
     for path, raw in paths_of_steps(spec):
-        for word in ("roles", "expires", "onExpire"):
-            if word in raw.get("approval", {}):
-                yield (*path, "approval", word), f"approval.{word}"
+        if raw.get("approval", {}).get("mode") == "policy":
+            yield (*path, "approval", "mode"), "approval by policy (people are asked where requiresApproval is true)"

@@ -104,6 +104,17 @@ def check_inputs(document: Document, path: Path, *, step: Step, manifest: Manife
         yield Diagnostic("spec/input", Severity.ERROR, message, document.at(where), where, hint)
 
 
+def check_silence(document: Document, path: Path, *, step: Step, manifest: Manifest) -> Iterator[Diagnostic]:
+    """Nobody's silence agrees to what can do much harm."""
+    if step.approval is None or step.approval.on_expire != "approve" or not manifest.high_risk:
+        return
+    where = (*path, "approval", "onExpire")
+    risk = manifest.document["riskLevel"]
+    message = f"step {step.id} would be approved by silence, but {manifest.id} {manifest.version} is of {risk} risk"
+    hint = "use onExpire: reject, or leave it away"
+    yield Diagnostic("spec/approval-silence", Severity.ERROR, message, document.at(where), where, hint)
+
+
 def _keys_only(schema: Mapping[str, Any], filled: set[str | int]) -> dict[str, Any]:
     """The schema with templated properties accepting anything; what combines keys in other ways waits for the run."""
     kept = {key: schema[key] for key in _KEPT if key in schema}

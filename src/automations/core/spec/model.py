@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from automations.core.instant import SECOND
+from automations.core.run.retry import DEFAULT as DEFAULT_RETRY
+from automations.core.run.retry import Retry
 
 
 class TriggerKind(StrEnum):
@@ -88,16 +89,6 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """How often and how far apart a step is tried. Times in microseconds; `jitter` is the share of a wait that varies."""
-
-    max_attempts: int = 3
-    base: int = SECOND
-    cap: int = 60 * SECOND
-    jitter: Literal["none", "equal", "full"] = "equal"
-
-
-@dataclass(frozen=True, slots=True)
 class Dependency:
     """A step waits for another. `default` accepts success, a `when` skip, and a failure that was told to continue."""
 
@@ -107,11 +98,14 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Who must agree before a step runs."""
+    """Who must agree before a step runs: so many people, of any of these roles. `expires` in microseconds."""
 
     count: int = 1
     reason: str = ""
     allow_self: bool = False
+    roles: tuple[str, ...] = ()
+    expires: int | None = None
+    on_expire: Literal["reject", "approve"] = "reject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +118,13 @@ class Step:
     input: Any = field(default_factory=dict)
     depends_on: tuple[Dependency, ...] = ()
     when: str | Mapping[str, Any] | None = None
-    retry: Retry = Retry()
+    retry: Retry = DEFAULT_RETRY
     timeout: int | None = None
     total_timeout: int | None = None
     on_failure: Literal["stop", "continue"] = "stop"
     approval: Approval | None = None
     final: bool = False
+    priority: int | None = None
 
 
 Overlap = Literal["queue", "skip", "latest", "cancel-running", "parallel"]
@@ -179,6 +174,7 @@ class Automation:
     concurrency: Concurrency | None
     lifecycle: Lifecycle
     renamed_from: str | None
+    priority: int
     spec: Mapping[str, Any]
     digest: str
 
@@ -193,13 +189,19 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An action's contract: what goes in, what comes out, how it is carried out."""
+    """An action's contract: what goes in, what comes out, how it is carried out, and who must agree besides the step's."""
 
     id: str
     version: str
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any] | None
     bindings: tuple[Binding, ...]
-    required_approvals: int
+    approvals: tuple[Approval, ...]
+    high_risk: bool
     document: Mapping[str, Any]
     digest: str
+
+    @property
+    def required_approvals(self) -> int:
+        """How many people it asks for in all."""
+        return sum(each.count for each in self.approvals)
