@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from automations.adapters.collector import collector_paused
 from automations.adapters.files import DirectoryTree
+from automations.adapters.reading import read_all
 from automations.core.plan.plan import Plan, Request
 from automations.core.plan.state import source_owner
 from automations.core.spec.snapshot import Snapshot
@@ -30,10 +32,12 @@ def opened(root: Path) -> Iterator[Runtime]:
 def planned(runtime: Runtime, tree: Path) -> Plan:
     """What `automations plan` works out, without its start and its output."""
     directory = DirectoryTree(tree)
-    snapshot = directory.take(known_stamps(runtime.database, directory.root))
-    assert isinstance(snapshot, Snapshot), snapshot
-    catalogue = catalogue_of(runtime.database, snapshot, owner=source_owner(SOURCE))
-    made = plan(runtime.database, catalogue, Request(SOURCE), prefix=snapshot.prefix)
+    with collector_paused():
+        snapshot = directory.take(known_stamps(runtime.database, directory.root))
+        assert isinstance(snapshot, Snapshot), snapshot
+        catalogue = catalogue_of(runtime.database, snapshot, owner=source_owner(SOURCE), reading=read_all)
+        now = runtime.clock.now()
+        made = plan(runtime.database, catalogue, Request(SOURCE, now=now), prefix=snapshot.prefix)
     assert made.sound, made.diagnostics[:3]
     return made
 

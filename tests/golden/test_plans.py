@@ -339,3 +339,26 @@ def test_a_document_has_the_keys_that_the_contract_names(name: str) -> None:
         assert {"id", "action", "reason", "file", "line", "fields", "impact"} <= set(change)
         assert change["action"] in found["summary"]
     json.dumps(found, allow_nan=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hidden"),
+    [
+        ("password", "hunter2", True),
+        ("githubToken", "hunter2", True),
+        ("X-Api-Key", "hunter2", True),
+        ("client_secret", "hunter2", True),
+        ("Authorization", "Bearer hunter2", True),
+        ("token", "${{ secrets.TOKEN }}", False),
+        ("secretRef", "secret://a", False),
+        ("secret", "secret://a", False),
+        ("dedupeKeyHeader", "X-Token-Id", False),
+        ("maxTokens", 5, False),
+        ("password", "", False),
+    ],
+)
+def test_a_literal_under_a_secret_s_name_is_not_shown(name: str, value: Any, hidden: bool) -> None:
+    made = plan_of(Case({"a.yaml": spec("a")}, {"a.yaml": spec("a", vars={"deep": [{name: value}]})}))
+    text = human(made) + json.dumps(document(made, now=NOW))
+    assert ("(hidden)" in text) is hidden
+    assert "hunter2" not in text

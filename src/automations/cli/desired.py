@@ -1,20 +1,23 @@
 """What plan, apply and validate share: a path on the command line becomes a catalogue."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automations.adapters.files import DirectoryTree
+from automations.cli.progress import shown_progress
 from automations.core.plan.state import source_owner
-from automations.core.spec.catalogue import Catalogue
+from automations.core.spec.catalogue import Catalogue, Interpreted
 from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.errors import InvalidInput
-from automations.services.catalogue import catalogue_of, known_stamps
+from automations.services.catalogue import Progress, catalogue_of, known_stamps, one_by_one
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
 
-SLOW = 500
-"""Files from which on progress is shown on a terminal."""
+
+MANY = 200
+"""New files from which on reading them is prepared for."""
 
 
 def snapshot_of(path: str, *, known: dict[str, str] | None = None) -> Snapshot:
@@ -33,8 +36,15 @@ def declared(context: "Context", path: str, *, source: str) -> tuple[Snapshot, C
     root = str(Path(path).absolute())
     snapshot = snapshot_of(path, known=known_stamps(database, root))
 
-    def progress(done: int, total: int) -> None:
-        if total >= SLOW and context.err.isatty() and (done % 100 == 0 or done == total):
-            print(f"\rreading {done}/{total}", end="\n" if done == total else "", file=context.err, flush=True)
+    with shown_progress(context, "reading") as progress:
+        catalogue = catalogue_of(database, snapshot, owner=source_owner(source), reading=_read, progress=progress)
+    return snapshot, catalogue
 
-    return snapshot, catalogue_of(database, snapshot, owner=source_owner(source), progress=progress)
+
+def _read(files: Sequence[tuple[str, bytes]], progress: Progress | None) -> list[Interpreted]:
+    """Many files are read with help, which takes longer to import than a few files to read."""
+    if len(files) < MANY:
+        return one_by_one(files, progress)
+    from automations.adapters.reading import read_all
+
+    return read_all(files, progress)

@@ -65,20 +65,22 @@ def _replayed(context: "Context", given: Mapping[str, Any], made: "Plan") -> dic
 
 def planned(context: "Context", given: Mapping[str, Any]) -> "tuple[Snapshot, Plan]":
     """The plan for a directory, and the snapshot that it was made from. Raises InvalidInput for an untrusted tree."""
+    from automations.adapters.collector import collector_paused
     from automations.cli.desired import declared
     from automations.core.plan.plan import Request
     from automations.services.plan import plan
 
     source = given["source"] or SOURCE.default
-    snapshot, catalogue = declared(context, given["path"], source=source)
-    request = Request(
-        source,
-        revision=snapshot.revision,
-        adopt=frozenset(given["adopt"]),
-        unprotect=frozenset(given["unprotect"]),
-        now=context.runtime.clock.now(),
-    )
-    return snapshot, plan(context.runtime.database, catalogue, request, prefix=snapshot.prefix)
+    with collector_paused():
+        snapshot, catalogue = declared(context, given["path"], source=source)
+        request = Request(
+            source,
+            revision=snapshot.revision,
+            adopt=frozenset(given["adopt"]),
+            unprotect=frozenset(given["unprotect"]),
+            now=context.runtime.clock.now(),
+        )
+        return snapshot, plan(context.runtime.database, catalogue, request, prefix=snapshot.prefix)
 
 
 COMMANDS = (

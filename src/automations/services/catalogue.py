@@ -4,7 +4,7 @@ A file's meaning is remembered by its stamp, and only when nothing at all was wr
 second check; another version of this program, which may check more, does not believe it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,6 +15,7 @@ from automations.core.spec import build
 from automations.core.spec.catalogue import Catalogue, Interpreted, accept, assemble, interpret
 from automations.core.spec.document import Document, Marks
 from automations.core.spec.reader import read
+from automations.core.spec.remembered import Fact, RememberedDocument, fact_of, recalled
 from automations.core.spec.snapshot import Snapshot, SpecFile
 from automations.core.spec.structure import kind_of
 from automations.errors import Conflict
@@ -24,44 +25,133 @@ from automations.store.database import Database, Row
 _VERSION = f"@{__version__}"
 """Ends the stamps of readings that this version of the program took."""
 
+MOST_SINGLY = 50
+"""Remembered documents that are fetched one by one, before all are fetched at once."""
+
 Progress = Callable[[int, int], None]
 """Told how many of how many files are done."""
+Reading = Callable[[Sequence[tuple[str, bytes]], Progress | None], list[Interpreted]]
+"""Tells what files (shown name, bytes) mean, in their order."""
 
 
 def known_stamps(database: Database, root: str) -> dict[str, str]:
     """Names to stamps of the files whose meaning is remembered, for `take_snapshot`."""
     with database.read() as tx:
-        rows = readings.of_root(tx, root)
-    return {row["file"]: row["stamp"].removesuffix(_VERSION) for row in rows if row["stamp"].endswith(_VERSION)}
+        rows = readings.stamps(tx, root)
+    return {file: stamp.removesuffix(_VERSION) for file, stamp in rows.items() if stamp.endswith(_VERSION)}
 
 
-def catalogue_of(database: Database, snapshot: Snapshot, *, owner: str, progress: Progress | None = None) -> Catalogue:
+def one_by_one(files: Sequence[tuple[str, bytes]], progress: Progress | None = None) -> list[Interpreted]:
+    """What every file means, read here, one after the other."""
+    found = []
+    for count, (name, raw) in enumerate(files, start=1):
+        found.append(interpret(raw, name))
+        if progress:
+            progress(count, len(files))
+    return found
+
+
+def catalogue_of(
+    database: Database,
+    snapshot: Snapshot,
+    *,
+    owner: str,
+    reading: Reading = one_by_one,
+    progress: Progress | None = None,
+) -> Catalogue:
     """Everything that a snapshot declares. Manifests that others own are known to its steps as well.
 
     Raises Conflict when a file was left out of the snapshot as known, and another process has replaced what was known of it.
     """
     with database.read() as tx:
-        remembered = {row["file"]: row for row in readings.of_root(tx, snapshot.root)}
+        memory = Memory(
+            database, snapshot, stamps=readings.stamps(tx, snapshot.root), index=readings.get(tx, snapshot.root, "")
+        )
         elsewhere = {
             (row["action_id"], row["version"]): build.manifest(decode(row["manifest_json"]))
             for row in manifests.live(tx)
             if row["owner"] != owner
         }
-    interpreted: list[Interpreted] = []
-    fresh: list[Row] = []
-    for count, file in enumerate(snapshot.files, start=1):
-        if file.raw is None:
-            interpreted.append(_recall(file, remembered.get(file.name), prefix=snapshot.prefix))
-        else:
-            found = interpret(file.raw, snapshot.prefix + file.name)
-            interpreted.append(found)
-            if found.document is not None and not found.diagnostics:
-                fresh.append(_reading(file, file.raw, found.document))
-        if progress:
-            progress(count, len(snapshot.files))
-    _remember(database, snapshot, remembered=remembered, fresh=fresh)
+    new = [(file, file.raw) for file in snapshot.files if file.raw is not None]
+    read_now = reading([(snapshot.prefix + file.name, raw) for file, raw in new], progress)
+    fresh = [
+        _reading(file, raw, each.document)
+        for (file, raw), each in zip(new, read_now, strict=True)
+        if each.document is not None and not each.diagnostics
+    ]
+    found = iter(read_now)
+    interpreted = [memory.recall(file) if file.raw is None else next(found) for file in snapshot.files]
     catalogue = assemble(interpreted, known=elsewhere)
+    memory.keep(interpreted, catalogue, fresh=fresh)
     return with_problems(catalogue, snapshot.problems)
+
+
+class Memory:
+    """What the store remembers of a tree: a row a file, and one row with what is needed of all files at once."""
+
+    def __init__(self, database: Database, snapshot: Snapshot, *, stamps: Mapping[str, str], index: Row | None) -> None:
+        self._database = database
+        self._snapshot = snapshot
+        self._stamps = stamps
+        valid = index is not None and index["stamp"] == _VERSION
+        self._facts: dict[str, Fact] = decode(index["document_json"]) if index and valid else {}
+        self._rows: dict[str, Row] | None = None
+        self._asked = 0
+
+    def recall(self, file: SpecFile) -> Interpreted:
+        """A file that did not change. Raises Conflict when another process has replaced what was known of it."""
+        if self._stamps.get(file.name) != file.stamp + _VERSION:
+            raise _read_anew(self._snapshot.prefix + file.name)
+        fact = self._facts.get(file.name)
+        if fact is None or fact[0] != file.stamp:
+            return _recall(file, self._row(file), prefix=self._snapshot.prefix)
+        shown = self._snapshot.prefix + file.name
+        document = RememberedDocument(
+            shown,
+            lambda: decode(self._row(file)["document_json"]),
+            locate=partial(_locate, file, shown),
+            source=lambda: _as_read(file, self._row(file)["digest"]),
+        )
+        return recalled(fact, document)
+
+    def keep(self, interpreted: Iterable[Interpreted], catalogue: Catalogue, *, fresh: list[Row]) -> None:
+        """Remember what is new, and forget what is gone."""
+        facts = {}
+        for file, each in zip(self._snapshot.files, interpreted, strict=True):
+            advice = catalogue.advice.get(each.file)
+            known = self._facts.get(file.name)
+            if known is not None and known[0] == file.stamp and (advice is None or advice is each.advice):
+                facts[file.name] = known
+            elif each.document is not None and not each.diagnostics:
+                fact = fact_of(file.stamp, each, advice)
+                if fact is not None:
+                    facts[file.name] = fact
+        if facts != self._facts:
+            index = {"file": "", "stamp": _VERSION, "digest": "", "document_json": as_written(facts)}
+            fresh = [*fresh, index]
+        _remember(self._database, self._snapshot, remembered=self._stamps, fresh=fresh)
+
+    def _row(self, file: SpecFile) -> Row:
+        """What was read of a file; after some that were asked for one by one, all are fetched at once."""
+        if self._rows is None:
+            self._asked += 1
+            with self._database.read() as tx:
+                if self._asked > MOST_SINGLY:
+                    self._rows = {row["file"]: row for row in readings.of_root(tx, self._snapshot.root)}
+                else:
+                    return _checked(file, readings.get(tx, self._snapshot.root, file.name))
+        return _checked(file, self._rows.get(file.name))
+
+
+def _checked(file: SpecFile, row: Row | None) -> Row:
+    if row is None or row["stamp"] != file.stamp + _VERSION:
+        raise _read_anew(file.name)
+    return row
+
+
+def _read_anew(shown: str) -> Conflict:
+    """Reading it now would mix two moments of the tree."""
+    return Conflict(f"{shown}: another process read this directory anew in the meantime", hint="try again")
 
 
 def catalogue_of_files(files: Iterable[tuple[str, bytes]], *, problems: Iterable[Diagnostic] = ()) -> Catalogue:
@@ -123,7 +213,7 @@ def _reading(file: SpecFile, raw: bytes, document: Document) -> Row:
     }
 
 
-def _remember(database: Database, snapshot: Snapshot, *, remembered: Mapping[str, Row], fresh: list[Row]) -> None:
+def _remember(database: Database, snapshot: Snapshot, *, remembered: Iterable[str], fresh: list[Row]) -> None:
     names = {file.name for file in snapshot.files}
     gone = [name for name in remembered if name not in names]
     if not fresh and not gone:

@@ -7,7 +7,24 @@ from automations.store.database import Row, Transaction
 
 def of_root(tx: Transaction, root: str, /) -> list[Row]:
     """Every remembered reading below a root."""
-    return tx.all("SELECT file, stamp, digest, document_json FROM readings WHERE root = :root", root=root)
+    return tx.all(
+        "SELECT file, stamp, digest, document_json FROM readings WHERE root = :root AND file <> ''", root=root
+    )
+
+
+def stamps(tx: Transaction, root: str, /) -> dict[str, str]:
+    """Names to stamps of all that is remembered below a root."""
+    rows = tx.all("SELECT file, stamp FROM readings WHERE root = :root AND file <> ''", root=root)
+    return {row["file"]: row["stamp"] for row in rows}
+
+
+def get(tx: Transaction, root: str, file: str, /) -> Row | None:
+    """One remembered reading; the name of no file stands for what is remembered of all files at once."""
+    return tx.one(
+        "SELECT file, stamp, digest, document_json FROM readings WHERE root = :root AND file = :file",
+        root=root,
+        file=file,
+    )
 
 
 def put(tx: Transaction, root: str, rows: Iterable[Row], /) -> None:

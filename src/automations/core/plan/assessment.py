@@ -74,8 +74,7 @@ def _of_delete(change: Change, catalogue: Catalogue, state: State) -> Iterator[H
             yield Hazard("AU332", change.id, f"action {change.id} is used by {', '.join(users[:3])}{more}")
         return
     counts, policy = change.in_flight, change.effects.policy
-    waiting = counts.queued + counts.retrying + counts.waiting_approval
-    if (policy == "cancel-all" and counts.live) or (policy.startswith("cancel") and waiting):
+    if policy.startswith("cancel") and counts.live:
         yield Hazard("AU401", change.id, f"{change.id} says onDelete: {policy}, and there is work in flight")
     if state.automations[change.id].protected:
         yield Hazard("AU503", change.id, f"{change.id} is protected, and --unprotect names it")

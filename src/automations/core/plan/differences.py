@@ -18,6 +18,7 @@ from automations.core.spec.catalogue import Catalogue, Declared
 from automations.core.spec.document import Document
 from automations.core.spec.model import Automation, Manifest
 from automations.core.spec.positions import marks
+from automations.core.spec.remembered import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def automation_change(declared: Declared[Automation], view: Viewpoint) -> Change
 
 
 def _create(declared: Declared[Automation], held: Held | None, view: Viewpoint) -> Change:
-    automation = declared.value
+    automation = whole(declared.value)
     pair = Comparison(automation.id, None, automation)
     return Change(
         id=automation.id,
@@ -83,7 +84,7 @@ def _create(declared: Declared[Automation], held: Held | None, view: Viewpoint) 
 
 
 def _update(action: Action, declared: Declared[Automation], *, held: Held, view: Viewpoint) -> Change:
-    automation, state, file = declared.value, view.state, declared.document.file
+    automation, state, file = whole(declared.value), view.state, declared.document.file
     changed = held.digest != automation.digest
     old = state.specs.get(held.id)
     found = diff(old or {}, automation.spec) if changed else ()
@@ -172,7 +173,9 @@ def manifest_changes(catalogue: Catalogue, view: Viewpoint) -> Iterator[Change |
 
 
 def _manifest(declared: Declared[Manifest], held: HeldManifest | None, old: Mapping[str, Any] | None) -> Change | None:
-    manifest, file, line = declared.value, declared.document.file, declared.line(("id",))
+    if held is not None and held.digest == declared.value.digest and held.file == declared.document.file:
+        return None
+    manifest, file, line = whole(declared.value), declared.document.file, declared.line(("id",))
     name = f"{manifest.id}@{manifest.version}"
     if held is None:
         return Change(name, "action", "create", "new", file, line, manifest=manifest)
@@ -184,10 +187,8 @@ def _manifest(declared: Declared[Manifest], held: HeldManifest | None, old: Mapp
         return Change(
             name, "action", "update", reason, file, line, fields, moved, manifest=manifest, before_file=held.file
         )
-    if moved is not None:
-        reason = f"file moved from {held.file}"
-        return Change(name, "action", "move", reason, file, line, previous_file=moved, manifest=manifest)
-    return None
+    reason = f"file moved from {held.file}"
+    return Change(name, "action", "move", reason, file, line, previous_file=moved, manifest=manifest)
 
 
 def deletes(catalogue: Catalogue, view: Viewpoint, *, renamed: frozenset[str | None]) -> Iterator[Change]:

@@ -110,7 +110,7 @@ def consequence(counts: InFlight, *, policy: str, deletes: bool) -> str:
     ends = {
         "finish": "these finish on the generation they started with",
         "drain": "no new runs start; these finish on the generation they started with",
-        "cancel-queued": "what waits is cancelled (cancel-queued); what runs finishes",
+        "cancel-queued": "runs that have not begun are cancelled (cancel-queued); the others finish on theirs",
         "cancel-all": "all of it is cancelled (cancel-all)",
     }
     return f"{', '.join(parts)}; {ends.get(policy, ends['drain' if deletes else 'finish'])}"

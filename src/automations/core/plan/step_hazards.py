@@ -17,9 +17,8 @@ def step_hazards(pair: Comparison) -> Iterator[Hazard]:
     yield from _limits(pair, pair.before)
     yield from _whole(pair.id, pair.before.spec, pair.after.spec)
     counts = pair.in_flight
-    waiting = counts.queued + counts.retrying + counts.waiting_approval
-    if policy(pair.before.spec, "onUpdate", "finish") == "cancel-queued" and waiting:
-        message = f"{pair.id} says onUpdate: cancel-queued, and {waiting} actions wait"
+    if policy(pair.before.spec, "onUpdate", "finish") == "cancel-queued" and counts.live:
+        message = f"{pair.id} says onUpdate: cancel-queued, and runs of it are under way"
         yield Hazard("AU401", pair.id, message, ("lifecycle", "onUpdate"))
 
 

@@ -72,15 +72,17 @@ def _route(pair: Comparison, path: Path, *, route: Route, signed: dict[str, Sign
         if was is not None:
             message = f"{pair.id} drops the signature of {route.path}: anybody may post there"
             yield Hazard("AU310", pair.id, message, place)
-        elif pair.before is None or route.path not in _paths(pair.before):
+        elif pair.before is None or not _names(pair.before) & {route.path, route.id}:
             message = f"{pair.id} takes unsigned requests at {route.path}: anybody may post there"
             yield Hazard("AU311", pair.id, message, place)
     elif was is not None:
         yield from _signature(pair.id, (*place, "signature"), now=route.signature, was=was)
 
 
-def _paths(automation: Automation) -> set[str]:
-    return {trigger.route.path for trigger in automation.triggers if trigger.route}
+def _names(automation: Automation) -> set[str]:
+    """Paths and ids of its routes."""
+    routes = [trigger.route for trigger in automation.triggers if trigger.route]
+    return {name for route in routes for name in (route.path, route.id)}
 
 
 def _signature(identity: str, path: Path, *, now: Signature, was: Signature) -> Iterator[Hazard]:

@@ -37,10 +37,19 @@ ManifestKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What was found when an automation's steps were held against the manifests of a digest."""
+
+    shelf: str
+    findings: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Interpreted:
     """One file: what it declares (exactly one of automation and manifest, or neither), and what is wrong with it.
 
-    `claims` is the automation id that the file wants, known even for many bad files.
+    `claims` is the automation id that the file wants, known even for many bad files. `routes` are the trigger's index, id and
+    path of each route; `advice` is what its steps and the manifests were found to say, if that is remembered.
     """
 
     file: str
@@ -49,6 +58,8 @@ class Interpreted:
     manifest: Manifest | None = None
     claims: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
+    routes: tuple[tuple[int, str, str], ...] = ()
+    advice: Advice | None = None
 
 
 @dataclass(frozen=True)  # no slots: with them Python 3.11 cannot make a frozen generic by its parametrized name
@@ -78,6 +89,7 @@ class Catalogue:
     unidentified: frozenset[str] = frozenset()
     digests: Mapping[str, str] = field(default_factory=dict)
     tests: tuple[Document, ...] = ()
+    advice: Mapping[str, Advice] = field(default_factory=dict)
     """Test files whose structure is good; whether they fit an automation is `core/fixture`'s to say."""
 
     @property
@@ -115,7 +127,13 @@ def accept(document: Document, kind: str, *, found: tuple[Diagnostic, ...] = (),
         return Interpreted(document.file, document, diagnostics=found)
     automation = build.automation(document.value)
     problems = () if checked else check(document, automation)
-    return Interpreted(document.file, document, automation=automation, claims=claims, diagnostics=(*found, *problems))
+    routes = tuple(
+        (index, each.route.id, each.route.path)
+        for index, each in enumerate(automation.triggers)
+        if each.route is not None
+    )
+    said = (*found, *problems)
+    return Interpreted(document.file, document, automation=automation, claims=claims, diagnostics=said, routes=routes)
 
 
 def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manifest] | None = None) -> Catalogue:
@@ -130,10 +148,9 @@ def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manife
         for each in interpreted
         if each.manifest and each.document and each.file not in bad
     }
-    usable = shelve({**(known or {}), **{key: declared.value for key, declared in manifests.items()}}.values())
-    for each in interpreted:
-        if each.automation and each.document and each.file not in bad:
-            diagnostics.extend(_actions(each.document, each.automation, manifests=usable))
+    usable = {**(known or {}), **{key: declared.value for key, declared in manifests.items()}}
+    advice = _advice((each for each in interpreted if each.file not in bad), usable)
+    diagnostics.extend(finding for each in advice.values() for finding in each.findings)
     bad |= {diagnostic.span.file for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR}
     automations = {
         each.automation.id: Declared(each.automation, each.document)
@@ -151,8 +168,10 @@ def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manife
         tests=tuple(
             each.document
             for each in interpreted
-            if each.document and each.file not in bad and kind_of(each.document) == "test"
+            if each.document and not (each.automation or each.manifest) and each.file not in bad
+            if kind_of(each.document) == "test"
         ),
+        advice=advice,
     )
 
 
@@ -170,6 +189,20 @@ def with_executors(catalogue: Catalogue, kinds: Collection[str]) -> Catalogue:
             span = declared.document.at(path)
             found.append(Diagnostic("action/no-executor", Severity.WARNING, message, span, path, hint))
     return replace(catalogue, diagnostics=in_order((*catalogue.diagnostics, *found))) if found else catalogue
+
+
+def _advice(files: Iterable[Interpreted], manifests: Mapping[ManifestKey, Manifest]) -> dict[str, Advice]:
+    """By file, what its steps and the manifests say of each other; what is remembered counts while these are the same."""
+    standing = digest(sorted([*key, each.digest] for key, each in manifests.items()))
+    shelf = shelve(manifests.values())
+    found = {}
+    for each in files:
+        if each.automation is not None and each.document is not None:
+            remembered = each.advice if each.advice is not None and each.advice.shelf == standing else None
+            found[each.file] = remembered or Advice(
+                standing, tuple(_actions(each.document, each.automation, manifests=shelf))
+            )
+    return found
 
 
 def _claimed(files: Iterable[Interpreted]) -> dict[str, frozenset[str]]:
@@ -217,10 +250,9 @@ def _same_manifest(files: tuple[Interpreted, ...]) -> Iterator[Diagnostic]:
 def _same_route(files: tuple[Interpreted, ...]) -> Iterator[Diagnostic]:
     claims: dict[tuple[str, str], list[tuple[Interpreted, Path]]] = defaultdict(list)
     for each in files:
-        for index, trigger in enumerate(each.automation.triggers if each.automation else ()):
-            if trigger.route is not None:
-                claims["path", trigger.route.path].append((each, ("triggers", index, "route", "path")))
-                claims["id", trigger.route.id].append((each, ("triggers", index, "route", "id")))
+        for index, identity, path in each.routes:
+            claims["path", path].append((each, ("triggers", index, "route", "path")))
+            claims["id", identity].append((each, ("triggers", index, "route", "id")))
     for (what, value), claimants in claims.items():
         yield from _contested(f"webhook route {what} {value}", claimants, code="spec/duplicate-route")
 

@@ -6,6 +6,7 @@ everything, so that no file can crash, stall or fill the program. Nothing raises
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from automations.core.diagnostic import Diagnostic, Severity, Span, in_order
 from automations.core.spec.composer import Composer, Limits
@@ -63,8 +64,14 @@ def _read(raw: bytes, file: str, *, limits: Limits) -> Reading:
         return _refused(
             file, "yaml/empty", message="the file holds no document", hint="Write a document, or delete the file."
         )
+    return Reading(placed(raw, file, composer.roots[0]), ())
+
+
+def placed(raw: bytes, file: str, value: Any) -> Document:
+    """The document of bytes that mean this value."""
+    raw = raw.removeprefix(_BOM)
     locate = partial(marks, raw, file)
-    return Reading(Document(file, composer.roots[0], locate, near=locate, source=lambda: raw), ())
+    return Document(file, value, locate, near=locate, source=lambda: raw)
 
 
 def _not_utf8(raw: bytes, file: str, *, at: int) -> Reading:

@@ -23,7 +23,7 @@ LONGEST = 500
 HIDDEN = "(hidden)"
 
 _SECRET_NAME = re.compile(
-    r"(?:^|[^a-z])(?:password|passwd|passphrase|secret|token|authorization|api[-_]?key|private[-_]?key|credentials?|cookie)s?$",
+    r"(?:password|passwd|passphrase|secret|token|authorization|api[-_]?key|private[-_]?key|credential|cookie)s?$",
     re.IGNORECASE,
 )
 
