@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from automations.core.spec.schemas import NAMES
+from automations.core.spec.schemas import PRINTED
 from command_line import SPEC, CommandLine
 
 AUTOMATION = {
@@ -118,7 +118,7 @@ def test_a_run_tells_its_event_its_steps_and_their_attempts(automations: Command
     assert "ACTION_FAILED: \\x1b[31mbroke\\nbadly" in shown
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PRINTED)
 def test_a_schema_is_printed_as_it_is_shipped(automations: CommandLine, name: str) -> None:
     shipped = (SCHEMAS / f"{name}.schema.json").read_text()
     assert automations("schema", name).out == shipped

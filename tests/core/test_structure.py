@@ -280,7 +280,7 @@ def test_the_example_is_exactly_the_original_one_and_new_at_each_call() -> None:
 def test_an_unknown_schema_is_not_found_by_name() -> None:
     with pytest.raises(NotFound) as caught:
         schemas.text("../pyproject")
-    assert caught.value.hint == "the schemas are: automation, action, test"
+    assert caught.value.hint == "the schemas are: automation, action, test, plan"
 
 
 def subschemas(part: Any, path: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -9,7 +9,7 @@ from automations.errors import UsageError
 if TYPE_CHECKING:
     from automations.cli.context import Context
 
-NAMES = ("automation", "action", "test")
+NAMES = ("automation", "action", "test", "plan")
 _TESTS = ("**/automations.d/**/*.test.yaml", "**/automations.d/**/*.test.yml", "**/automations.d/**/*.test.json")
 _ACTIONS = tuple(f"**/automations.d/actions/**/*.{ending}" for ending in ("yaml", "yml", "json"))
 FILES = {
@@ -51,7 +51,7 @@ def _catalogue(names: tuple[str, ...], *, base: str | None) -> dict[str, Any]:
             {
                 "name": f"automations: {name}",
                 "description": schema(name)["description"],
-                "fileMatch": list(FILES.get(name, ())),
+                **({"fileMatch": list(FILES[name])} if name in FILES else {}),
                 "url": f"{base.rstrip('/')}/{name}.schema.json" if base else _file_url(place(name)),
             }
             for name in names

@@ -16,19 +16,22 @@ import automations
 from automations.errors import NotFound
 
 NAMES = ("automation", "action", "test")
-"""The documents that have a schema."""
+"""The documents that people write."""
+
+PRINTED = (*NAMES, "plan")
+"""All that have a schema, with those that only the program writes."""
 
 _PLACES = ("schemas", "../../schemas")
 
 
 @cache
 def text(name: str) -> str:
-    """Read the JSON text of the schema called `name` (one of NAMES).
+    """Read the JSON text of the schema called `name` (one of PRINTED).
 
     Raises NotFound for another name, or when this installation lacks its schemas.
     """
-    if name not in NAMES:
-        raise NotFound(f"no schema is called {name}", hint=f"the schemas are: {', '.join(NAMES)}")
+    if name not in PRINTED:
+        raise NotFound(f"no schema is called {name}", hint=f"the schemas are: {', '.join(PRINTED)}")
     for place in _PLACES:
         with suppress(OSError):
             return _packaged(f"{place}/{name}.schema.json").decode()
