@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 from automations.adapters.telemetry import Telemetry
+from automations.core.instant import SECOND
 from automations.core.plan.plan import Plan, Request
 from automations.core.plan.state import source_owner
 from automations.core.run.queue import Failure, Holder
@@ -17,6 +18,7 @@ from automations.services.inspect import Inspect
 from automations.services.plan import plan
 from automations.services.programs import Programs
 from automations.services.queue import Claim, Done, Queue, Undone
+from automations.services.timers import Parts, Timers
 from automations.store import actions, automations, routes, runs, state
 from automations.store.database import Database, Row
 from samples import catalogue
@@ -66,8 +68,18 @@ class ControlPlane:
         parts: dict[str, Any] = {"clock": self.clock, "ids": self.ids, "telemetry": self.telemetry}
         self.applying = Apply(database, **parts)
         self.ingest = Ingest(database, self.bindings, **parts)
+        self.timers = self.another_timers()
         self.queue = Queue(database, self.programs, **parts)
         self.inspect = Inspect(database, clock=self.clock, data_dir="", store="")
+
+    def another_timers(self) -> Timers:
+        """The timers of one more daemon, or of one after a restart."""
+        return Timers(Parts(self.database, Bindings(self.database), self.clock, self.ids, self.telemetry))
+
+    def wait(self, seconds: float) -> int:
+        """Let time pass, then look at the timers; when they want to look again."""
+        self.clock.at += int(seconds * SECOND)
+        return self.timers.tick(self.clock.at)
 
     def plan(self, files: Mapping[str, Any] | Catalogue, *, source: str = "default", **request: Any) -> Plan:
         """What applying these files would do."""

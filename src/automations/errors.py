@@ -60,6 +60,12 @@ class InvalidInput(AutomationsError):
     code = "invalid_input"
 
 
+class EventRejected(InvalidInput):
+    """An event was recorded and goes no further: it came through too many runs."""
+
+    code = "event_rejected"
+
+
 class SpecInvalid(InvalidInput):
     """Specs have errors; `diagnostics` lists all of them (values of `core.diagnostic.Diagnostic`)."""
 

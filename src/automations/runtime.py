@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from automations.services.approval import Approvals
     from automations.services.audit import Sealer
     from automations.services.author import Author
+    from automations.services.backfill import Backfill
     from automations.services.definitions import Bindings
     from automations.services.doctor import Doctor, Surroundings
     from automations.services.import_store import ImportStore
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from automations.services.retention import Janitor
     from automations.services.roles import Roles
     from automations.services.schedule import Scheduler
+    from automations.services.schedule_pause import SchedulePause
+    from automations.services.send import Send
+    from automations.services.timers import Timers
     from automations.services.trigger import Start
     from automations.services.webhook_routes import WebhookRoutes
     from automations.services.worker import Worker
@@ -88,6 +92,13 @@ class Runtime:
         from automations.services.ingest import Ingest
 
         return Ingest(self.database, self.bindings, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
+
+    @cached_property
+    def send(self) -> "Send":
+        """Takes in what somebody handed in."""
+        from automations.services.send import Send
+
+        return Send(self.ingest, self.clock, self.ids)
 
     @cached_property
     def queue(self) -> "Queue":
@@ -145,6 +156,27 @@ class Runtime:
         from automations.services.retention import Janitor
 
         return Janitor(self.database, Policy(), clock=self.clock, telemetry=self.telemetry)
+
+    @cached_property
+    def schedule_pause(self) -> "SchedulePause":
+        """Resumes schedules that paused themselves."""
+        from automations.services.schedule_pause import Parts, SchedulePause
+
+        return SchedulePause(Parts(self.database, self.bindings, self.clock, self.telemetry))
+
+    @cached_property
+    def backfill(self) -> "Backfill":
+        """Fires slots of the past."""
+        from automations.services.backfill import Backfill, Parts
+
+        return Backfill(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
+
+    @cached_property
+    def timers(self) -> "Timers":
+        """Fires what rate limits delayed and debounces gathered."""
+        from automations.services.timers import Parts, Timers
+
+        return Timers(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
     @cached_property
     def author(self) -> "Author":

@@ -99,6 +99,11 @@ SETTINGS = (
         key="log_format",
         choices=("json", "text"),
     ),
+    Setting(
+        "AUTOMATIONS_CAUSE",
+        "",
+        "Set for the processes of a run; `automations events send` passes its hop count on with every event.",
+    ),
     Setting("NO_COLOR", "", "Any value turns colour off."),
     Setting(
         "AUTOMATIONS_LISTEN_HOST",
@@ -215,6 +220,11 @@ class Settings(NamedTuple):
     python: str | None
     mcp_servers: Path
     file: Path | None = None
+
+    @property
+    def cause(self) -> str | None:
+        """The run whose process this is, as its executor wrote it down; None outside of a run."""
+        return self.environment.get("AUTOMATIONS_CAUSE") or None
 
     @property
     def actor(self) -> str:

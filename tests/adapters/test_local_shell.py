@@ -119,6 +119,7 @@ def test_only_a_few_variables_are_inherited_and_the_run_s_own_are_set(tmp_path: 
         "AUTOMATIONS_FENCE": "5",
         "AUTOMATIONS_IDEMPOTENCY_KEY": "deploys:event-1:ship",
         "AUTOMATIONS_ATTEMPT": "2",
+        "AUTOMATIONS_CAUSE": "run=run-1;hops=0",
     }
 
 

@@ -4,19 +4,29 @@ The floor is the same event against a table of one.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from automations.adapters.clock import SystemClock
+from automations.adapters.ids import UuidIds
+from automations.adapters.telemetry import Telemetry
+from automations.core.plan.plan import Request
 from automations.core.spec import build
-from automations.core.spec.catalogue import interpret
+from automations.core.spec.catalogue import assemble, interpret
 from automations.core.trigger.bindings import Bound, Table, build_table, match
 from automations.core.trigger.envelope import Envelope, from_document
+from automations.services.apply import Apply, Authority
+from automations.services.definitions import Bindings
 from automations.services.ingest import Delivery
+from automations.services.plan import plan
+from automations.store.migrate import migrate
+from automations.store.sqlite import SqliteDatabase
 from benchmarks.programs import applied, opened
 from benchmarks.queueing import ONE_STEP
-from benchmarks.report import Line, Scale, bound, in_turn, timed, times_floor
+from benchmarks.report import Line, Scale, bound, in_turn, milliseconds, timed, times_floor
 from benchmarks.specs import spec
 
 FAN_OUT = 100
@@ -29,6 +39,17 @@ def run(scale: Scale, work: Path) -> Iterator[Line]:
     measured = in_turn(rounds, *(_matching(_table(size), repeats) for size in sizes))
     for size, seconds in zip(sizes[1:], measured[1:], strict=True):
         yield times_floor(f"match one event, {size:,} automations", seconds, measured[0], most=1.5)
+    others = _bound(sizes[-1] - 1, lambda index: {"source": f"apps-{index}/*", "type": f"other.{index}.*"})
+    for_all = _bound(scale.of(1_000, 100), lambda _: {"source": "*", "type": "*.changed.*"})
+    wild = [
+        _matching(build_table(1, [*found, *_bound(1, lambda _: {})], ()), few)
+        for found, few in ((others, repeats), (for_all, 20))
+    ]
+    patterns, everything = in_turn(rounds, *wild)
+    yield times_floor(f"match one event, {len(others):,} patterns for others", patterns, measured[0], most=1.5)
+    told = milliseconds(median(everything))
+    yield Line(f"match one event that {len(for_all):,} triggers are judged for", told, "", "", "", True)
+    yield bound(f"bind again, one of {sizes[-1]:,} changed", _bind_again(sizes[-1], rounds), most=0.1, unit="ms")
     yield bound(f"one event starts {FAN_OUT} runs", _fan_out(work, rounds), most=0.010, unit="ms")
 
 
@@ -36,6 +57,32 @@ def _table(size: int) -> Table:
     one = _document()
     documents = [{**one, "id": f"other-{index}", "triggers": [_other(one, index)]} for index in range(size - 1)]
     return build_table(1, [Bound(each["id"], 1, build.automation(each), {}) for each in (*documents, one)], ())
+
+
+def _bound(count: int, patterns: Callable[[int], dict[str, str]]) -> list[Bound]:
+    """Automations whose trigger has these patterns."""
+    one = _document()
+    made = [
+        {**one, "id": f"wild-{index}", "triggers": [{**one["triggers"][0], **patterns(index)}]}
+        for index in range(count)
+    ]
+    return [Bound(each["id"], 1, build.automation(each), {}) for each in made]
+
+
+def _bind_again(size: int, rounds: int) -> float:
+    """Seconds to bind what is applied, when all but one automation is as it was."""
+    with closing(SqliteDatabase.memory()) as database:
+        clock, ids = SystemClock(), UuidIds()
+        migrate(database, now=clock.now(), lineage=ids.new())
+        bindings, apply = Bindings(database), Apply(database, clock=clock, ids=ids, telemetry=Telemetry())
+        texts = {f"{index}.yaml": spec(index) for index in range(size)}
+        seconds = []
+        for number in range(rounds + 1):
+            texts["0.yaml"] = spec(0).replace("name: ", f"name: {number} ", 1)
+            parts = [interpret(text.encode(), name) for name, text in texts.items()]
+            apply.strict(plan(database, assemble(parts), Request("default")), Authority("benchmark"))
+            seconds.append(timed(bindings.current))
+        return median(seconds[1:])  # the first one binds all
 
 
 def _document() -> dict[str, Any]:
@@ -50,7 +97,7 @@ def _other(one: dict[str, Any], index: int) -> dict[str, Any]:
 
 def _matching(table: Table, repeats: int) -> Callable[[], float]:
     envelope = _event()
-    assert [verdict.outcome for verdict in match(table, envelope)] == ["match"]
+    assert {verdict.outcome for verdict in match(table, envelope)} == {"match"}
 
     def once() -> float:
         return timed(lambda: [match(table, envelope) for _ in range(repeats)]) / repeats

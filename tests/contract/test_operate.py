@@ -12,6 +12,7 @@ from automations.services.audit import Sealer
 from automations.store import audit
 from automations.store.audit import Wanted as WantedEntries
 from automations.store.database import Database
+from automations.store.events import Wanted
 from control_plane import ControlPlane
 from samples import event_trigger, spec, step, webhook_trigger
 
@@ -181,12 +182,12 @@ def test_events_are_listed_with_their_outcome_newest_first(plane: Operated) -> N
     plane.apply({"a.yaml": spec("a")})
     plane.send("e1")
     plane.send("e2", type="nobody.wants.it")
-    found = event_view.event_list(plane.database, outcome=None, before=None, limit=10)
+    found = event_view.event_list(plane.database, Wanted(limit=10))
     assert [(each["id"], each["outcome"], len(each["materialized"])) for each in found] == [
         ("e2", "unmatched", 0),
         ("e1", "materialized", 1),
     ]
-    older = event_view.event_list(plane.database, outcome=None, before=found[0]["eventId"], limit=10)
+    older = event_view.event_list(plane.database, Wanted(before=found[0]["eventId"], limit=10))
     assert [each["id"] for each in older] == ["e1"]
     with pytest.raises(NotFound, match="event not found: nope"):
         event_view.event_show(plane.database, "nope")

@@ -8,7 +8,7 @@ from automations.core.retention import DAY, Policy
 from automations.services.retention import Janitor
 from automations.store.database import Database
 from control_plane import ControlPlane
-from samples import spec, step
+from samples import event_trigger, spec, step
 
 
 class Kept(ControlPlane):
@@ -111,3 +111,25 @@ def test_a_second_round_removes_nothing(plane: Kept) -> None:
     plane.told.clear()
     plane.clean()
     assert plane.told == []
+
+
+def test_an_event_that_waits_or_is_part_of_a_kept_run_is_kept_whole(database: Database) -> None:
+    plane = Kept(database)
+    trigger = event_trigger(debounce={"quiet": "1s", "emit": "all"})
+    later = step("two", dependsOn=["one"], input={"n": "${{ event.window.events.map(each, each.data.n) }}"})
+    plane.apply({"a.yaml": spec("a", triggers=[trigger], actions=[step("one"), later])})
+    for number in (1, 2):
+        plane.send(f"e{number}", data={"n": number})
+    plane.clock.at += 30 * DAY
+    plane.clean()
+    assert (plane.count("events"), plane.count("event_outcomes")) == (2, 2)
+    plane.wait(1)
+    plane.clock.at += 30 * DAY
+    plane.clean()
+    plane.done(plane.claim()[0])
+    (second,) = plane.claim()
+    assert second["input_json"] == '{"n":[1,2]}'
+    plane.done(second)
+    plane.clock.at += 30 * DAY
+    plane.clean()
+    assert (plane.count("runs"), plane.count("events"), plane.count("event_outcomes")) == (0, 0, 0)

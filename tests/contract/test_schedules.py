@@ -6,9 +6,14 @@ import pytest
 
 from automations.core.canonical import decode
 from automations.core.instant import SECOND, parse_iso
+from automations.errors import Conflict, InvalidInput
+from automations.services.backfill import Backfill, Period
+from automations.services.backfill import Parts as BackfillParts
 from automations.services.definitions import Bindings
 from automations.services.schedule import Parts, Scheduler
-from automations.services.schedule_view import every_schedule, next_slots
+from automations.services.schedule_pause import Parts as PauseParts
+from automations.services.schedule_pause import SchedulePause
+from automations.services.schedule_view import every_schedule, misfires, next_slots
 from automations.store.database import Database
 from control_plane import ControlPlane
 from samples import spec, step
@@ -159,3 +164,167 @@ def test_the_next_slots_are_told_in_local_time_and_utc(plane: Scheduled) -> None
     plane.apply({"a.yaml": plane.hourly(timezone="Europe/Berlin")})
     (slot,) = next_slots(plane.database, "a", after=at("00:10"), count=1)
     assert slot == {"nominalTime": "2026-06-01T01:00:00.000Z", "localTime": "2026-06-01T03:00:00+02:00", "trigger": "0"}
+
+
+# --- clocks that jump far -----------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_jumped_years_ahead_and_back_silences_nothing_and_starts_nothing_twice(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly()})
+    plane.look(at("00:10"))
+    plane.look(at("01:00"))
+    plane.look(at("00:00") + 3 * 365 * 86_400 * SECOND)
+    ahead = plane.started()
+    plane.look(at("01:30"))
+    for time in ("02:00", "02:00", "03:00"):
+        plane.look(at(time))
+    assert plane.started()[len(ahead) :] == ["02:00", "03:00"]
+    assert "schedule.clock_went_back" in [event for event, _ in plane.told]
+
+
+def test_an_outage_of_years_is_in_the_ledger_though_its_slots_are_not_counted(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly()})
+    plane.look(at("00:10"))
+    plane.look(at("00:10") + 365 * 86_400 * SECOND)
+    with plane.database.read() as tx:
+        reasons = {
+            row["reason"]: row["n"]
+            for row in tx.all("SELECT reason, count(*) AS n FROM schedule_skips GROUP BY reason")
+        }
+    assert reasons["beyond_horizon"] == 1
+    assert reasons["superseded"] == 14 * 24 - 1
+
+
+def test_a_slot_that_was_skipped_by_a_clock_ahead_fires_when_its_time_comes(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly()})
+    plane.look(at("00:10"))
+    plane.look(at("09:00"))
+    plane.look(at("01:30"))
+    plane.look(at("02:00"))
+    assert plane.started() == ["09:00", "02:00"]
+    assert "02:00" not in [each["nominalTime"][11:16] for each in ledger(plane)]
+
+
+# --- pausing after failures -----------------------------------------------------------------------------------------------
+
+
+def ledger(plane: Scheduled) -> list[dict[str, Any]]:
+    return misfires(plane.database, "a", before=None, limit=100)
+
+
+def failing(plane: Scheduled, *times: str) -> None:
+    """Look at these times; every run that starts fails."""
+    for time in times:
+        plane.look(at(time))
+        for row in plane.claim(limit=10):
+            plane.undone(row, retryable=False)
+
+
+def standing(plane: Scheduled) -> dict[str, Any]:
+    return every_schedule(plane.database, now=plane.clock.at)[0]
+
+
+def test_a_schedule_pauses_after_that_many_failed_runs_in_a_row(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly(pauseOnFailure=2)})
+    plane.look(at("00:10"))
+    failing(plane, "01:00")
+    plane.look(at("02:00"))
+    plane.done(plane.claim()[0])
+    failing(plane, "03:00", "04:00", "05:00", "06:00")
+    assert plane.started() == ["01:00", "02:00", "03:00", "04:00"]
+    shown = standing(plane)
+    assert (shown["status"], shown["failures"], shown["paused"]["reason"]) == ("paused", 2, "2 failed runs in a row")
+    assert "nextDue" not in shown
+    assert plane.inspect.status()["pausedSchedules"] == [
+        {"automationId": "a", "trigger": "0", "since": shown["paused"]["since"], "failures": 2}
+    ]
+    plane.look(at("07:00"), by=plane.daemon())
+    assert len(plane.started()) == 4
+
+
+def test_a_resumed_schedule_goes_on_from_now_and_keeps_what_passed_in_the_ledger(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly(pauseOnFailure=1, catchUp="all")})
+    plane.look(at("00:10"))
+    failing(plane, "01:00", "01:10")
+    plane.clock.at = at("03:30")
+    resume(plane)
+    failing(plane, "03:31", "04:00")
+    assert plane.started() == ["01:00", "04:00"]
+    assert [(each["nominalTime"][11:16], each["reason"]) for each in ledger(plane)] == [
+        ("03:00", "paused"), ("02:00", "paused"),
+    ]  # fmt: skip
+
+
+def test_a_resumed_schedule_catches_up_when_asked(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly(pauseOnFailure=1, catchUp="all")})
+    plane.look(at("00:10"))
+    failing(plane, "01:00", "01:10")
+    plane.clock.at = at("03:30")
+    resume(plane, catch_up=True)
+    plane.look(at("03:31"))
+    assert plane.started() == ["01:00", "02:00", "03:00"]
+
+
+def test_a_new_generation_resumes_a_paused_schedule(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly(pauseOnFailure=1)})
+    plane.look(at("00:10"))
+    failing(plane, "01:00", "01:10", "02:00")
+    plane.clock.at = at("02:30")
+    plane.apply({"a.yaml": {**plane.hourly(pauseOnFailure=1), "name": "mended"}})
+    failing(plane, "02:31", "03:00")
+    assert plane.started() == ["01:00", "03:00"]
+    assert [each["reason"] for each in ledger(plane)] == ["paused"]
+
+
+def test_resuming_what_is_not_paused_is_refused(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly(pauseOnFailure=1)})
+    plane.look(at("00:10"))
+    with pytest.raises(Conflict, match="no schedule of a is paused"):
+        resume(plane)
+
+
+def resume(plane: Scheduled, *, catch_up: bool = False) -> None:
+    pause = SchedulePause(PauseParts(plane.database, plane.bindings, plane.clock, plane.telemetry))
+    pause.resume("a", trigger=None, catch_up=catch_up, actor="tester")
+
+
+# --- backfill ---------------------------------------------------------------------------------------------------------
+
+
+def backfill(plane: Scheduled) -> Backfill:
+    return Backfill(BackfillParts(plane.database, plane.bindings, plane.clock, plane.ids, plane.telemetry))
+
+
+def test_a_backfill_fires_each_slot_once_and_none_that_fired_before(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly()})
+    plane.look(at("00:10"))
+    plane.look(at("02:00"))
+    plane.clock.at = at("04:30")
+    period = Period(at("00:30"), at("04:00"), 10)
+    planned = backfill(plane).plan("a", period)
+    assert [(each["nominalTime"][11:16], each["outcome"]) for each in planned] == [
+        ("01:00", "fired_before" if "01:00" in plane.started() else "would_start"),
+        ("02:00", "fired_before"), ("03:00", "would_start"), ("04:00", "would_start"),
+    ]  # fmt: skip
+    for _ in range(2):
+        backfill(plane).run("a", period, actor="tester")
+    assert sorted(plane.started()) == ["01:00", "02:00", "03:00", "04:00"]
+    plane.look(at("04:40"))
+    plane.look(at("05:00"))
+    assert max(plane.started()) == "05:00"
+    assert len(plane.started()) == 5
+
+
+def test_a_backfill_follows_the_overlap_rule(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly(overlap="skip")})
+    plane.clock.at = at("04:30")
+    done = backfill(plane).run("a", Period(at("01:00"), at("03:00"), 10), actor="tester")
+    assert [each["outcome"] for each in done] == ["started", "skipped", "skipped"]
+
+
+@pytest.mark.parametrize(("since", "until"), [("03:00", "01:00"), ("03:00", "09:00"), ("00:00", "04:00")])
+def test_a_backfill_refuses_a_period_that_is_none_or_too_long(plane: Scheduled, since: str, until: str) -> None:
+    plane.apply({"a.yaml": plane.hourly()})
+    plane.clock.at = at("04:30")
+    with pytest.raises(InvalidInput):
+        backfill(plane).plan("a", Period(at(since), at(until), 3))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automations.core.spec.model import Route, RouteMapping
-from automations.core.trigger.bindings import Bound, BoundRoute, Table, build_table, match
+from automations.core.trigger.bindings import Bound, BoundRoute, Table, build_table, judge, match
 from automations.core.trigger.envelope import Envelope
 from samples import automation, event_trigger, webhook_trigger
 
@@ -30,7 +30,8 @@ def fired(made: Table, envelope: Envelope) -> list[str]:
 
 
 def only(made: Table, envelope: Envelope) -> tuple[Any, ...]:
-    (verdict,) = match(made, envelope)
+    (candidate,) = next(iter(made.bound.values())).by_events
+    verdict = judge(candidate, envelope, activation=None)
     return verdict.outcome, verdict.predicate, verdict.value
 
 
@@ -77,6 +78,67 @@ def test_the_first_predicate_that_fails_is_named_with_the_value_seen(
     trigger: Any, envelope: Envelope, verdict: tuple[Any, ...]
 ) -> None:
     assert only(table(bound("a", trigger, vars={"least": 1})), envelope) == verdict
+
+
+def test_a_verdict_says_what_was_expected() -> None:
+    def expected(trigger: Any) -> Any:
+        (candidate,) = bound("a", trigger).by_events
+        return judge(candidate, event(data={"n": 1}), activation=None).expected
+
+    assert expected(event_trigger(type=["a", "b.*"])) == ["a", "b.*"]
+    assert expected(event_trigger(filter={"n": {"not": 1}})) == {"not": 1}
+    assert expected(event_trigger(expr="event.data.n == 2")) == "event.data.n == 2"
+
+
+def test_data_that_does_not_conform_to_the_triggers_schema_is_an_error_with_its_path() -> None:
+    schema = {"properties": {"n": {"type": "integer"}}}
+    made = table(bound("a", event_trigger(eventSchema=schema, filter={"for": "a"}, expr="event.data.n > 0")))
+    (verdict,) = match(made, event(data={"for": "a", "n": "many"}))
+    assert (verdict.outcome, verdict.predicate) == ("error", "eventSchema")
+    assert "n: " in str(verdict.reason)
+    assert only(made, event(data={"for": "b", "n": "many"})) == ("no_match", "filter.for", "b")
+    assert fired(made, event(data={"for": "a", "n": 1})) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "key", ["${{ event.data.gone }}", "${{ event.data.none }}", "${{ event.data }}", "${{ event.data.long }}"]
+)
+@pytest.mark.parametrize("word", ["rateLimit", "debounce"])
+def test_a_key_that_is_no_key_is_an_error(word: str, key: str) -> None:
+    more = {"rateLimit": {"limit": 1, "per": "1s"}, "debounce": {"quiet": "1s"}}[word]
+    made = table(bound("a", event_trigger(**{word: {"key": key, **more}})))
+    (verdict,) = match(made, event(data={"none": None, "long": "x" * 1025}))
+    assert (verdict.outcome, verdict.predicate) == ("error", f"{word}.key")
+
+
+@pytest.mark.parametrize(("value", "key"), [("a", "a"), (7, "7"), (True, "true"), (1.5, "1.5"), ("", "")])
+def test_a_key_is_text_whatever_it_was_rendered_from(value: Any, key: str) -> None:
+    made = table(bound("a", event_trigger(debounce={"key": "${{ event.data.k }}", "quiet": "1s"})))
+    (verdict,) = match(made, event(data={"k": value}))
+    assert verdict.keys == {"debounce": key}
+
+
+_TEXTS = st.text("ab.*", min_size=1, max_size=4)
+_PATTERNS = st.one_of(_TEXTS, st.lists(_TEXTS, min_size=1, max_size=3))
+
+
+@given(st.lists(st.tuples(_PATTERNS, _PATTERNS), max_size=12), _TEXTS, _TEXTS)
+def test_the_index_finds_exactly_what_a_look_at_every_trigger_finds(
+    patterns: list[tuple[Any, Any]], source: str, kind: str
+) -> None:
+    automations = [bound(f"a{at}", event_trigger(source=one, type=two)) for at, (one, two) in enumerate(patterns)]
+    envelope = event(source=source, type=kind)
+    wanted = [
+        each.automation.id
+        for each in automations
+        if judge(each.by_events[0], envelope, activation=None).outcome == "match"
+    ]
+    assert fired(table(*automations), envelope) == wanted
+
+
+def test_ten_thousand_patterns_for_other_events_leave_no_candidates() -> None:
+    made = table(*(bound(f"a{at}", event_trigger(source=f"s{at}/*", type=f"t{at}.*")) for at in range(10_000)))
+    assert [each.bound.automation.id for each in made.candidates(event(source="s77/x", type="t77.y"))] == ["a77"]
 
 
 @pytest.mark.parametrize("expr", ["event.data.missing", "event.data.text > 1", "event.data.text"])

@@ -118,11 +118,13 @@ def not_in_step(files: Mapping[str, Text], mirror: Mirror) -> list[str]:
 
 
 def _fired(moment: Moment) -> Problems:
-    """An event starts a run of exactly the automations whose triggers it meets as of its commit."""
+    """An event starts a run of exactly the automations whose triggers it meets as of its commit, or is held up by them."""
     for change in moment.of("events"):
-        if change.new is None or (change.old and change.old["outcome"] == change.new["outcome"]):
+        if change.new is None or (change.old and change.old["outcome"] in (change.new["outcome"], "waiting")):
             continue
-        started = sorted(each["automationId"] for each in json.loads(change.new["materialized_json"]))
+        held_up = moment.mirror.outcomes_of[change.new["id"]].values()
+        started = [each["automationId"] for each in json.loads(change.new["materialized_json"])]
+        started = sorted([*started, *(each["automation_id"] for each in held_up)])
         wanted = sorted(
             row["id"] for row in moment.mirror.rows["automations"].values() if _meets(row, change.new, moment)
         )

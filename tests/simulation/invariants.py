@@ -11,6 +11,7 @@ from automations.core.audit import broken_at
 from automations.core.run.queue import Holder
 from automations.store.database import Row
 from simulation.definitions import DEFINITION_RULES
+from simulation.limits import LIMIT_RULES
 from simulation.mirror import Change, Frame, Mirror, Moment
 
 FINAL = frozenset({"succeeded", "skipped", "failed", "dead", "rejected"})
@@ -58,7 +59,7 @@ def _renames(moment: Moment) -> bool:
 
 def _kept(change: Change, moment: Moment) -> Problems:
     """Nothing vanishes, and what is written once stays."""
-    if change.new is None and change.table != "leases":
+    if change.new is None and change.table not in ("leases", "timers"):
         yield "was deleted"
     if change.old is not None and change.new is not None:
         lost = change.columns() & IMMUTABLE.get(change.table, frozenset())
@@ -96,6 +97,8 @@ def _event(change: Change, moment: Moment) -> Problems:
     if change.table != "events" or change.old is None or change.new is None:
         return
     if change.columns() == {"scope"} and _renames(moment):
+        return
+    if change.old["outcome"] == "waiting" and change.columns() == {"outcome"} and moment.frame.service == "timers":
         return
     if change.old["outcome"] != "unmatched":
         yield f"was {change.old['outcome']} and yet changed {sorted(change.columns())}"
@@ -233,7 +236,9 @@ def _exactly_once(moment: Moment) -> Problems:
         if event is None:
             yield f"run {run['id']} has no event"
             continue
-        if run["id"] not in {each["runId"] for each in json.loads(event["materialized_json"])}:
+        later = mirror.outcomes_of[event["id"]].get(run["automation_uid"], {})
+        mine = {each["runId"] for each in json.loads(event["materialized_json"])}
+        if run["id"] not in mine and (later.get("outcome"), later.get("run_id")) != ("started", run["id"]):
             yield f"run {run['id']} is not among those of its event {event['id']}"
         seen = mirror.runs_of[run["automation_uid"], event["identity"]]
         seen.add(run["id"])
@@ -347,4 +352,4 @@ def _dependency(kind: str, row: Row, *, continues: bool) -> str:
 
 
 ROW_RULES: tuple[Callable[[Change, Moment], Problems], ...] = (_kept, _final, _event, _action, _hands, _lease)
-COMMIT_RULES: tuple[Callable[[Moment], Problems], ...] = (_exactly_once, _runs, *DEFINITION_RULES)
+COMMIT_RULES: tuple[Callable[[Moment], Problems], ...] = (_exactly_once, _runs, *LIMIT_RULES, *DEFINITION_RULES)

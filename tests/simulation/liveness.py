@@ -40,10 +40,13 @@ def _until_quiet(world: World, *, external: bool) -> None:
         if external:
             world.perform(world.external, "runner", lambda: world.runner.work_off(world.external))
         moving = [row for row in _open(world) if _stuck(row, external=external)]
-        if not moving and not world.sender.pending:
+        if not moving and not world.sender.pending and not world.mirror.rows["timers"]:
             return
     world.stop(
-        [f"does not come to rest: {[(row['id'], row['status']) for row in _open(world)]}, {world.sender.pending}"]
+        [
+            f"does not come to rest: {[(row['id'], row['status']) for row in _open(world)]}",
+            f"pending: {world.sender.pending}, timers: {sorted(world.mirror.rows['timers'])}",
+        ]
     )
 
 
@@ -51,6 +54,7 @@ def _tick(world: World, daemon: Daemon) -> None:
     now = world.clock.now()
     world.perform(daemon, "reconcile", lambda: daemon.reconciler.tick(now))
     world.perform(daemon, "ingest", lambda: world.sender.send(daemon, fresh=False))
+    world.perform(daemon, "timers", lambda: daemon.timers.tick(now))
     world.perform(daemon, "worker", lambda: daemon.worker.tick(now))
     world.perform(daemon, "recover", daemon.queue.recover)
 

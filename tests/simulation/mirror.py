@@ -13,6 +13,8 @@ from automations.store.database import Row, Transaction
 from simulation.specs import Text
 
 Key = tuple[Any, ...]
+WAITING = frozenset({"delayed", "debounced"})
+"""Outcomes of events that wait for a timer."""
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "state": ("id",),
@@ -21,6 +23,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "manifests": ("action_id", "version"),
     "routes": ("id",),
     "events": ("id",),
+    "event_outcomes": ("event_row_id", "automation_uid"),
+    "timers": ("id",),
     "runs": ("id",),
     "actions": ("id",),
     "attempts": ("action_row_id", "fence"),
@@ -76,6 +80,10 @@ class Mirror:
         self.ends_of: dict[str, dict[int, Row]] = defaultdict(dict)
         self.released: dict[str, set[int]] = defaultdict(set)
         self.runs_of: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self.outcomes_of: dict[str, dict[str, Row]] = defaultdict(dict)
+        """By event and the automation's uid."""
+        self.waiting_for: dict[str, set[Key]] = defaultdict(set)
+        """Events' outcomes that wait for a timer, by its id."""
         self._keys: dict[tuple[str, int], Key] = {}
 
     def get(self, table: str, *key: Any) -> Row | None:
@@ -90,6 +98,10 @@ class Mirror:
             key = tuple(found[name] for name in KEYS[table]) if found else self._keys.get((table, rowid))
             if key is None:
                 continue
+            before = self._keys.get((table, rowid), key)
+            if before != key and before in self.rows[table]:  # it was deleted, and the new row took its place
+                changes.append(Change(table, before, self.rows[table][before], None))
+                self._put(table, before, None)
             self._keys[table, rowid] = key
             old = self.rows[table].get(key)
             if old != found:
@@ -116,6 +128,12 @@ class Mirror:
             del self.rows[table][key]
             return
         self.rows[table][key] = row
+        if table == "event_outcomes":
+            self.outcomes_of[row["event_row_id"]][row["automation_uid"]] = row
+            for waiting in self.waiting_for.values():
+                waiting.discard(key)
+            if row["outcome"] in WAITING:
+                self.waiting_for[row["timer_id"]].add(key)
         if table == "actions":
             self.actions_of[row["run_id"]][row["id"]] = row
         elif table == "attempts":

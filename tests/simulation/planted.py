@@ -18,7 +18,7 @@ from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.services import advance, ingest, programs, queue, reconcile
 from automations.services import plan as planning
 from automations.services.ingest import Delivery, Ingested
-from automations.store import actions, automations, events, leases, runs
+from automations.store import actions, automations, events, leases, outcomes, runs, timers
 from automations.store.database import Row, Transaction
 from simulation.outside import VirtualTree
 
@@ -219,6 +219,32 @@ def anybody_may_release() -> Iterator[None]:
 
 
 @contextmanager
+def a_window_loses_all_but_one() -> Iterator[None]:
+    """The event that a window emits is taken care of, those that it stands for are forgotten."""
+    with patch.object(outcomes, "close", lambda *_, **__: 0):
+        yield
+
+
+@contextmanager
+def timers_are_looked_at_and_not_taken() -> Iterator[None]:
+    """Whoever sees a timer fires it, whether somebody else did so meanwhile or not."""
+
+    def take(tx: Transaction, timer_id: str, /, *, now: int) -> Row | None:
+        del now
+        return tx.one("SELECT * FROM timers WHERE id = :id", id=timer_id)
+
+    with patch.object(timers, "take", take):
+        yield
+
+
+@contextmanager
+def delays_are_kept_in_memory() -> Iterator[None]:
+    """A delayed event's timer is not written down."""
+    with patch.object(timers, "begin", lambda *_: None), patch.object(timers, "hold_window", lambda _, row: row):
+        yield
+
+
+@contextmanager
 def nobody_recovers() -> Iterator[None]:
     """Claims whose lease ran out stay claimed: nothing wrong ever happens, and nothing at all. Only rest shows it."""
     with patch.object(actions, "expired", lambda *_, **__: []):
@@ -240,5 +266,8 @@ PLANTED: Mapping[str, Planted] = {
         repeated_deliveries_are_new,
         a_lease_for_everybody,
         anybody_may_release,
+        a_window_loses_all_but_one,
+        timers_are_looked_at_and_not_taken,
+        delays_are_kept_in_memory,
     )
 }

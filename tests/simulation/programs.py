@@ -12,6 +12,8 @@ from automations.services.lease import DaemonLease, Identity
 from automations.services.programs import Programs
 from automations.services.queue import LEASE, Done, Queue, Undone
 from automations.services.reconcile import Parts, Reconciler, Source
+from automations.services.timers import Parts as TimersParts
+from automations.services.timers import Timers
 from automations.services.worker import Worker
 from automations.store.database import Database, Row
 from simulation.faults import Process
@@ -103,6 +105,7 @@ class Daemon(Program):
         clock, ids, telemetry = outside.clock, outside.ids, outside.telemetry
         self.bindings = Bindings(database)
         self.ingest = Ingest(database, self.bindings, clock=clock, ids=ids, telemetry=telemetry)
+        self.timers = Timers(TimersParts(database, self.bindings, clock, ids, telemetry))
         self.worker = Worker(database, self.queue, self.programs, launcher=launcher, clock=clock)
         self.worker.runner = process.name
         self.worker.concurrency = 3

@@ -38,6 +38,22 @@ class Wish:
     door: Door | None = None
     renamed_from: str | None = None
     paused: bool = False
+    limits: str = ""
+
+
+LIMITS: dict[str, dict[str, Any]] = {
+    "": {},
+    "window": {"debounce": {"key": "${{ event.data.n }}", "quiet": "4s", "max": "20s"}},
+    "first": {"debounce": {"quiet": "2s", "emit": "first"}},
+    "all": {"debounce": {"quiet": "3s", "max": "9s", "emit": "all"}},
+    "drop": {"rateLimit": {"limit": 1, "per": "10s", "burst": 2}},
+    "delay": {"rateLimit": {"limit": 1, "per": "3s", "excess": "delay"}},
+    "both": {
+        "rateLimit": {"limit": 1, "per": "2s", "burst": 2, "excess": "delay"},
+        "debounce": {"key": "${{ event.source }}", "quiet": "5s", "max": "15s"},
+    },
+}
+"""What may stand between an event and its run, by a name."""
 
 
 def manifest(action_id: str, revision: int, *, kind: str) -> Text:
@@ -63,6 +79,7 @@ def automation(wish: Wish) -> Text:
     steps, final = SHAPES[wish.shape]()
     triggers: Steps = [
         {"kind": "event", "id": "bus", "source": ["shop", "depot"], "type": "order.*", "filter": {"for": wish.id[:1]}}
+        | LIMITS[wish.limits]
     ]
     if wish.door:
         route = {"path": wish.door.path} | ({"id": wish.door.id} if wish.door.id else {})

@@ -31,6 +31,8 @@ MET = (
     "killed_while_claimed", "interleaved", "clock_back", "clock_forward",
     "action.lease_expired", "report_late", "stale_report", "report_refused", "heartbeat_refused", "release_refused",
     "released", "lie", "action_retrying", "action_dead", "action_failed", "action_skipped", "action_waiting_approval",
+    "outcome_debounced", "outcome_delayed", "outcome_dropped", "outcome_coalesced", "outcome_started",
+    "timer.closed", "timer.passed", "timer.dropped",
     "run_succeeded", "run_failed", "lease_held", "lease_refused",
     "untrusted", "reconcile.untrusted", "reconcile.invalid", "reconcile.failed", "apply.committed", "applied",
     "apply_spec_invalid", "edit_rename", "edit_remove", "edit_empty", "edit_swap_paths", "edit_take_path_over", "edit_copy",

@@ -281,6 +281,8 @@ class World:
         for change in changes:
             if change.table == "actions" and change.new:
                 self.count(f"action_{change.new['status']}")
+            elif change.table == "event_outcomes" and change.new:
+                self.count(f"outcome_{change.new['outcome']}")
             elif change.table == "runs" and change.new:
                 self.count(f"run_{change.new['status']}")
 
@@ -318,6 +320,12 @@ def _reconcile(world: World) -> None:
     daemon = world.daemon()
     if daemon:
         world.perform(daemon, "reconcile", lambda: daemon.reconciler.tick(world.clock.now()))
+
+
+def _timers(world: World) -> None:
+    daemon = world.daemon()
+    if daemon:
+        world.perform(daemon, "timers", lambda: daemon.timers.tick(world.clock.now()))
 
 
 def _lease(world: World) -> None:
@@ -363,6 +371,7 @@ TURNS: tuple[tuple[Callable[[World], None], float], ...] = (
     (_work, 32),
     (_external, 16),
     (_recover, 6),
+    (_timers, 8),
     (_reconcile, 7),
     (_edit, 5),
     (_operate, 1.5),

@@ -1,9 +1,13 @@
-"""What people hand in: files and standard input, read whole and bounded."""
+"""What people hand in: files and standard input, read whole and bounded, and times."""
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from automations.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
 
 LARGEST = 1 << 20
 """Bytes of a spec or an event."""
@@ -33,3 +37,19 @@ def given_bytes(name: str) -> bytes:
     if len(raw) > LARGEST:
         raise InvalidInput(f"{name} is larger than {LARGEST} bytes", hint="split it", code="file_too_large")
     return raw
+
+
+def given_time(context: "Context", text: str | None, option: str) -> int | None:
+    """A time (ISO 8601 with its offset) or how long ago (`90m`, `7d`), in microseconds. Raises InvalidInput."""
+    if text is None:
+        return None
+    from automations.core.instant import parse_duration, parse_iso
+
+    try:
+        return (
+            context.clock.now() - parse_duration(text)
+            if text[-1:].isalpha() and text[-1] not in "Zz"
+            else parse_iso(text)
+        )
+    except (ValueError, OverflowError) as problem:
+        raise InvalidInput(f"{option}: {problem}", hint=f"such as: {option} 2026-03-28T00:00:00Z, or 7d") from None

@@ -1,16 +1,20 @@
-"""`schedules list` and `schedules next`: when schedules fire, and what they skipped."""
+"""`schedules`: when schedules fire, what they skipped, and firing what was missed."""
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.table import table
+from automations.cli.given import given_time
+from automations.cli.table import counted, table
 from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
 
 MOST = 1000
+ID = Argument("id", "An automation id.")
+TRIGGER = Option("--trigger", "Only this one of its triggers.")
 
 
 def run_list(context: "Context", _: Mapping[str, Any]) -> int:
@@ -28,11 +32,17 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
                 each.get("cron") or f"every {each['every']}",
                 each["timezone"],
                 each.get("nextDue", each["status"]),
+                each.get("nextLocal", each.get("paused", {}).get("reason", "")),
+                each.get("lastRun", {}).get("status", ""),
                 ", ".join(skip["reason"] for skip in each["skipped"]),
             )
             for each in records
         ]
-        context.say(table(("AUTOMATION", "TRIGGER", "WHEN", "ZONE", "NEXT", "SKIPPED LAST"), rows))
+        head = ("AUTOMATION", "TRIGGER", "WHEN", "ZONE", "NEXT", "LOCAL", "LAST RUN", "SKIPPED LAST")
+        context.say(table(head, rows))
+        for each in records:
+            if "paused" in each:
+                context.say(f"paused since {each['paused']['since']}: {each['paused']['resume']}")
     else:
         context.say("no schedules; add a trigger of kind schedule to a spec")
     return 0
@@ -40,35 +50,162 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
 
 def run_next(context: "Context", given: Mapping[str, Any]) -> int:
     """The next slots of an automation, in local time and UTC."""
-    from automations.core.instant import parse_iso
     from automations.services.schedule_view import next_slots
 
     runtime = context.runtime
-    if not 1 <= given["count"] <= MOST:
-        raise UsageError(f"--count takes 1 to {MOST}, not {given['count']}")
-    try:
-        after = runtime.clock.now() if given["after"] is None else parse_iso(given["after"])
-    except ValueError as problem:
-        raise InvalidInput(f"--after: {problem}", hint="such as: --after 2026-03-28T00:00:00Z") from None
-    found = next_slots(runtime.database, given["id"], after=after, count=given["count"])
+    _at_most(given["count"], "--count")
+    after = given_time(context, given["after"], "--after")
+    found = next_slots(
+        runtime.database, given["id"], after=runtime.clock.now() if after is None else after, count=given["count"]
+    )
     if context.json:
         context.document(found)
     else:
-        rows = [(each["nominalTime"], each["localTime"], each["trigger"]) for each in found]
-        context.say(table(("UTC", "LOCAL", "TRIGGER"), rows))
+        rows = [(each["nominalTime"], each["localTime"], each["trigger"], each.get("reason", "")) for each in found]
+        context.say(table(("UTC", "LOCAL", "TRIGGER", "CLOCK CHANGE"), rows))
     return 0
 
 
+def run_misfires(context: "Context", given: Mapping[str, Any]) -> int:
+    """Slots that did not fire, newest first."""
+    from automations.services.schedule_view import misfires
+
+    limit = given["limit"]
+    _at_most(limit, "--limit")
+    before = given_time(context, given["cursor"], "--cursor")
+    found = misfires(context.runtime.database, given["id"], before=before, limit=limit)
+    if context.json:
+        context.document(found)
+    elif found:
+        rows = [
+            (each["nominalTime"], each["localTime"], each["trigger"], each["reason"], each["recordedAt"])
+            for each in found
+        ]
+        context.say(table(("UTC", "LOCAL", "TRIGGER", "REASON", "RECORDED"), rows))
+        if len(found) == limit:
+            context.note(
+                f"more: automations schedules misfires {given['id']} --limit {limit} --cursor {found[-1]['nominalTime']}"
+            )
+    else:
+        context.say(f"no schedule of {given['id']} skipped anything")
+    return 0
+
+
+def run_resume(context: "Context", given: Mapping[str, Any]) -> int:
+    """Let schedules that paused themselves go on."""
+    resumed = context.runtime.schedule_pause.resume(
+        given["id"], trigger=given["trigger"], catch_up=given["catch_up"], actor=context.settings.actor
+    )
+    if context.json:
+        context.document(resumed)
+    else:
+        how = "and catches up as its spec says" if given["catch_up"] else "from now on"
+        for each in resumed:
+            context.say(f"{each['automationId']}: schedule {each['trigger']} goes on {how}")
+    return 0
+
+
+def run_backfill(context: "Context", given: Mapping[str, Any]) -> int:
+    """Fire the slots of a time that has passed, each once."""
+    from automations.services.backfill import Period
+
+    if given["from_"] is None or given["to"] is None:
+        raise UsageError("schedules backfill needs --from and --to", hint="such as: --from 7d --to 1h")
+    if given["max"] < 1:
+        raise UsageError(f"--max takes a number from 1 on, not {given['max']}")
+    since, until = given_time(context, given["from_"], "--from"), given_time(context, given["to"], "--to")
+    assert since is not None  # noqa: S101  # both were given
+    assert until is not None  # noqa: S101  # both were given
+    period = Period(since, until, given["max"], given["trigger"])
+    backfill = context.runtime.backfill
+    slots = backfill.plan(given["id"], period)
+    wanted = sum(each["outcome"] == "would_start" for each in slots)
+    if not given["dry_run"]:
+        if wanted and not (given["yes"] or _confirmed(context, f"start {counted(wanted, 'run')} of {given['id']}?")):
+            return 1
+        slots = backfill.run(given["id"], period, actor=context.settings.actor)
+    if context.json:
+        context.document(slots)
+    elif slots:
+        rows = [
+            (
+                each["nominalTime"],
+                each["localTime"],
+                each["trigger"],
+                each["outcome"],
+                each.get("runId", each.get("reason", "")),
+            )
+            for each in slots
+        ]
+        context.say(table(("UTC", "LOCAL", "TRIGGER", "OUTCOME", "RUN"), rows))
+    else:
+        context.say("no slot lies in that time")
+    return 0
+
+
+def _confirmed(context: "Context", question: str) -> bool:
+    """Ask on a terminal; elsewhere the answer must be given beforehand. Raises InvalidInput."""
+    if context.json or not sys.stdin.isatty():
+        raise InvalidInput(f"this would {question.removesuffix('?')}", hint="say --yes to do it, --dry-run to see it")
+    context.err.write(f"{question} [y/N] ")
+    context.err.flush()
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    context.note("nothing was started")
+    return False
+
+
+def _at_most(number: int, option: str) -> None:
+    if not 1 <= number <= MOST:
+        raise UsageError(f"{option} takes 1 to {MOST}, not {number}")
+
+
 COMMANDS = (
-    Command(("schedules", "list"), "List schedules, when they fire next, and what they skipped.", run_list),
+    Command(
+        ("schedules", "list"), "List schedules, when they fire next, how they went, and what they skipped.", run_list
+    ),
     Command(
         ("schedules", "next"),
         "When an automation fires next.",
         run_next,
-        arguments=(Argument("id", "An automation id."),),
+        arguments=(ID,),
         options=(
             Option("--after", "Count from this time (default: now)."),
             Option("--count", "How many.", "number", 5),
+        ),
+    ),
+    Command(
+        ("schedules", "misfires"),
+        "List slots that did not fire, and why.",
+        run_misfires,
+        arguments=(ID,),
+        options=(
+            Option("--limit", "How many.", "number", 50),
+            Option("--cursor", "Only slots before this time; printed under a full page."),
+        ),
+    ),
+    Command(
+        ("schedules", "resume"),
+        "Let schedules go on that paused themselves after failed runs.",
+        run_resume,
+        arguments=(ID,),
+        options=(
+            TRIGGER,
+            Option("--catch-up", "Catch up what passed meanwhile, as the spec says.", "flag", default=False),
+        ),
+    ),
+    Command(
+        ("schedules", "backfill"),
+        "Fire the slots of a time that has passed, each once.",
+        run_backfill,
+        arguments=(ID,),
+        options=(
+            Option("--from", "From this time on: a time, or how long ago, such as 7d."),
+            Option("--to", "Up to this time."),
+            TRIGGER,
+            Option("--dry-run", "Only list them.", "flag", default=False),
+            Option("--max", "Refuse when there are more slots than this.", "number", 100),
+            Option("--yes", "Do not ask.", "flag", default=False),
         ),
     ),
 )

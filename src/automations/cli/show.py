@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.table import clean, table
+from automations.cli.table import clean, counted, table
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -33,7 +33,21 @@ def run_show(context: "Context", given: Mapping[str, Any]) -> int:
         context.document(record)
     else:
         context.say("\n".join(clean(line) for line in card(record)))
+        if given["revision"] is None:
+            for line in _near(context, given["id"]):
+                context.say(line)
     return 0
+
+
+def _near(context: "Context", identity: str) -> Iterator[str]:
+    """What came near its triggers lately; nothing when nothing did."""
+    from automations.services.event_view import near_misses
+
+    answer = near_misses(context.runtime.database, context.runtime.bindings, identity)
+    total = sum(each["nearMisses"] for each in answer["triggers"])
+    if total:
+        yield f"  {counted(total, 'near miss', 'near misses')} among the newest {counted(answer['looked'], 'event')}"
+        yield f"    see: automations events near-misses {identity}"
 
 
 def card(record: Mapping[str, Any]) -> Iterator[str]:

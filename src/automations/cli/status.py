@@ -40,6 +40,9 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
                 yield f"  {name}={condition['status']} ({condition['reason']}) since {condition['since']}"
                 if condition["message"]:
                     yield f"    {condition['message']}"
+    for paused in status.get("pausedSchedules", ()):
+        yield f"schedule {paused['automationId']}/{paused['trigger']}: paused after {paused['failures']} failed runs"
+        yield f"  go on with: automations schedules resume {paused['automationId']}"
     for service in daemon.get("metadata", {}).get("services", []) if daemon["active"] else []:
         if service["state"] != "running":
             yield f"  service {service['name']}: {service['state']}: {service.get('error', '')}"

@@ -11,9 +11,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def counted(number: int, word: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+def counted(number: int, word: str, several: str = "") -> str:
+    """`1 file`, `2 files`; `several` where the plural is another word."""
+    return f"{number} {word if number == 1 else several or f'{word}s'}"
 
 
 def clean(text: str) -> str:

@@ -1,6 +1,6 @@
 """The daemon: takes its lease, starts its services, waits for a signal, drains, and leaves nothing behind.
 
-lease · reconcile (with its watcher) · bindings · schedule · worker · recover · approvals · audit · web
+lease · reconcile (with its watcher) · bindings · schedule · timers · worker · recover · approvals · audit · web
 """
 
 from __future__ import annotations
@@ -179,6 +179,7 @@ class Daemon:
         self._supervisor.add(Service("audit", runtime.sealer.tick))
         self._supervisor.add(Service("retention", runtime.janitor.tick))
         self._schedule = self._supervisor.add(Service("schedule", runtime.scheduler.tick))
+        runtime.ingest.timer_set = self._supervisor.add(Service("timers", runtime.timers.tick)).wake
         if self._options.work:
             waker: list[Supervised] = []
 
@@ -191,6 +192,7 @@ class Daemon:
             waker.append(self._supervisor.add(Service("worker", self._worker.tick)))
             runtime.ingest.wake = wake
             runtime.scheduler.wake = wake
+            runtime.timers.wake = wake
             runtime.queue.wake = wake
             runtime.approvals.wake = wake
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from automations.core.canonical import decode, encode
 from automations.core.run.states import ActionStatus, RunStatus, standing
 from automations.errors import StoreError
-from automations.store import actions, events, runs
+from automations.services.run_event import event_of
+from automations.store import actions, runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,12 +70,11 @@ def view_of(tx: Transaction, run: Row) -> RunView:
 
     rows = actions.of_run(tx, run["id"])
     blocked = any(row["status"] == ActionStatus.BLOCKED for row in rows)
-    event = events.get(tx, run["event_row_id"]) if blocked and run["event_row_id"] else None
     return RunView(
         id=run["id"],
         status=RunStatus(run["status"]),
         created_at=run["created_at"],
-        event=decode(event["envelope_json"]) if event else None,
+        event=event_of(tx, run) if blocked else None,
         inputs=decode(run["inputs_json"]) if run["inputs_json"] else {},
         schedule=decode(run["metadata_json"]).get("schedule") if blocked and run["schedule_trigger_id"] else None,
         actions=tuple(_action(row, outputs=blocked) for row in rows),

@@ -106,6 +106,7 @@ class Bindings:
         self._table = build_table(-1, (), ())
         self._kept: dict[str, Bound] = {}
         self._manifests: dict[str, Manifest] = {}
+        self._shelved: list[str] = []
 
     def current(self) -> Table:
         """The table of the store's serial now. Raises StoreUnavailable."""
@@ -126,12 +127,17 @@ class Bindings:
         return table
 
     def _build(self, tx: Transaction, serial: int) -> Table:
-        shelf = shelve(self._manifest(row) for row in manifests.live(tx))
+        standing = manifests.live(tx)
+        shelf = shelve(self._manifest(row) for row in standing)
+        digests = [row["digest"] for row in standing]
+        same = digests == self._shelved  # then whatever is of the same generation is pinned to the same
         kept: dict[str, Bound] = {}
         for row in automations.every(tx):
             if row["deleted_at"] is None:
-                kept[row["uid"]] = self._bound(tx, row, shelf)
-        self._kept = kept
+                before = self._kept.get(row["uid"])
+                unchanged = same and before is not None and before.generation == row["generation"]
+                kept[row["uid"]] = before if unchanged and before else self._bound(tx, row, shelf)
+        self._kept, self._shelved = kept, digests
         bound_routes = [
             BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None) for row in routes.every(tx)
         ]

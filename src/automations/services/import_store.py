@@ -271,11 +271,12 @@ class ImportStore:
     def _event(self, tx: Transaction, event: Event, door: str, *, reference: dict[str, Any], at: int) -> str:
         held = events.known(tx, door, event.identity)
         if held is None:
-            row = _event_row(event, row_id=self._ids.new(), reference=reference) | {"scope": door, "received_at": at}
+            row = _event_row(event, row_id=self._ids.new(), reference=reference)
+            row |= {"scope": door, "received_at": at, "reason": None}
             events.insert(tx, row)
             return str(row["id"])
         if held["outcome"] == "unmatched":  # it came here too, before anything that it starts was here
-            events.rematerialize(tx, held["id"], materialized_json=encode([reference]))
+            events.rematerialize(tx, held["id"], outcome="materialized", materialized_json=encode([reference]))
         elif not held["body_digest"]:
             standing = decode(held["materialized_json"])
             original.add_to_event(tx, held["id"], materialized_json=encode([*standing, reference]))

@@ -10,7 +10,8 @@ from automations.core.record import action_record, automation_record, replay_rec
 from automations.core.run.states import ActionStatus
 from automations.errors import NotFound
 from automations.services.dead_letters import page
-from automations.store import actions, automations, events, replays, routes, runs, sources, state
+from automations.services.run_event import event_of
+from automations.store import actions, automations, replays, routes, runs, schedule_failures, sources, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,6 +63,7 @@ class Inspect:
                 "daemon": self._daemon(tx),
                 "serial": state.read(tx)["serial"],
                 "sources": [_source(row, bound) for row in sources.every(tx)],
+                **_paused(tx),
             }
 
     def automations(self) -> list[dict[str, Any]]:
@@ -154,7 +156,7 @@ class Inspect:
             ended: dict[str, list[Row]] = {}
             for attempt in actions.attempts_of_run(tx, run_id):
                 ended.setdefault(attempt["action_row_id"], []).append(attempt)
-            event = events.get(tx, row["event_row_id"]) if row["event_row_id"] else None
+            event = event_of(tx, row)
             shown = run_record(row)
             asked = replays.of_run(tx, run_id)
             if asked:
@@ -163,7 +165,7 @@ class Inspect:
                 action_record(action, attempts=ended.get(action["id"], [])) for action in actions.of_run(tx, run_id)
             ]
         if event:
-            shown["event"] = json.loads(event["envelope_json"])
+            shown["event"] = event
         return shown
 
     def _daemon(self, tx: Transaction) -> dict[str, Any]:
@@ -181,6 +183,20 @@ class Inspect:
             "active": row["expires_at"] > self._clock.now(),
             "metadata": metadata,
         }
+
+
+def _paused(tx: Transaction) -> dict[str, Any]:
+    """Schedules that paused themselves, where there are any."""
+    found = [
+        {
+            "automationId": row["automation_id"],
+            "trigger": row["trigger_id"],
+            "since": iso(row["paused_at"]),
+            "failures": row["failures"],
+        }
+        for row in schedule_failures.paused(tx)
+    ]
+    return {"pausedSchedules": found} if found else {}
 
 
 def _source(row: Row, bound: list[Row]) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from automations.services.programs import Programs
 from automations.services.queue import Queue
 from automations.services.schedule import Parts as ScheduleParts
 from automations.services.schedule import Scheduler
+from automations.services.timers import Parts as TimersParts
+from automations.services.timers import Timers
 from automations.services.trigger import Parts as StartParts
 from automations.services.trigger import Start
 from automations.services.webhook_routes import Wanted, WebhookRoutes
-from automations.store import actions, roles
+from automations.store import actions, events, roles, timers
 from automations.store.database import Database, Row
 from automations.store.migrate import migrate
 
@@ -81,6 +83,7 @@ class Stage:
         self.start = Start(StartParts(database, self.bindings, **parts))
         self.scheduler = Scheduler(ScheduleParts(database, self.bindings, **parts))
         self.approvals = Approvals(ApprovalParts(database, programs, **parts))
+        self.timers = Timers(TimersParts(database, self.bindings, **parts))
         self.route_ids: tuple[str, ...] = ()
 
     def put(self, part: Catalogue) -> None:
@@ -97,12 +100,13 @@ class Stage:
     def next_due(self) -> int | None:
         """When something that waits for its time goes on (microseconds); None when nothing does."""
         with self.database.read() as tx:
-            instants = (actions.next_available(tx, actions.Which()), actions.next_expiry(tx))
+            instants = (actions.next_available(tx, actions.Which()), actions.next_expiry(tx), timers.next_due(tx))
         return min((at for at in instants if at is not None), default=None)
 
     def tick(self) -> None:
         """Let everything that waits for its time look at the clock."""
         self.approvals.tick(self.clock.now())
+        self.timers.tick(self.clock.now())
 
     def vouch(self, actor: str, row: Row) -> None:
         """Whoever a case names has the roles that its step asks for: a case says what follows, not who is who."""
@@ -118,7 +122,7 @@ class Stage:
 
     def why_not(self) -> list[str]:
         """For every event that started nothing, what stood in its way."""
-        unmatched = event_list(self.database, outcome="unmatched", before=None, limit=MOST_EVENTS)
+        unmatched = event_list(self.database, events.Wanted(outcome="unmatched", limit=MOST_EVENTS))
         judged = [why(self.database, self.bindings, event["eventId"]) for event in unmatched]
         return [_because(verdict) for each in judged for verdict in each["triggers"]]
 

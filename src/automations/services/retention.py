@@ -65,6 +65,7 @@ class Janitor:
     def _records(self, limits: Cutoffs) -> int:
         with self._database.write() as tx:
             skips = retention.delete_skips(tx, before=limits.dead)
+            skips += retention.delete_start_requests(tx, before=limits.identities)
             return skips + retention.delete_replay_requests(tx, before=limits.audit)
 
     def _generations(self, limits: Cutoffs) -> int:

@@ -6,24 +6,31 @@ never backfills; what passed while nothing ran is caught up as its spec says, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from automations.core.instant import SECOND, iso
-from automations.core.run.materialize import Occasion, materialize
-from automations.core.spec.model import AutomationStatus, Trigger, TriggerKind
-from automations.core.trigger.schedule import Due, Schedule, Skip, due, local_time, next_due, schedule_of
+from automations.core.run.materialize import Materialized
+from automations.core.trigger.schedule import Skip, due, next_due, passed
 from automations.errors import StoreError
-from automations.store import actions, runs, schedules
+from automations.services import schedule_pause
+from automations.services.schedule_line import FIRED_BEFORE, Line, keep_skips, lines, start
+from automations.store import actions, runs, schedule_failures, schedules
 
 if TYPE_CHECKING:
-    from automations.core.trigger.bindings import Bound
+    from automations.core.trigger.schedule import Due
     from automations.services.definitions import Bindings
     from automations.services.ports import Clock, Ids, Telemetry, Wake
     from automations.store.database import Database, Row, Transaction
 
 LONGEST_SLEEP = 60 * SECOND
 """A clock that was set forward is noticed within this time (microseconds)."""
+AHEAD = 5 * 60 * SECOND
+"""A cursor that is further ahead of the clock than this is the mark of a clock that went back, and is set back too."""
+RESUMED = 5 * SECOND
+"""How often to look whether a paused schedule was resumed."""
+KEPT = 400 * 86_400 * SECOND
+"""How long it is known which slots fired, and which were skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +48,10 @@ class Parts:
 class _Standing:
     """One schedule as this process knows it. `due_at` is when to look; the store's cursor decides."""
 
-    bound: Bound
-    trigger: Trigger
-    schedule: Schedule
-    due_at: int | None = field(default=None)
-
-    @property
-    def key(self) -> str:
-        return f"{self.bound.uid}/{self.trigger.id}"
+    line: Line
+    cursor: int = 0
+    due_at: int | None = None
+    paused: bool = False
 
 
 class Scheduler:
@@ -65,11 +68,16 @@ class Scheduler:
         """Fire what is due; when to look again (microseconds). Raises StoreUnavailable."""
         if self._parts.bindings.current().serial != self._serial:
             self._take_in(now=now)
+        pausing = [each for each in self._standing.values() if each.line.schedule.pause_on_failure is not None]
+        self._look_at_failures(pausing, now=now)
         for standing in self._standing.values():
-            if standing.due_at is not None and standing.due_at <= now:
+            if standing.due_at is not None and standing.cursor > now + AHEAD:
+                self._set_back(standing, now=now)
+            if standing.due_at is not None and not standing.paused and standing.due_at <= now:
                 self._fire(standing, now=now)
-        waiting = [standing.due_at for standing in self._standing.values() if standing.due_at is not None]
-        return min([now + LONGEST_SLEEP, *waiting])
+        waiting = [each.due_at for each in self._standing.values() if each.due_at is not None and not each.paused]
+        resumed = [now + RESUMED for each in pausing if each.paused]
+        return min([now + LONGEST_SLEEP, *waiting, *resumed])
 
     def _take_in(self, *, now: int) -> None:
         """Begin what is new or changed, forget what is gone, leave the rest where it stands."""
@@ -78,26 +86,74 @@ class Scheduler:
             table = self._parts.bindings.within(tx)
             cursors = {(row["automation_uid"], row["trigger_id"]): row for row in schedules.every(tx)}
             for bound in table.bound.values():
-                for trigger in bound.automation.triggers:
-                    if trigger.kind is TriggerKind.SCHEDULE:
-                        each = _Standing(bound, trigger, schedule_of(trigger.raw))
-                        _begin(tx, each, cursors.get((bound.uid, trigger.id)), now=now)
-                        standing[each.key] = each
+                for line in lines(bound):
+                    row = cursors.get((bound.uid, line.trigger.id))
+                    standing[line.key] = _begin(tx, line, row, now=now)
             # A schedule that comes back later begins then, as any new one does.
             gone = [row for (uid, trigger), row in cursors.items() if f"{uid}/{trigger}" not in standing]
             schedules.forget(tx, gone)
+            for row in gone:
+                schedule_failures.forget(tx, uid=row["automation_uid"], trigger_id=row["trigger_id"])
         self._standing, self._serial = standing, table.serial
 
-    def _fire(self, standing: _Standing, *, now: int) -> None:
+    def _look_at_failures(self, pausing: list[_Standing], *, now: int) -> None:
+        """Count what ended, pause, and notice a pause that somebody else made or lifted; writes only where there is news."""
+        if not pausing:
+            return
+        with self._parts.database.read() as tx:
+            seen = [(each, schedule_pause.glance(tx, each.line)) for each in pausing]
+            resumed = [each for each, glance in seen if each.paused and not glance.paused]
+            cursors = {each.line.key: schedules.get(tx, **each.line.names) for each in resumed}
+        for standing, glance in seen:
+            row = cursors.get(standing.line.key)
+            if row is not None:
+                _place(standing, row["cursor_at"])
+            standing.paused = glance.paused or (glance.news and self._count(standing.line, now=now))
+
+    def _count(self, line: Line, *, now: int) -> bool:
+        """Count what ended; whether the schedule is paused now."""
         with self._parts.database.write() as tx:
-            row = schedules.hold(tx, standing.bound.uid, standing.trigger.id)
-            if row is None or row["digest"] != standing.schedule.digest:
+            pauses = schedule_pause.count_ended(tx, line, now=now)
+        if pauses:
+            most = line.schedule.pause_on_failure
+            automation = line.bound.automation.id
+            self._parts.telemetry.emit("schedule.paused", automation=automation, trigger=line.trigger.id, failures=most)
+        return pauses
+
+    def _set_back(self, standing: _Standing, *, now: int) -> None:
+        """The clock went back: go on from now. What fired ahead of its time is on record, and does not fire again."""
+        line = standing.line
+        moved = {
+            **line.names,
+            "digest": line.schedule.digest,
+            "based_on": standing.cursor,
+            "cursor_at": now,
+            "now": now,
+        }
+        with self._parts.database.write() as tx:
+            changed = schedules.advance(tx, moved)
+        if not changed:
+            self._serial = -1  # another daemon was faster; take in where it stands now
+            return
+        self._parts.telemetry.emit(
+            "schedule.clock_went_back",
+            automation=line.bound.automation.id,
+            trigger=line.trigger.id,
+            cursor=iso(standing.cursor),
+        )
+        _place(standing, now)
+
+    def _fire(self, standing: _Standing, *, now: int) -> None:
+        line = standing.line
+        with self._parts.database.write() as tx:
+            row = schedules.hold(tx, **line.names)
+            if row is None or row["digest"] != line.schedule.digest:
                 self._serial = -1  # somebody else took in newer definitions; do so at the next tick
                 return
-            judged = due(standing.schedule, cursor=row["cursor_at"], now=now, key=standing.key)
-            fired, skipped = self._persist(tx, standing, row, judged, now=now)
-        standing.due_at = next_due(standing.schedule, cursor=judged.cursor, key=standing.key)
-        automation = standing.bound.automation.id
+            judged = due(line.schedule, cursor=row["cursor_at"], now=now, key=line.key)
+            fired, skipped = self._persist(tx, line, row, judged, now=now)
+        _place(standing, judged.cursor)
+        automation = line.bound.automation.id
         for run_id in fired:
             self._parts.telemetry.emit("schedule.fired", automation=automation, run=run_id)
         for skip in skipped:
@@ -106,55 +162,47 @@ class Scheduler:
         if fired:
             self.wake()
 
-    def _persist(
-        self, tx: Transaction, standing: _Standing, row: Row, judged: Due, *, now: int
-    ) -> tuple[list[str], list[Skip]]:
+    def _persist(self, tx: Transaction, line: Line, row: Row, judged: Due, *, now: int) -> tuple[list[str], list[Skip]]:
         """Move the cursor and write the runs of the slots that it passes; what fired, and what did not."""
         if judged.cursor == row["cursor_at"]:
             return [], []
-        uid, trigger_id = standing.bound.uid, standing.trigger.id
-        names: dict[str, Any] = {"uid": uid, "trigger_id": trigger_id, "now": now}
-        moved = {**names, "digest": row["digest"], "based_on": row["cursor_at"], "cursor_at": judged.cursor}
-        if not schedules.advance(tx, moved):
-            raise StoreError(f"the schedule of {standing.bound.automation.id} was judged by somebody else meanwhile")
+        moved = {**line.names, "digest": row["digest"], "based_on": row["cursor_at"], "cursor_at": judged.cursor}
+        if not schedules.advance(tx, {**moved, "now": now}):
+            raise StoreError(f"the schedule of {line.bound.automation.id} was judged by somebody else meanwhile")
         fired: list[str] = []
         skipped = list(judged.skip)
         for nominal in judged.fire:
-            if standing.schedule.overlap != "parallel" and runs.live_of_trigger(tx, uid, trigger_id):
-                skipped.append(Skip(nominal, "overlap"))
-                continue
-            made = materialize(standing.bound, _occasion(standing, nominal), now=now, new_id=self._parts.ids.new)
-            runs.insert(tx, [made.run])
-            actions.insert(tx, made.actions)
-            fired.append(made.run["id"])
-        schedules.keep_skips(tx, [{**names, "nominal_at": skip.nominal, "reason": skip.reason} for skip in skipped])
+            started = start(tx, line, nominal, now=now, ids=self._parts.ids)
+            if isinstance(started, Materialized):
+                runs.insert(tx, [started.run])
+                actions.insert(tx, started.actions)
+                fired.append(started.run["id"])
+            elif started != FIRED_BEFORE:
+                skipped.append(Skip(nominal, started))
+        keep_skips(tx, line, skipped, now=now)
+        schedules.forget_before(tx, **line.names, nominal_at=now - KEPT)
         return fired, skipped
 
 
-def _begin(tx: Transaction, standing: _Standing, row: Row | None, *, now: int) -> None:
-    active = standing.bound.automation.status is AutomationStatus.ACTIVE
-    changed = row is None or row["digest"] != standing.schedule.digest
-    if changed or not active:
-        begun: dict[str, Any] = {
-            "uid": standing.bound.uid,
-            "trigger_id": standing.trigger.id,
-            # A paused schedule's cursor is marked, so that un-pausing begins anew instead of catching up.
-            "digest": standing.schedule.digest if active else f"paused:{standing.schedule.digest}",
-            "cursor_at": now,
-            "now": now,
-        }
-        schedules.begin(tx, begun)
-    if active:
-        cursor = now if changed or row is None else row["cursor_at"]
-        standing.due_at = next_due(standing.schedule, cursor=cursor, key=standing.key)
+def _begin(tx: Transaction, line: Line, row: Row | None, *, now: int) -> _Standing:
+    """Take a schedule in: where it stands, or from now on when it is new, changed, or was paused by its spec."""
+    schedule_pause.take_in(tx, line, now=now)
+    digest = line.schedule.digest
+    asleep = f"paused:{digest}"  # marked, so that un-pausing begins anew instead of catching up
+    standing = _Standing(line)
+    if not line.bound.active:
+        if row is None or row["digest"] != asleep:
+            schedules.begin(tx, {**line.names, "digest": asleep, "cursor_at": now, "now": now})
+        return standing
+    row = schedules.hold(tx, **line.names)
+    if row is not None and row["digest"] == asleep:
+        keep_skips(tx, line, passed(line.schedule, after=row["cursor_at"], until=now, reason="paused"), now=now)
+    if row is None or row["digest"] != digest:
+        schedules.begin(tx, {**line.names, "digest": digest, "cursor_at": now, "now": now})
+    _place(standing, row["cursor_at"] if row is not None and row["digest"] == digest else now)
+    return standing
 
 
-def _occasion(standing: _Standing, nominal: int) -> Occasion:
-    schedule = {
-        "trigger": standing.trigger.id,
-        "nominalTime": iso(nominal),
-        "localTime": local_time(standing.schedule, nominal),
-        "timezone": standing.schedule.timezone,
-    }
-    identity = f"schedule:{standing.trigger.id}:{iso(nominal)}"
-    return Occasion(identity=identity, trigger=standing.trigger, schedule=schedule)
+def _place(standing: _Standing, cursor: int) -> None:
+    standing.cursor = cursor
+    standing.due_at = next_due(standing.line.schedule, cursor=cursor, key=standing.line.key)

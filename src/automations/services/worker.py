@@ -6,6 +6,7 @@ and on a seeded schedule in the simulation.
 
 from dataclasses import dataclass
 
+from automations.core.canonical import decode
 from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
 from automations.core.run.program import EXECUTABLE, StepProgram
 from automations.core.run.queue import Failure, Holder
@@ -176,4 +177,5 @@ def _invocation(row: Row, step: StepProgram, binding: Binding) -> Invocation:
         binding=binding,
         timeout=step.step.timeout,
         secrets=step.secrets,
+        hops=decode(row["metadata_json"]).get("hops", 0),
     )

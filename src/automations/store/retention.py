@@ -44,13 +44,18 @@ def delete_attempts(tx: Transaction, /, *, before: int, limit: int) -> int:
     )
 
 
+_NEEDED = """(SELECT 1 FROM event_outcomes o WHERE o.event_row_id = e.id AND (o.outcome IN ('delayed', 'debounced')
+    OR EXISTS (SELECT 1 FROM runs w WHERE w.id = o.run_id)))"""
+"""That an event waits for a timer, or is part of a run that is kept."""
+
+
 def forget_content(tx: Transaction, /, *, before: int, after: int, limit: int) -> int:
     """Blank the envelopes of events between two instants that no run needs; their identities stay."""
     return tx.run(
-        """UPDATE events SET envelope_json = '{}' WHERE id IN (
+        f"""UPDATE events SET envelope_json = '{{}}' WHERE id IN (
              SELECT e.id FROM events e WHERE e.received_at < :before AND e.received_at >= :after
-               AND e.envelope_json <> '{}' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.event_row_id = e.id)
-             ORDER BY e.received_at LIMIT :limit)""",
+               AND e.envelope_json <> '{{}}' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.event_row_id = e.id)
+               AND NOT EXISTS {_NEEDED} ORDER BY e.received_at LIMIT :limit)""",
         before=before,
         after=after,
         limit=limit,
@@ -58,15 +63,22 @@ def forget_content(tx: Transaction, /, *, before: int, after: int, limit: int) -
 
 
 def delete_events(tx: Transaction, /, *, before: int, limit: int) -> int:
-    """Events that no run needs any more."""
-    return tx.run(
-        """DELETE FROM events WHERE id IN (
-             SELECT e.id FROM events e WHERE e.received_at < :before
-               AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.event_row_id = e.id)
-             ORDER BY e.received_at LIMIT :limit)""",
+    """Events that no run needs any more and that wait for nothing, with what became of them."""
+    rows = tx.all(
+        f"""SELECT e.id FROM events e WHERE e.received_at < :before
+              AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.event_row_id = e.id)
+              AND NOT EXISTS {_NEEDED} ORDER BY e.received_at LIMIT :limit""",
         before=before,
         limit=limit,
     )
+    tx.many("DELETE FROM event_outcomes WHERE event_row_id = :id", rows)
+    tx.many("DELETE FROM events WHERE id = :id", rows)
+    return len(rows)
+
+
+def delete_start_requests(tx: Transaction, /, *, before: int) -> int:
+    """Idempotency keys of starts that nobody repeats any more."""
+    return tx.run("DELETE FROM start_requests WHERE requested_at < :before", before=before)
 
 
 def delete_skips(tx: Transaction, /, *, before: int) -> int:

@@ -143,6 +143,18 @@ def live_of_trigger(tx: Transaction, uid: str, trigger_id: str, /) -> bool:
     return row is not None
 
 
+def of_schedule_after(tx: Transaction, /, *, uid: str, trigger_id: str, after: str, limit: int) -> list[Row]:
+    """`{id, status, completed_at}` of the runs that a schedule started after the run `after`, in that order."""
+    return tx.all(
+        """SELECT id, status, completed_at FROM runs
+           WHERE automation_uid = :uid AND schedule_trigger_id = :trigger_id AND id > :after ORDER BY id LIMIT :limit""",
+        uid=uid,
+        trigger_id=trigger_id,
+        after=after,
+        limit=limit,
+    )
+
+
 def live_counts(tx: Transaction, /) -> list[Row]:
     """`{automation_id, status, n}` of runs that are not over."""
     return tx.all(

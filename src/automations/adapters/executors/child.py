@@ -65,6 +65,7 @@ class Surroundings:
             "OPEN_ACTIONS_DRY_RUN": "true" if invocation.dry_run else "false",
             "AUTOMATIONS_IDEMPOTENCY_KEY": invocation.idempotency_key,
             "AUTOMATIONS_ATTEMPT": str(invocation.attempt),
+            "AUTOMATIONS_CAUSE": invocation.cause,
             **marks(invocation),
         }
 

@@ -33,6 +33,13 @@ class Invocation:
     timeout: int | None = None
     dry_run: bool = False
     secrets: tuple[SecretText, ...] = ()
+    hops: int = 0
+    """Through how many runs the run's own event came."""
+
+    @property
+    def cause(self) -> str:
+        """What a process finds as `AUTOMATIONS_CAUSE`, for the events that it sends; `core.trigger.cause` reads it."""
+        return f"run={self.run_id};hops={self.hops}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from automations.core.canonical import digest
 from automations.core.diagnostic import dotted
-from automations.core.expression.cel import EvaluationFailed
+from automations.core.expression.cel import Activation, EvaluationFailed
 from automations.core.instant import iso
 from automations.core.run.program import Program, StepProgram
 from automations.core.run.readiness import Skip, Standing, Waiting, readiness
@@ -43,6 +43,8 @@ class RunView:
     inputs: Mapping[str, Any]
     actions: tuple[ActionView, ...]
     schedule: Mapping[str, Any] | None = None
+    shared: Activation | None = None
+    """The event as expressions read it, converted once for all the runs that it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +135,10 @@ def _next(
         return None
     if isinstance(verdict, Skip):
         return ActionChange(action.id, action.step_id, ActionStatus.SKIPPED, reason=verdict.reason)
-    return _enter(step, action=action, roots=scope(program, run, states=states))
+    return _enter(step, action=action, roots=Activation(scope(program, run, states=states), base=run.shared))
 
 
-def _enter(step: StepProgram, *, action: ActionView, roots: Mapping[str, Any]) -> ActionChange:
+def _enter(step: StepProgram, *, action: ActionView, roots: Activation) -> ActionChange:
     def failed(code: str, message: str) -> ActionChange:
         error = {"code": code, "message": message, "retryable": False}
         return ActionChange(action.id, action.step_id, ActionStatus.FAILED, error=error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.canonical import encode
+from automations.core.expression.activation import Activation
 from automations.core.run.approval import asked_gate, content_of, pending_gate
 from automations.core.run.blueprint import requirement_of
 from automations.core.run.machine import ActionChange, ActionView, RunView, advance
@@ -16,13 +17,18 @@ from automations.core.run.program import StepProgram
 from automations.core.run.states import ActionStatus, RunStatus
 from automations.core.spec.model import Trigger
 from automations.core.trigger.bindings import Bound
+from automations.core.trigger.cause import hops_of
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What starts a run. `identity` is unique per automation; `event` is the envelope's document, if there is one."""
+    """What starts a run. `identity` is unique per automation; `event` is the envelope's document, if there is one.
+
+    `window` is about the debounce window that the event stands for; `shared` is the event as expressions read it, converted once
+    for all the runs that it starts.
+    """
 
     identity: str
     trigger: Trigger
@@ -32,6 +38,8 @@ class Occasion:
     schedule: Mapping[str, Any] | None = None
     started_by: str | None = None
     replay_of: str | None = None
+    window: Mapping[str, Any] | None = None
+    shared: Activation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,7 @@ def _open(bound: Bound, occasion: Occasion, run: Row, actions: tuple[Row, ...]) 
         event=occasion.event,
         inputs=occasion.inputs or {},
         schedule=occasion.schedule,
+        shared=occasion.shared,
         actions=tuple(ActionView(row["id"], row["step_id"], ActionStatus.BLOCKED) for row in actions),
     )
     decision = advance(bound.program, view)
@@ -128,6 +137,8 @@ def _about(occasion: Occasion) -> dict[str, Any]:
     if event is None:
         return {}
     named = {"eventId": event["id"]}
+    if hops := hops_of(event.get("metadata")):
+        named["hops"] = hops
     return {**named, "eventDedupeKey": event["dedupeKey"]} if "dedupeKey" in event else named
 
 
@@ -138,6 +149,8 @@ def _run(bound: Bound, occasion: Occasion, *, key: str, row_id: str) -> Row:
         metadata["eventDedupeKey"] = event["dedupeKey"]
     if occasion.schedule:
         metadata["schedule"] = occasion.schedule
+    if occasion.window:
+        metadata["window"] = occasion.window
     if occasion.started_by:
         metadata["startedBy"] = occasion.started_by
     return {

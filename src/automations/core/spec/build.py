@@ -17,9 +17,11 @@ from automations.core.spec.model import (
     AutomationStatus,
     Binding,
     Concurrency,
+    Debounce,
     Dependency,
     Lifecycle,
     Manifest,
+    RateLimit,
     Route,
     RouteMapping,
     Signature,
@@ -75,6 +77,9 @@ def trigger(automation_id: str, index: int, raw: Data) -> Trigger:
         filter=raw.get("filter", {}),
         expr=raw.get("expr"),
         route=_route(automation_id, identity, raw) if "route" in raw else None,
+        event_schema=raw.get("eventSchema"),
+        rate_limit=_rate_limit(raw["rateLimit"]) if "rateLimit" in raw else None,
+        debounce=_debounce(raw["debounce"]) if "debounce" in raw else None,
         raw=raw,
     )
 
@@ -169,6 +174,26 @@ def _route(automation_id: str, trigger_id: str, raw: Data) -> Route:
         path=given.get("path", f"/webhooks/{identity}"),
         mapping=mapping({**fallback, **given.get("mapping", {})}),
         signature=signature(given["signature"]) if given.get("signature") else None,
+    )
+
+
+def _rate_limit(raw: Data) -> RateLimit:
+    limit = int(raw["limit"])
+    return RateLimit(
+        key=raw.get("key"),
+        limit=limit,
+        per=parse_duration(raw["per"]),
+        burst=int(raw.get("burst", limit)),
+        excess=raw.get("excess", "drop"),
+    )
+
+
+def _debounce(raw: Data) -> Debounce:
+    return Debounce(
+        key=raw.get("key"),
+        quiet=parse_duration(raw["quiet"]),
+        max=parse_duration(raw["max"]) if "max" in raw else None,
+        emit=raw.get("emit", "last"),
     )
 
 

@@ -119,6 +119,9 @@ def _trigger_expressions(path: Path, trigger: Trigger) -> Iterator[Finding]:
             compile_when(trigger.expr, roots=TRIGGER_ROOTS)
         except ExpressionInvalid as invalid:
             yield Finding("spec/expression", (*path, "expr"), invalid.message, invalid.hint)
+    for word, given in (("rateLimit", trigger.rate_limit), ("debounce", trigger.debounce)):
+        for _, problem in problems(given.key if given else None, roots=TRIGGER_ROOTS):
+            yield Finding("spec/expression", (*path, word, "key"), problem.message, problem.hint)
     if trigger.route is not None and trigger.route.mapping.type_template is not None:
         for _, problem in problems(trigger.route.mapping.type_template, roots=BODY_ROOTS):
             where = (*path, "route", "mapping", "typeTemplate")
@@ -188,12 +191,16 @@ def path_problem(path: str) -> str | None:
     return None
 
 
-def _schemas(spec: Mapping[str, Any], _: Automation) -> Iterator[Finding]:
-    if "inputs" in spec:
+def _schemas(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+    given: list[tuple[Path, Mapping[str, Any] | None]] = [(("inputs",), spec.get("inputs"))]
+    given += [(("triggers", place, "eventSchema"), each.event_schema) for place, each in enumerate(automation.triggers)]
+    for path, schema in given:
+        if schema is None:
+            continue
         try:
-            compile_schema(spec["inputs"])
+            compile_schema(schema)
         except InvalidInput as problem:
-            yield Finding("spec/schema", ("inputs",), problem.message, problem.hint)
+            yield Finding("spec/schema", path, problem.message, problem.hint)
 
 
 def _schedules(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
@@ -216,13 +223,8 @@ def _not_executed(spec: Mapping[str, Any], automation: Automation) -> Iterator[F
 
 def _idle_triggers(automation: Automation) -> Iterator[tuple[Path, str]]:
     for index, trigger in enumerate(automation.triggers):
-        if trigger.kind is TriggerKind.API:
-            yield ("triggers", index, "kind"), f"the trigger kind {trigger.kind}"
         if trigger.raw.get("overlap") in ("queue", "cancel-running"):
             yield ("triggers", index, "overlap"), f"overlap {trigger.raw['overlap']} (it skips instead)"
-        for word in ("debounce", "rateLimit", "eventSchema", "pauseOnFailure"):
-            if word in trigger.raw:
-                yield ("triggers", index, word), word
 
 
 def _idle_keys(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

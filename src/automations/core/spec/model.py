@@ -74,6 +74,27 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A token bucket for each rendered `key`: `limit` events in `per` microseconds, `burst` at once after a pause."""
+
+    key: str | None
+    limit: int
+    per: int
+    burst: int
+    excess: Literal["drop", "delay"] = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class Debounce:
+    """A window for each rendered `key` that closes `quiet` after its last event, `max` after its first; microseconds."""
+
+    key: str | None
+    quiet: int
+    max: int | None = None
+    emit: Literal["first", "last", "all"] = "last"
+
+
+@dataclass(frozen=True, slots=True)
 class Trigger:
     """One way in. An empty tuple of patterns matches anything."""
 
@@ -85,6 +106,9 @@ class Trigger:
     filter: Mapping[str, Any] = field(default_factory=dict)
     expr: str | None = None
     route: Route | None = None
+    event_schema: Mapping[str, Any] | None = None
+    rate_limit: RateLimit | None = None
+    debounce: Debounce | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -6,25 +6,29 @@ automation is the same object as long as its generation and manifests are.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, count
-from operator import attrgetter
+from itertools import chain
+from types import MappingProxyType
 from typing import Any, Literal
 
+from automations.core import canonical
 from automations.core.expression.cel import Activation, EvaluationFailed
 from automations.core.expression.matcher import When, compile_when
+from automations.core.expression.template import Template, compile_template
 from automations.core.run.blueprint import Blueprint, blueprint_of
 from automations.core.run.program import Program, compile_program
+from automations.core.spec.conform import Conformity, compile_schema
 from automations.core.spec.model import Automation, AutomationStatus, Manifest, Route, Trigger, TriggerKind
-from automations.core.trigger.envelope import Envelope, to_document
+from automations.core.trigger.envelope import TEXT_LIMIT, Envelope, to_document
 from automations.core.trigger.filter import Filter, compile_filter
+from automations.core.trigger.index import Index, Key, build_index, keys_of
 from automations.core.trigger.patterns import Pattern, compile_pattern
 
 TRIGGER_ROOTS = frozenset({"event", "vars", "automation"})
 """What a trigger's expression can see: the rest exists only once a run does."""
 
-_made = attrgetter("order")
+_NO_KEYS: Mapping[str, str] = MappingProxyType({})
 _FIRED_BY_EVENTS = (TriggerKind.EVENT, TriggerKind.WEBHOOK)
 
 
@@ -47,14 +51,28 @@ class Bound:
         """What every run of it has in common."""
         return blueprint_of(self.program, {step: manifest.digest for step, manifest in self.manifests.items()})
 
+    @cached_property
+    def by_events(self) -> tuple["BoundTrigger", ...]:
+        """The triggers that events fire, active or not; kept, so that what they compiled lasts as long as this does."""
+        return tuple(
+            BoundTrigger(self, trigger, place)
+            for place, trigger in enumerate(self.automation.triggers)
+            if trigger.kind in _FIRED_BY_EVENTS
+        )
 
-@dataclass(frozen=True)
+    @property
+    def active(self) -> bool:
+        """Whether its triggers fire."""
+        return self.automation.status is AutomationStatus.ACTIVE
+
+
+@dataclass(frozen=True, eq=False)
 class BoundTrigger:
-    """One trigger of a bound automation. `order` counts triggers as they were made, in their authors' order."""
+    """One trigger of a bound automation; `place` is where its author wrote it."""
 
     bound: Bound
     trigger: Trigger
-    order: int = 0
+    place: int = 0
 
     @cached_property
     def filter(self) -> Filter:
@@ -72,16 +90,42 @@ class BoundTrigger:
         given = (("source", self.trigger.sources), ("type", self.trigger.types), ("subject", self.trigger.subjects))
         return tuple((name, tuple(compile_pattern(each) for each in texts)) for name, texts in given if texts)
 
+    @cached_property
+    def accepts(self) -> Conformity | None:
+        """The compiled schema of `event.data`, if there is one."""
+        schema = self.trigger.event_schema
+        return None if schema is None else compile_schema(schema)
+
+    @cached_property
+    def keys(self) -> tuple[tuple[str, Template | None], ...]:
+        """The compiled keys of its rate limit and its debounce, by name; empty for most triggers."""
+        given = (("rateLimit", self.trigger.rate_limit), ("debounce", self.trigger.debounce))
+        return tuple(
+            (name, None if each.key is None else compile_template(each.key, roots=TRIGGER_ROOTS))
+            for name, each in given
+            if each is not None
+        )
+
+    @cached_property
+    def filed(self) -> frozenset[tuple[Key, Key]]:
+        """What it is found by."""
+        return keys_of(self.trigger)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one trigger made of one event; `predicate`, `value` and `reason` name the first thing that failed."""
+    """What one trigger made of one event; `predicate`, `expected`, `value` and `reason` name the first thing that failed.
+
+    `keys` are the rendered keys of a match's rate limit and debounce.
+    """
 
     candidate: BoundTrigger
     outcome: Literal["match", "no_match", "error"]
     predicate: str | None = None
     value: Any = None
     reason: str | None = None
+    expected: Any = None
+    keys: Mapping[str, str] = field(default_factory=lambda: _NO_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,40 +143,37 @@ class Table:
     serial: int
     bound: Mapping[str, Bound]
     routes: Mapping[str, BoundRoute]
-    by_kind: Mapping[tuple[str | None, str | None], tuple[BoundTrigger, ...]]
+    index: Index
     live_routes: frozenset[str] = frozenset()
     """Ids of the routes that are not gone."""
+    by_uid: Mapping[str, Bound] = field(default_factory=dict)
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    """Uids by the order in which their automations were made."""
 
     def candidates(self, envelope: Envelope) -> Iterable[BoundTrigger]:
         """Triggers whose source and type may match, in the order in which their automations were made."""
-        source, kind = envelope.source, envelope.type
-        keys = ((source, kind), (source, None), (None, kind), (None, None))
-        groups = [self.by_kind[key] for key in keys if key in self.by_kind]
+        groups = self.index.find(envelope.source, envelope.type)
         if len(groups) == 1:
             return groups[0]
-        return sorted(chain.from_iterable(groups), key=_made)
+        # A trigger with several patterns may be found by two of them.
+        return sorted(dict.fromkeys(chain.from_iterable(groups)), key=self._made)
+
+    def _made(self, candidate: BoundTrigger) -> tuple[int, int]:
+        return self.ranks[candidate.bound.uid], candidate.place
 
 
 def build_table(serial: int, bound: Iterable[Bound], routes: Iterable[BoundRoute]) -> Table:
     """Index what is bound. Paused and archived automations fire nothing, but stay known by id."""
     automations = {each.automation.id: each for each in bound}
-    order = count()
-    index: dict[tuple[str | None, str | None], list[BoundTrigger]] = {}
-    for each in automations.values():
-        if each.automation.status is not AutomationStatus.ACTIVE:
-            continue
-        for trigger in each.automation.triggers:
-            if trigger.kind in _FIRED_BY_EVENTS:
-                candidate = BoundTrigger(each, trigger, next(order))
-                for key in _keys(trigger):
-                    index.setdefault(key, []).append(candidate)
+    index = build_index(each for mine in automations.values() if mine.active for each in mine.by_events)
     paths: dict[str, BoundRoute] = {}
     for route in routes:
         standing = paths.get(route.route.path)
         if standing is None or standing.gone:
             paths[route.route.path] = route
     live = frozenset(each.route.id for each in paths.values() if not each.gone)
-    return Table(serial, automations, paths, {key: tuple(found) for key, found in index.items()}, live)
+    by_uid = {each.uid: each for each in automations.values()}
+    return Table(serial, automations, paths, index, live, by_uid, {uid: rank for rank, uid in enumerate(by_uid)})
 
 
 def match(table: Table, envelope: Envelope) -> tuple[Verdict, ...]:
@@ -143,7 +184,7 @@ def match(table: Table, envelope: Envelope) -> tuple[Verdict, ...]:
     for candidate in table.candidates(envelope):
         if candidate.bound.uid in fired:
             continue
-        if activation is None and candidate.trigger.expr:
+        if activation is None and (candidate.trigger.expr or candidate.keys):
             activation = Activation({"event": to_document(envelope)})
         verdict = judge(candidate, envelope, activation=activation)
         verdicts.append(verdict)
@@ -152,13 +193,8 @@ def match(table: Table, envelope: Envelope) -> tuple[Verdict, ...]:
     return tuple(verdicts)
 
 
-def fired(table: Table, envelope: Envelope) -> list[BoundTrigger]:
-    """The triggers that an event fires, at most one an automation."""
-    return [verdict.candidate for verdict in match(table, envelope) if verdict.outcome == "match"]
-
-
 def judge(candidate: BoundTrigger, envelope: Envelope, *, activation: Activation | None) -> Verdict:
-    """One trigger's verdict: origin, then patterns, then filter, then expression. An error never fires a trigger.
+    """One trigger's verdict: origin, patterns, filter, schema, expression, keys. An error never fires a trigger.
 
     `activation` holds the event, converted once for all candidates; None where none of them has an expression.
     """
@@ -169,13 +205,15 @@ def judge(candidate: BoundTrigger, envelope: Envelope, *, activation: Activation
     for name, patterns in candidate.patterns:
         value = seen[name]
         if value is None or not any(pattern.match(value) for pattern in patterns):
-            return Verdict(candidate, "no_match", name, value)
+            return Verdict(candidate, "no_match", name, value, expected=[pattern.text for pattern in patterns])
     found = candidate.filter.match(envelope.data)
     if not found.matches:
-        return Verdict(candidate, "no_match", f"filter.{found.key}", found.value)
-    if candidate.expr is None:
+        return Verdict(candidate, "no_match", f"filter.{found.key}", found.value, expected=found.matcher)
+    if candidate.accepts is not None and (wrong := candidate.accepts.violations(envelope.data, most=1)):
+        return Verdict(candidate, "error", "eventSchema", reason=f"event.data does not conform: {wrong[0]}")
+    if candidate.expr is None and not candidate.keys:
         return Verdict(candidate, "match")
-    return _expression(candidate, candidate.expr, event=activation or Activation({"event": to_document(envelope)}))
+    return _evaluated(candidate, event=activation or Activation({"event": to_document(envelope)}))
 
 
 def _origin(candidate: BoundTrigger, envelope: Envelope) -> str | None:
@@ -191,21 +229,29 @@ def _origin(candidate: BoundTrigger, envelope: Envelope) -> str | None:
     return None if owner == candidate.bound.automation.id else "delivered by another automation's route"
 
 
-def _expression(candidate: BoundTrigger, expr: When, *, event: Activation) -> Verdict:
+def _evaluated(candidate: BoundTrigger, *, event: Activation) -> Verdict:
     automation = candidate.bound.automation
     own = {"vars": automation.vars, "automation": {"id": automation.id, "name": automation.name}}
+    activation = Activation(own, base=event)
+    predicate = "expr"
+    keys = {}
     try:
-        passed = expr.test(Activation(own, base=event))
+        if candidate.expr is not None and not candidate.expr.test(activation):
+            return Verdict(candidate, "no_match", "expr", value=False, expected=candidate.trigger.expr)
+        for name, template in candidate.keys:
+            predicate = f"{name}.key"
+            keys[name] = "" if template is None else _key(template.render(activation))
     except EvaluationFailed as problem:
-        return Verdict(candidate, "error", "expr", reason=str(problem))
-    return Verdict(candidate, "match") if passed else Verdict(candidate, "no_match", "expr", value=False)
+        return Verdict(candidate, "error", predicate, reason=str(problem))
+    return Verdict(candidate, "match", keys=keys)
 
 
-def _keys(trigger: Trigger) -> set[tuple[str | None, str | None]]:
-    return {(source, kind) for source in _exact(trigger.sources) for kind in _exact(trigger.types)}
-
-
-def _exact(patterns: tuple[str, ...]) -> set[str | None]:
-    """Exact texts to index by; a wildcard anywhere puts the trigger among those that are always looked at."""
-    found = {compile_pattern(text).exact for text in patterns}
-    return {None} if not found or None in found else found
+def _key(rendered: Any) -> str:
+    """A rendered key as text. Raises EvaluationFailed for null, objects and lists, and for what is too long to be a key."""
+    if rendered is None or isinstance(rendered, dict | list):
+        kind = "null" if rendered is None else "an object" if isinstance(rendered, dict) else "a list"
+        raise EvaluationFailed(f"the key is {kind}; it must be a text, a number or a boolean")
+    text = rendered if isinstance(rendered, str) else canonical.encode(rendered)
+    if len(text.encode()) > TEXT_LIMIT:
+        raise EvaluationFailed(f"the key is longer than {TEXT_LIMIT} bytes")
+    return text

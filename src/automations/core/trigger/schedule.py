@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -44,12 +45,16 @@ class Schedule:
     max_catch_up: int | None
     jitter: int
     overlap: str
+    pause_on_failure: int | None
     digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A slot that does not fire, and why: `missed`, `too_late`, `superseded`, `over_max`."""
+    """A slot that does not fire, and why: `missed`, `too_late`, `superseded`, `over_max`, `beyond_horizon`.
+
+    A slot beyond the horizon stands for itself and all later ones up to the horizon: they were too many to be counted.
+    """
 
     nominal: int
     reason: str
@@ -75,6 +80,7 @@ def schedule_of(raw: Mapping[str, Any]) -> Schedule:
         max_catch_up=raw.get("maxCatchUp"),
         jitter=parse_duration(raw["jitter"]) if "jitter" in raw else 0,
         overlap=raw.get("overlap", "skip"),
+        pause_on_failure=int(raw["pauseOnFailure"]) if "pauseOnFailure" in raw else None,
         digest=digest({key: raw[key] for key in ("cron", "schedule", "every", "timezone") if key in raw}),
     )
 
@@ -110,15 +116,36 @@ def slots(schedule: Schedule, after: int) -> Iterator[int]:
 
 def due(schedule: Schedule, *, cursor: int, now: int, key: str) -> Due:
     """Judge every slot after `cursor` that is due by `now`. `key` names the automation and trigger, for the jitter."""
+    horizon = _horizon(schedule, now)
+    lost = _lost(schedule, cursor, horizon)
     found: list[int] = []
-    for nominal in slots(schedule, max(cursor, _horizon(schedule, now))):
+    for nominal in slots(schedule, max(cursor, horizon)):
         if nominal + jitter_of(schedule, nominal, key=key) > now:
             break
         found.append(nominal)
     if not found:
-        return Due((), (), cursor)
+        return Due((), lost, horizon if lost else cursor)
     fire, skip = _judge(schedule, found, now=now)
-    return Due(tuple(fire), tuple(skip), found[-1])
+    return Due(tuple(fire), (*lost, *skip), found[-1])
+
+
+def passed(schedule: Schedule, *, after: int, until: int, reason: str) -> tuple[Skip, ...]:
+    """The slots after `after` and up to `until`, none of which fires, for one reason; as far back as the horizon."""
+    horizon = _horizon(schedule, until)
+    found = takewhile(lambda nominal: nominal <= until, slots(schedule, max(after, horizon)))
+    return (*_lost(schedule, after, horizon), *(Skip(nominal, reason) for nominal in found))
+
+
+def between(schedule: Schedule, *, since: int, until: int, most: int) -> list[int]:
+    """The slots from `since` up to `until`, both included, in order; one more than `most` when there are more."""
+    found = takewhile(lambda nominal: nominal <= until, slots(schedule, since - 1))
+    return list(islice(found, most + 1))
+
+
+def _lost(schedule: Schedule, cursor: int, horizon: int) -> tuple[Skip, ...]:
+    """What says that slots lie between the cursor and the horizon."""
+    first = next(slots(schedule, cursor), None) if cursor < horizon else None
+    return () if first is None or first > horizon else (Skip(first, "beyond_horizon"),)
 
 
 _MOST_JUDGED = 10_000
@@ -174,6 +201,22 @@ def next_due(schedule: Schedule, *, cursor: int, key: str) -> int | None:
 def local_time(schedule: Schedule, instant: int) -> str:
     """An instant on the wall clock of the schedule's zone, such as `2026-03-29T03:00:00+02:00`."""
     return _moment(instant).astimezone(zone_of(schedule)).isoformat(timespec="seconds")
+
+
+def clock_change(schedule: Schedule, instant: int) -> str | None:
+    """What a clock change has to do with a slot: `after_gap` or `first_of_two`; None on most days.
+
+    After a gap the slot stands for every local time that the gap swallowed; of two equal local times it is the first.
+    """
+    if schedule.cron is None:
+        return None
+    zone = zone_of(schedule)
+    local = _moment(instant).astimezone(zone)
+    if local.replace(fold=1).utcoffset() != local.replace(fold=0).utcoffset() and not local.fold:
+        return "first_of_two"
+    before, after = _offset(instant - 1, zone), _offset(instant, zone)
+    forward = before is not None and after is not None and after > before
+    return "after_gap" if forward else None
 
 
 def zone_of(schedule: Schedule) -> ZoneInfo:

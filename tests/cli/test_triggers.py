@@ -1,0 +1,152 @@
+"""Events, manual starts and schedules at the command line."""
+
+import json
+from typing import Any
+
+import pytest
+
+from command_line import SPEC, CommandLine
+
+MANUAL = """\
+schemaVersion: "1.0"
+id: {id}
+name: {id}
+version: 1.0.0
+inputs:
+  type: object
+  required: [ref, count]
+  properties:
+    ref: {{type: string, description: What to ship.}}
+    count: {{type: integer}}
+    dry: {{type: boolean, default: true}}
+triggers:
+  - kind: manual
+actions:
+  - {{id: only, actionId: x.do, input: {{given: "${{{{ inputs }}}}"}}}}
+"""
+LIMITED = SPEC.replace(
+    "type: {type}}}",
+    "type: {type}, debounce: {{quiet: 1h}}}}\n  - {{kind: event, source: test, type: other, filter: {{n: 5}}}}",
+)
+
+
+def event(number: int, **keys: Any) -> dict[str, Any]:
+    return {"id": f"e{number}", "source": "test", "type": "ticket", **keys}
+
+
+def applied(automations: CommandLine, identity: str, text: str = SPEC) -> None:
+    automations.write(identity, text)
+    assert automations("apply", "--auto-approve").status == 0
+
+
+def test_several_events_are_answered_one_by_one_and_a_bad_one_stops_no_other(automations: CommandLine) -> None:
+    applied(automations, "a")
+    lines = "\n".join(json.dumps(each) for each in (event(1), {"id": "x"}, event(2)))
+    ended = automations("--json", "events", "send", "-", stdin=lines.encode())
+    first, refused, second = ended.document
+    assert ended.status == 1
+    assert [len(each["materialized"]) for each in (first, second)] == [1, 1]
+    assert (refused["index"], refused["error"], refused["ok"]) == (1, "event source is missing", False)
+    shown = automations("events", "send", "-", stdin=lines.encode())
+    assert "1: refused: event source is missing" in shown.err
+    assert "seen before" in shown.out
+
+
+def test_cloudevents_are_taken_single_and_batched(automations: CommandLine) -> None:
+    applied(automations, "a")
+    cloud = {"specversion": "1.0", "id": "c1", "source": "test", "type": "ticket", "data": [1]}
+    answer = automations.json("events", "send", "--event-json", json.dumps(cloud))
+    assert answer["event"]["data"] == {"value": [1]}
+    batch = automations.json("events", "send", "-", stdin=json.dumps([cloud, {**cloud, "id": "c2"}]).encode())
+    assert [each["duplicate"] for each in batch] == [True, False]
+
+
+def test_an_event_that_waits_says_so_when_sent_shown_and_listed(automations: CommandLine) -> None:
+    applied(automations, "a", LIMITED)
+    answer = automations.send(1)
+    assert answer["materialized"] == []
+    (mine,) = answer["automations"]
+    assert (mine["automationId"], mine["outcome"]) == ("a", "debounced")
+    assert "debounced (until" in automations("events", "show", "e1").out
+    assert "~ a trigger 0 (event): debounced" in automations("why", "e1").out
+    (listed,) = automations.json("events", "list", "--outcome", "waiting", "--source", "test", "--since", "1h")
+    assert listed["id"] == "e1"
+    assert automations.json("events", "list", "--type", "nothing") == []
+
+
+def test_near_misses_say_what_was_expected_and_what_was_seen(automations: CommandLine) -> None:
+    applied(automations, "a", LIMITED)
+    for number in (1, 2):
+        automations.json("events", "send", "--event-json", json.dumps(event(number, type="other", data={"n": number})))
+    answer = automations.json("events", "near-misses", "a")
+    assert answer["looked"] == 2
+    debounced, other = answer["triggers"]
+    assert (debounced["nearMisses"], other["nearMisses"], other["byPredicate"]) == (0, 2, {"filter.n": 2})
+    assert (other["latest"]["expected"], other["latest"]["value"]) == (5, 2)
+    assert "filter.n is 2, not 5" in automations("events", "near-misses", "a").out
+    assert "filter.n is 2, not 5" in automations("why", "e2").out
+    assert "2 near misses" in automations("show", "a").out
+
+
+def test_why_is_capped_and_counts_the_rest(automations: CommandLine) -> None:
+    for name in "abc":
+        automations.write(name, kind="other")
+    applied(automations, "d")
+    automations.send(1)
+    answer = automations.json("why", "e1", "--limit", "2")
+    assert answer["triggers"][0]["automationId"] == "d"
+    assert (len(answer["triggers"]), answer["more"]) == (2, {"no_match": 2})
+    assert "and 2 no_match" in automations("why", "e1", "--limit", "2").out
+
+
+def test_an_event_that_came_around_too_often_is_refused_and_on_record(
+    automations: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied(automations, "a")
+    monkeypatch.setenv("AUTOMATIONS_CAUSE", "run=r1;hops=15")
+    assert automations.send(1)["event"]["metadata"] == {"automations": {"causedBy": "r1", "hops": 16}}
+    monkeypatch.setenv("AUTOMATIONS_CAUSE", "run=r2;hops=16")
+    refused = automations.refused("events", "send", "--event-json", json.dumps(event(2)), status=1)
+    assert refused["code"] == "event_rejected"
+    shown = automations.json("events", "show", "e2")
+    assert (shown["outcome"], shown["materialized"]) == ("rejected", [])
+    assert "17 runs" in shown["reason"]
+    assert automations.refused("events", "send", "--event-json", json.dumps(event(2)), status=1) == refused
+
+
+def test_missing_inputs_are_asked_for_on_a_terminal_and_never_elsewhere(automations: CommandLine) -> None:
+    applied(automations, "m", MANUAL)
+    assert "count" in automations.refused("trigger", "m", "--input", "ref=main", status=1)["error"]
+    asked = automations("trigger", "m", "--input", "ref=main", stdin=b"many\n7\n", terminal=True)
+    assert asked.status == 0, asked
+    assert "count (integer): " in asked.err
+    (run,) = automations.json("runs", "list")
+    shown = automations.json("runs", "show", run["id"])
+    assert shown["actions"][0]["invocation"]["input"] == {"given": {"ref": "main", "count": 7, "dry": True}}
+    assert automations("trigger", "m", stdin=b"", terminal=True).status == 130
+
+
+def test_inputs_by_name_take_the_schemas_types_and_win_over_the_document(automations: CommandLine) -> None:
+    applied(automations, "m", MANUAL)
+    words = ("trigger", "m", "--input-json", '{"ref": "a", "count": 1}', "--input", "count=2", "--input", "dry=no")
+    run = automations.json(*words)
+    assert run["actions"][0]["invocation"]["input"] == {"given": {"ref": "a", "count": 2, "dry": False}}
+    assert "name=value" in automations.refused("trigger", "m", "--input", "oops", status=2)["error"]
+
+
+def test_a_backfill_asks_with_the_count_and_needs_a_yes_elsewhere(automations: CommandLine) -> None:
+    trigger = "{{kind: schedule, every: 1h, overlap: parallel}}"
+    applied(automations, "s", SPEC.replace("{{kind: event, source: test, type: {type}}}", trigger))
+    words = ("schedules", "backfill", "s", "--from", "3h", "--to", "1m")
+    planned = automations.json(*words, "--dry-run")
+    assert {each["outcome"] for each in planned} == {"would_start"}
+    assert f"{len(planned)} runs" in automations.refused(*words, status=1)["error"]
+    assert automations(*words, stdin=b"n\n", terminal=True).status == 1
+    assert automations.json("runs", "list") == []
+    asked = automations(*words, stdin=b"y\n", terminal=True)
+    assert (asked.status, asked.out.count("started")) == (0, len(planned)), asked
+    assert {each["outcome"] for each in automations.json(*words, "--yes")} == {"fired_before"}
+    (listed,) = automations.json("schedules", "list")
+    assert listed["lastRun"]["status"] == "materialized"
+    assert "nextLocal" in listed
+    assert automations.json("schedules", "misfires", "s") == []
