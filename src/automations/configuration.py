@@ -17,8 +17,10 @@ from automations.core.instant import parse_duration
 from automations.errors import ConfigInvalid
 from automations.settings import REQUIRED, SETTINGS, SOURCE_SETTINGS, Setting, unfit
 
-LARGEST = 1 << 20
+LARGEST = 1 << 16
 """Bytes of a settings file."""
+MOST_TRIES = 200
+"""Lines inside values of several lines after which the places of what follows are not looked for."""
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 _HINT = "see docs/reference/settings.md"
@@ -94,6 +96,7 @@ class _Check:
         self._file = file
         self._text = text
         self._folder = folder
+        self._lines: dict[tuple[str | int, ...], int] | None = None
 
     def whole(self, found: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Mapping[str, Any], ...]]:
         """The checked values of a file and its checked sources."""
@@ -162,7 +165,11 @@ class _Check:
 
     def report(self, code: str, path: tuple[str | int, ...], message: str, *, hint: str = _HINT) -> None:
         """Note that something is wrong at a path."""
-        span = Span(self._file, _line(self._text, path))
+        if self._lines is None:  # worked out for a file with something wrong in it
+            self._lines = {}
+            for place, line in _places(self._text):
+                self._lines.setdefault(place, line)
+        span = Span(self._file, self._lines.get(path, 1))
         self.findings.append(Diagnostic(code, Severity.ERROR, message, span, path, hint))
 
 
@@ -176,19 +183,45 @@ def _plain(word: str) -> str:
     return word.lower().replace("_", "").replace("-", "")
 
 
-def _line(text: str, path: tuple[str | int, ...]) -> int:
-    """Where what stands at a path begins. TOML's parser keeps no places, but a beginning of a file is a file."""
-    lines = text.splitlines(keepends=True)
-    begun = 1
-    for count in range(1, len(lines) + 1):
+def _places(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """Every path in a file that parses, with the line on which its statement begins.
+
+    TOML's parser keeps no places, but every statement of a file is a file: a key with its value, or the header of a table.
+    Values of very many lines are not followed to their end, because each further line is another try.
+    """
+    tries = MOST_TRIES
+    table: tuple[str | int, ...] = ()
+    counts: dict[tuple[str | int, ...], int] = {}
+    statement, begun = "", 1
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
+        begun = begun if statement else number
+        statement += line
         try:
-            so_far = tomllib.loads("".join(lines[:count]))
-        except tomllib.TOMLDecodeError:
-            continue  # inside a value of several lines
-        if path in _paths(so_far):
-            return begun
-        begun = count + 1
-    return 1
+            found = tomllib.loads(statement)
+        except tomllib.TOMLDecodeError:  # it goes on
+            tries -= 1
+            if not tries:
+                return
+            continue
+        if statement.lstrip().startswith("["):
+            table = _header(found, counts)
+            yield from ((table[:depth], begun) for depth in range(1, len(table) + 1))
+        else:
+            yield from (((*table, *path), begun) for path in _paths(found))
+        statement = ""
+
+
+def _header(found: Mapping[str, Any], counts: dict[tuple[str | int, ...], int]) -> tuple[str | int, ...]:
+    """The path of the table that a header begins: `[a.b]` is (a, b), the second `[[a]]` is (a, 1)."""
+    table: tuple[str | int, ...] = ()
+    inner: Any = found
+    while isinstance(inner, dict) and inner:
+        ((name, inner),) = inner.items()
+        table = (*table, name)
+    if isinstance(inner, list):
+        counts[table] = counts.get(table, -1) + 1
+        table = (*table, counts[table])
+    return table
 
 
 def _paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

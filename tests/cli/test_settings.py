@@ -189,6 +189,8 @@ def test_everything_wrong_is_told_at_once_with_its_line(here: Path) -> None:
         'path = ""\n'
         "[deamon]\n"
         "host = 1\n"
+        "[daemon.tls]\n"
+        'key = "x"\n'
     )
     assert findings(file) == [
         ("config/unknown-key", 1, "unknown key sorce"),
@@ -206,6 +208,7 @@ def test_everything_wrong_is_told_at_once_with_its_line(here: Path) -> None:
         ("config/source", 22, "another [[source]] is called a already"),
         ("config/value", 23, 'path must be a text that is not empty, not ""'),
         ("config/unknown-key", 24, "unknown key deamon"),
+        ("config/unknown-key", 26, "unknown key tls"),
     ]
 
 
@@ -264,7 +267,7 @@ def test_a_file_that_is_no_settings_file_is_an_error_and_never_hangs(here: Path,
     (here / "folder").mkdir()
     os.mkfifo(here / "pipe")
     (here / "binary").write_bytes(b'actor = "\xff"\n')
-    (here / "large").write_bytes(b"#" * ((1 << 20) + 1))
+    (here / "large").write_bytes(b"#" * ((1 << 16) + 1))
     with pytest.raises(ConfigInvalid) as caught:
         loaded(here, Words(config=name))
     assert name in caught.value.message
