@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from automations.adapters.watching import Watcher
 from automations.core.instant import MILLISECOND, SECOND, iso
 from automations.daemon.drain import GRACE, STOPPING, drain
+from automations.daemon.ending import Ending
 from automations.daemon.pidfile import PidFile
 from automations.daemon.supervisor import Service, Supervised, Supervisor
 from automations.errors import AutomationsError, LockNotHeld
@@ -69,7 +70,7 @@ class Daemon:
         self._runtime = runtime
         self._options = options
         self._web = web
-        self._ended = Event()
+        self._ended = Ending()
         self._problem: AutomationsError | None = None
         self._pid_file = PidFile(runtime.settings.pid_file)
         lock = str(runtime.settings.pid_file.resolve())
@@ -134,8 +135,9 @@ class Daemon:
         """One tick of everything, for smoke checks."""
         for supervised in self._supervisor.services.values():
             supervised.service.tick(self._runtime.clock.now())
+        waiting = Event()
         while self._worker and self._worker.busy:
-            self._ended.wait(0.01)
+            waiting.wait(0.01)
             self._worker.tick(self._runtime.clock.now())
         self._leave()
 
@@ -214,7 +216,7 @@ class Daemon:
 
     def _fatal(self, problem: AutomationsError, /) -> None:
         self._problem = problem
-        self._ended.set()
+        self._ended.tell()
 
     def _hear_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -225,9 +227,9 @@ class Daemon:
             if "reconcile" in self._supervisor.services:
                 self._supervisor.services["reconcile"].wake()
             return
-        if self._ended.is_set():
+        if self._ended.told:
             os._exit(1)  # the second signal: at once; everything that was acknowledged is committed
-        self._ended.set()
+        self._ended.tell()
 
     def _drain(self) -> None:
         self._runtime.telemetry.emit("daemon.draining", running=self._worker.busy if self._worker else 0)

@@ -11,11 +11,11 @@ import os
 import signal
 import socket
 from dataclasses import dataclass
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from automations.core.instant import MILLISECOND, SECOND
 from automations.daemon.drain import GRACE, STOPPING, drain
+from automations.daemon.ending import Ending
 from automations.daemon.supervisor import Service, Supervised, Supervisor
 from automations.errors import StoreIncompatible
 
@@ -49,7 +49,7 @@ class Working:
     def __init__(self, runtime: Runtime, options: Options) -> None:
         self._runtime = runtime
         self._options = options
-        self._ended = Event()
+        self._ended = Ending()
         self._problem: AutomationsError | None = None
         self._supervisor = Supervisor(clock=runtime.clock, telemetry=runtime.telemetry, fatal=self._fatal)
         runner = options.runner or f"worker:{socket.gethostname()}:{os.getpid()}"
@@ -99,7 +99,7 @@ class Working:
     def _tick(self, now: int) -> int:
         due = self.worker.tick(now)
         if self._options.until_idle and not self.worker.busy and self._nothing_left():
-            self._ended.set()
+            self._ended.tell()
         return due
 
     def _nothing_left(self) -> bool:
@@ -112,9 +112,9 @@ class Working:
 
     def _fatal(self, problem: AutomationsError, /) -> None:
         self._problem = problem
-        self._ended.set()
+        self._ended.tell()
 
     def _signalled(self, _: int, __: FrameType | None) -> None:
-        if self._ended.is_set():
+        if self._ended.told:
             os._exit(1)  # the second signal: at once; what runs is taken back when its lease has run out
-        self._ended.set()
+        self._ended.tell()
