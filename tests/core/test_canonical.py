@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automations.core.canonical import decode, digest, digest_bytes, encode
+from automations.core.canonical import decode, digest, digest_bytes, encode, encode_words
 
 scalars = (
     st.none()
@@ -59,3 +59,14 @@ def test_a_digest_names_its_algorithm() -> None:
     assert (
         digest({}) == digest_bytes(b"{}") == "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     )
+
+
+words = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+)
+
+
+@given(words)
+def test_without_floats_the_standard_library_writes_the_same_text(document: Any) -> None:
+    assert encode_words(document) == encode(document)

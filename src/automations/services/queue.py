@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from automations.core.canonical import decode, encode
+from automations.core.canonical import decode, encode, encode_words
 from automations.core.instant import SECOND
 from automations.core.record import action_record
 from automations.core.run.queue import (
@@ -250,8 +250,8 @@ class Queue:
             "crashes": change.crashes,
             "available_at": row["available_at"] if change.available_at is None else change.available_at,
             "result_json": None if result is None else encode(dict(result)),
-            "error_json": encode(dict(change.error)) if change.error else None,
-            "dead_letter_json": encode(dict(change.dead_letter)) if change.dead_letter else None,
+            "error_json": _text(change.error) if change.error else None,
+            "dead_letter_json": _text(change.dead_letter) if change.dead_letter else None,
             "claimed_by": row["claimed_by"] if reported else None,
             "claimed_at": row["claimed_at"] if reported else None,
             "completed_at": now if over else None,
@@ -349,8 +349,14 @@ def _attempt(row: Row, change: Change, *, now: int) -> Row:
         "started_at": row["claimed_at"],
         "ended_at": now,
         "outcome": change.ended,
-        "error_json": encode(dict(change.error)) if change.error else None,
+        "error_json": _text(change.error) if change.error else None,
     }
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    """Metadata may hold anything that a runner or an executor saw; the rest of an error is words."""
+    plain = "metadata" not in document and "metadata" not in document.get("lastError", ())
+    return encode_words(dict(document)) if plain else encode(dict(document))
 
 
 def _names(row: Row) -> dict[str, Any]:
