@@ -10,6 +10,7 @@ from typing import Any
 from automations.core.audit import broken_at
 from automations.core.run.queue import Holder
 from automations.store.database import Row
+from simulation.deciding import begins_again, decision_rule, note
 from simulation.definitions import DEFINITION_RULES
 from simulation.limits import LIMIT_RULES
 from simulation.mirror import Change, Frame, Mirror, Moment
@@ -26,11 +27,13 @@ Problems = Iterator[str]
 def check(moment: Moment) -> list[str]:
     """Everything that this commit broke."""
     found: list[str] = []
+    note(moment)
     for change in moment.of("actions"):
         _note_release(change, moment.mirror)
     for change in moment.changes:
         name = f"{change.table} {'/'.join(map(str, change.key))}"
-        found += [f"{name}: {problem}" for rule in ROW_RULES for problem in rule(change, moment)]
+        rules = () if begins_again(change, moment) else ROW_RULES
+        found += [f"{name}: {problem}" for rule in rules for problem in rule(change, moment)]
     found += [problem for rule in COMMIT_RULES for problem in rule(moment)]
     return found
 
@@ -121,7 +124,7 @@ def _action(change: Change, moment: Moment) -> Problems:
     held = new["status"] == "claimed"
     if held != (new["lease_expires_at"] is not None) or (held and not new["claimed_by"]):
         yield f"is {new['status']} with holder {new['claimed_by']} until {new['lease_expires_at']}"
-    if new["status"] == "blocked" and (new["fence"] or new["input_json"]):
+    if new["status"] == "blocked" and (new["input_json"] or (new["fence"] and new["id"] not in moment.mirror.replayed)):
         yield "is blocked, yet was handed out or rendered"
     if (new["status"] in FINAL) != (new["completed_at"] is not None):
         yield f"is {new['status']}, completed at {new['completed_at']}"
@@ -151,8 +154,6 @@ def _hands(change: Change, moment: Moment) -> Problems:
         yield from _let_go(old, new, frame=frame)
     elif old["status"] in CLAIMABLE and new["status"] != old["status"]:
         yield f"went from {old['status']} to {new['status']} without being claimed"
-    elif old["status"] == "waiting_approval" != new["status"]:
-        yield f"went from waiting_approval to {new['status']} without an approval"
 
 
 def _claimed(old: Row, new: Row, *, moment: Moment) -> Problems:
@@ -232,6 +233,8 @@ def _exactly_once(moment: Moment) -> Problems:
         if change.old is not None or change.new is None:
             continue
         run = change.new
+        if run["replay_of"] is not None:
+            continue
         event = mirror.get("events", run["event_row_id"])
         if event is None:
             yield f"run {run['id']} has no event"
@@ -281,10 +284,12 @@ def _whole_run(run: Row, mirror: Mirror) -> Problems:
     for step_id, row in actions.items():
         main_over = all(actions[each]["status"] in FINAL for each in wanted if each not in final)
         verdict = _dependencies(wanted[step_id], actions, wanted=wanted, barred=step_id in final and not main_over)
-        yield from (f"step {step_id} {problem}" for problem in _readiness(row, verdict))
+        stays = run["id"] in mirror.replayed and row["status"] != "blocked"  # what ran stays as it ran
+        if not stays:
+            yield from (f"step {step_id} {problem}" for problem in _readiness(row, verdict))
         if row["input_json"] and event:
             given, data = json.loads(row["input_json"]), json.loads(event["envelope_json"])["data"]
-            if given != {"n": data.get("n"), "rev": spec["vars"]["rev"]}:
+            if run["id"] not in mirror.replayed and given != {"n": data.get("n"), "rev": spec["vars"]["rev"]}:
                 yield f"step {step_id} was given {given}, not what its event {data} and its generation say"
 
 
@@ -352,4 +357,10 @@ def _dependency(kind: str, row: Row, *, continues: bool) -> str:
 
 
 ROW_RULES: tuple[Callable[[Change, Moment], Problems], ...] = (_kept, _final, _event, _action, _hands, _lease)
-COMMIT_RULES: tuple[Callable[[Moment], Problems], ...] = (_exactly_once, _runs, *LIMIT_RULES, *DEFINITION_RULES)
+COMMIT_RULES: tuple[Callable[[Moment], Problems], ...] = (
+    _exactly_once,
+    _runs,
+    decision_rule,
+    *LIMIT_RULES,
+    *DEFINITION_RULES,
+)

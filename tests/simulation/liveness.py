@@ -57,6 +57,8 @@ def _tick(world: World, daemon: Daemon) -> None:
     world.perform(daemon, "timers", lambda: daemon.timers.tick(now))
     world.perform(daemon, "worker", lambda: daemon.worker.tick(now))
     world.perform(daemon, "recover", daemon.queue.recover)
+    world.perform(daemon, "approvals", lambda: daemon.approvals.tick(now))
+    world.perform(daemon, "audit", lambda: daemon.sealer.tick(now))
 
 
 def _confirm(world: World, program: Program) -> None:

@@ -79,6 +79,8 @@ class Mirror:
         self.actions_of: dict[str, dict[str, Row]] = defaultdict(dict)
         self.ends_of: dict[str, dict[int, Row]] = defaultdict(dict)
         self.released: dict[str, set[int]] = defaultdict(set)
+        self.replayed: set[str] = set()
+        """Ids of runs and actions that began again."""
         self.runs_of: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.outcomes_of: dict[str, dict[str, Row]] = defaultdict(dict)
         """By event and the automation's uid."""

@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from automations.core.plan.plan import Plan, Request
+from automations.core.run import approval as approval_machine
 from automations.core.run import machine
 from automations.core.run import readiness as readiness_module
 from automations.core.run.queue import Action, Change, Holder, Refusal, lose
@@ -251,6 +252,37 @@ def nobody_recovers() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def questions_lapse_at_once() -> Iterator[None]:
+    """A question with an end is taken for unanswered before that."""
+
+    def unanswered(tx: Transaction, /, *, now: int, limit: int) -> list[str]:
+        return real(tx, now=now + 10**12, limit=limit)
+
+    def lapsed(_waiting: Any, *, now: int) -> bool:
+        return now > 0
+
+    real: Callable[..., list[str]] = actions.unanswered
+    with patch.object(actions, "unanswered", unanswered), patch.object(approval_machine, "_lapsed", lapsed):
+        yield
+
+
+@contextmanager
+def replays_go_on_counting() -> Iterator[None]:
+    """An action that is put back keeps the attempts that it has spent."""
+
+    def requeue(tx: Transaction, action_id: str, /, *, now: int) -> bool:
+        before = actions.get(tx, action_id)
+        done = real(tx, action_id, now=now)
+        if done and before is not None:
+            tx.run("UPDATE actions SET attempt = :attempt WHERE id = :id", attempt=before["attempt"], id=action_id)
+        return done
+
+    real: Callable[..., bool] = actions.requeue
+    with patch.object(actions, "requeue", requeue):
+        yield
+
+
 PLANTED: Mapping[str, Planted] = {
     each.__name__: each
     for each in (
@@ -269,5 +301,7 @@ PLANTED: Mapping[str, Planted] = {
         a_window_loses_all_but_one,
         timers_are_looked_at_and_not_taken,
         delays_are_kept_in_memory,
+        questions_lapse_at_once,
+        replays_go_on_counting,
     )
 }

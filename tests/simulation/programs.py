@@ -6,12 +6,17 @@ from automations.core.instant import SECOND
 from automations.core.run.queue import Holder
 from automations.errors import LockNotHeld
 from automations.services.apply import Apply
+from automations.services.approval import Approvals
+from automations.services.approval import Parts as ApprovalParts
+from automations.services.audit import Sealer
 from automations.services.definitions import Bindings
 from automations.services.ingest import Ingest
 from automations.services.lease import DaemonLease, Identity
 from automations.services.programs import Programs
 from automations.services.queue import LEASE, Done, Queue, Undone
 from automations.services.reconcile import Parts, Reconciler, Source
+from automations.services.replay import Parts as ReplayParts
+from automations.services.replay import Replay
 from automations.services.timers import Parts as TimersParts
 from automations.services.timers import Timers
 from automations.services.worker import Worker
@@ -95,6 +100,9 @@ class Program:
         self.queue = WatchedQueue(database, self.programs, clock=clock, ids=ids, telemetry=telemetry)
         self.queue.stage = outside.stage
         self.apply = Apply(database, clock=clock, ids=ids, telemetry=telemetry)
+        self.bindings = Bindings(database)
+        self.approvals = Approvals(ApprovalParts(database, self.programs, clock, ids, telemetry))
+        self.replay = Replay(ReplayParts(database, self.bindings, self.programs, clock, ids, telemetry))
 
 
 class Daemon(Program):
@@ -103,7 +111,7 @@ class Daemon(Program):
     def __init__(self, process: Process, database: Database, outside: Outside, *, launcher: VirtualLauncher) -> None:
         super().__init__(process, database, outside)
         clock, ids, telemetry = outside.clock, outside.ids, outside.telemetry
-        self.bindings = Bindings(database)
+        self.sealer = Sealer(database, clock=clock)
         self.ingest = Ingest(database, self.bindings, clock=clock, ids=ids, telemetry=telemetry)
         self.timers = Timers(TimersParts(database, self.bindings, clock, ids, telemetry))
         self.worker = Worker(database, self.queue, self.programs, launcher=launcher, clock=clock)

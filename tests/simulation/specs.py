@@ -145,9 +145,9 @@ def _branch() -> tuple[Steps, Steps]:
 def _gate() -> tuple[Steps, Steps]:
     return [
         _step("s1", "sim.external", retry={"maxAttempts": 6, "base": "1s"}),
-        _step("s2", "sim.local", dependsOn=["s1"], approval={"requiresApproval": True}),
+        _step("s2", "sim.local", dependsOn=["s1"], approval={"requiresApproval": True, "count": 2, "expires": "5m"}),
         _step("s3", "sim.local", dependsOn=["s2"]),
-        _step("s4", "sim.local", dependsOn=["s1"]),
+        _step("s4", "sim.local", dependsOn=["s1"], approval={"requiresApproval": True}),
     ], [_step("f1", "sim.local")]
 
 

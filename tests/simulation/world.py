@@ -22,6 +22,7 @@ from automations.store.sqlite import SqliteDatabase
 from automations.store.sqlite_file import connect_memory
 from automations.store.sqlite_lanes import SingleLane
 from simulation.clients import Operator, Runner, Sender
+from simulation.deciding import Decider
 from simulation.editor import Editor
 from simulation.faults import Fault, FaultyDatabase, Killed, Process, Weather
 from simulation.invariants import check, check_whole
@@ -70,6 +71,7 @@ class World:
         self.runner = Runner(self.random, self.count)
         self.editor = Editor(self.outside.tree, self.random, count=self.count)
         self.operator = Operator(self.outside.tree, count=self.count)
+        self.decider = Decider(self.mirror, self.random, count=self.count)
         self._lives: Counter[str] = Counter()
         self.daemons: dict[str, Daemon] = {}
         self._away: dict[str, int] = dict.fromkeys(DAEMONS, 0)
@@ -273,6 +275,8 @@ class World:
     def _told(self, event: str, fields: Mapping[str, Any]) -> None:
         self.count(event)
         self.say(f"{event} " + " ".join(f"{name}={value}" for name, value in fields.items()))
+        if event == "run.set_aside":  # that is for what should never be
+            self.stop([f"{event}: {dict(fields)}"])
         excused = self.stage.frames and (self.stage.frame.faults or RACED in str(fields.get("error")))
         if event in ("ingest.failed", "ingest.group_retried") or (event == "reconcile.failed" and not excused):
             self.stop([f"{event}: {dict(fields)}"])
@@ -343,6 +347,23 @@ def _operate(world: World) -> None:
     world.perform(program, "operator", lambda: world.operator.turn(program, confirms=world.random.random() < 0.5))
 
 
+def _decide(world: World) -> None:
+    program = world.commander()
+    world.perform(program, "decider", lambda: world.decider.turn(program))
+
+
+def _approvals(world: World) -> None:
+    daemon = world.daemon()
+    if daemon:
+        world.perform(daemon, "approvals", lambda: daemon.approvals.tick(world.clock.now()))
+
+
+def _seal(world: World) -> None:
+    daemon = world.daemon()
+    if daemon:
+        world.perform(daemon, "audit", lambda: daemon.sealer.tick(world.clock.now()))
+
+
 def _edit(world: World) -> None:
     world.say(f"edit: {world.editor.turn()}")
 
@@ -375,6 +396,9 @@ TURNS: tuple[tuple[Callable[[World], None], float], ...] = (
     (_reconcile, 7),
     (_edit, 5),
     (_operate, 1.5),
+    (_decide, 4),
+    (_approvals, 3),
+    (_seal, 2),
     (_lease, 3),
     (_wait, 18),
     (_jump, 1.2),
