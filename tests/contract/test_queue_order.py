@@ -34,10 +34,9 @@ def of(name: str, **keys: Any) -> dict[str, Any]:
 
 def queue_up(plane: ControlPlane, name: str, count: int) -> None:
     """So many actions of one automation, each of a later instant."""
-    queue_up.sent = getattr(queue_up, "sent", 0) + 1  # type: ignore[attr-defined]
-    for number in range(count):
+    for _ in range(count):
         plane.clock.at += 1
-        plane.send(f"{name}-{queue_up.sent}-{number}", type=f"{name}.made")  # type: ignore[attr-defined]
+        plane.send(f"{name}-{plane.clock.at}", type=f"{name}.made")
 
 
 def served(plane: ControlPlane, count: int, **keys: Any) -> list[str]:
