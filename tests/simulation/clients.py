@@ -11,7 +11,7 @@ from automations.core.plan.state import source_owner
 from automations.core.run.queue import Failure, Holder
 from automations.core.spec.snapshot import Untrusted
 from automations.core.trigger.envelope import Envelope, identity, scope_of
-from automations.errors import Conflict, NotFound, Refused, SpecInvalid, StalePlan, StoreUnavailable
+from automations.errors import Conflict, NotFound, Refused, RouteMoved, SpecInvalid, StalePlan, StoreUnavailable
 from automations.services.apply import Authority
 from automations.services.catalogue import catalogue_of, known_stamps
 from automations.services.ingest import Delivery, Ingested
@@ -57,12 +57,20 @@ class Sender:
         if not group:
             return
         deliveries = [Delivery(envelope, f"body-{parcel.body}") for parcel, envelope in group]
-        results = daemon.ingest.many(deliveries) if len(group) > 1 else [daemon.ingest.one(deliveries[0])]
+        results = daemon.ingest.many(deliveries) if len(group) > 1 else [self._alone(daemon, deliveries[0])]
         for (parcel, envelope), result in zip(group, results, strict=True):
             if isinstance(result, Ingested):
                 self._acknowledged(parcel, envelope, result=result)
-            elif not isinstance(result, StoreUnavailable):
+            elif not isinstance(result, StoreUnavailable | RouteMoved):
                 raise result
+
+    def _alone(self, daemon: Daemon, delivery: Delivery) -> Ingested | RouteMoved:
+        """A route that was changed in between is answered 503 too: the same delivery meets the new one."""
+        try:
+            return daemon.ingest.one(delivery)
+        except RouteMoved as moved:
+            self.count("route_moved")
+            return moved
 
     def _choose(self) -> list[Parcel]:
         if self.pending and self.random.random() < 0.3:

@@ -69,9 +69,9 @@ class Decider:
         wanted = Wanted(mode, current=self._random.random() < 0.3, from_step=begins)
         dry = self._random.random() < 0.2
         program.replay.run(run["id"], wanted, actor="ada", dry_run=dry)
-        self._count(
-            "replay_dry" if dry else f"replay_{mode}" + ("_from" if begins else "_current" if wanted.current else "")
-        )
+        done = [str(mode), *(["from"] if begins else []), *(["current"] if wanted.current else [])]
+        for what in ["dry"] if dry else done:
+            self._count(f"replay_{what}")
 
 
 def begins_again(change: Change, moment: Moment) -> bool:

@@ -34,7 +34,7 @@ MET = (
     "outcome_debounced", "outcome_delayed", "outcome_dropped", "outcome_coalesced", "outcome_started",
     "timer.closed", "timer.passed", "timer.dropped",
     "approved", "approved_in_part", "rejected", "approval.expire", "decision_refused", "put_back", "action.replayed",
-    "replay_failed-actions", "replay_entire-run", "replay_entire-run_from", "replay_entire-run_current", "replay_dry",
+    "replay_failed-actions", "replay_entire-run", "replay_from", "replay_current", "replay_dry",
     "run_succeeded", "run_failed", "lease_held", "lease_refused",
     "untrusted", "reconcile.untrusted", "reconcile.invalid", "reconcile.failed", "apply.committed", "applied",
     "apply_spec_invalid", "edit_rename", "edit_remove", "edit_empty", "edit_swap_paths", "edit_take_path_over", "edit_copy",
