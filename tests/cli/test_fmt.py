@@ -89,6 +89,8 @@ def test_json_files_are_left_to_those_who_write_them(automations: CommandLine) -
     automations.write("one", SPEC)
     (automations.specs / "two.json").write_text('{"id":   "two"}')
     assert [each["file"] for each in automations.json("fmt")["files"]] == ["automations.d/one.yaml"]
+    refused = automations.refused("fmt", "automations.d/two.json", status=1)
+    assert refused["error"] == "automations.d/two.json is JSON; fmt writes YAML"
 
 
 def test_a_file_keeps_its_mode_and_a_link_stays_one(automations: CommandLine, odd: Path) -> None:

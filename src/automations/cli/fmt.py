@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from automations.cli.command import Argument, Command, Option
 from automations.cli.table import clean, counted
+from automations.errors import InvalidInput
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -48,6 +49,8 @@ def _files(path: str) -> Iterator[_Given]:
 
     if path == "-":
         yield _Given("-", None, sys.stdin.buffer.read(LARGEST + 1))
+    elif path.endswith(".json") and not Path(path).is_dir():
+        raise InvalidInput(f"{path} is JSON; fmt writes YAML", hint="any formatter of JSON does")
     elif path and not Path(path).is_dir():
         yield _Given(path, Path(path), one_file(Path(path)).files[0].load())
     else:
