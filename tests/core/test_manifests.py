@@ -92,6 +92,7 @@ def test_an_action_that_nobody_describes_is_only_a_warning() -> None:
         ({"x": {"deep": [TEMPLATE]}}, CLOSED),
         ([TEMPLATE], OBJECT),
         ({"n": TEMPLATE, "s": 1}, {**OBJECT, "$defs": {"x": {}}}),
+        ({"n": f"a {TEMPLATE} b"}, CLOSED),
     ],
 )
 def test_an_input_that_can_never_conform_is_an_error_of_the_automation(value: Any, schema: Any) -> None:
@@ -106,7 +107,6 @@ def test_an_input_that_can_never_conform_is_an_error_of_the_automation(value: An
     [
         ({"n": 1, "s": "x"}, CLOSED),
         ({"n": TEMPLATE}, CLOSED),
-        ({"n": f"a {TEMPLATE} b"}, CLOSED),
         (TEMPLATE, OBJECT),
         (TEMPLATE, {"type": "integer"}),
         (f"text {TEMPLATE}", {"type": "string"}),

@@ -29,7 +29,7 @@ DEPLOY = spec(
         webhook_trigger("/webhooks/github", signature={"preset": "github", "secretRef": "secret://github/releases"})
     ],
     actions=[
-        step("build", actionId="ci.build", input={"tag": "${{ event.data.tag }}"}),
+        step("build", actionId="ci.build", input={"tag": "${{ event.type }}"}),
         step("ship", actionId="k8s.deploy", dependsOn=["build"], retry={"maxAttempts": 5}),
     ],
 )
@@ -76,7 +76,7 @@ CASES = {
                 description="Stage, test, ask, ship.\nThen tell\x1b[31m everybody.",
                 actions=[
                     step("lint", actionId="ci.build"),
-                    step("build", actionId="ci.build", input={"tag": "${{ event.data.name }}", "notes": "x" * 150}),
+                    step("build", actionId="ci.build", input={"tag": "${{ event.subject }}", "notes": "x" * 150}),
                 ],
             ),
             **MANIFESTS,

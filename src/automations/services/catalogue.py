@@ -12,7 +12,7 @@ from automations import __version__
 from automations.core.canonical import as_written, decode, digest_bytes
 from automations.core.diagnostic import Diagnostic, Path, in_order
 from automations.core.spec import build
-from automations.core.spec.catalogue import Catalogue, Interpreted, accept, assemble, interpret
+from automations.core.spec.catalogue import Catalogue, Interpreted, accept, assemble, interpret, with_circles
 from automations.core.spec.document import Document, Marks
 from automations.core.spec.reader import read
 from automations.core.spec.remembered import Fact, RememberedDocument, fact_of, recalled
@@ -22,7 +22,9 @@ from automations.errors import Conflict
 from automations.store import manifests, readings
 from automations.store.database import Database, Row
 
-_VERSION = f"@{__version__}"
+_CHECKS = 2
+"""Counts up with every check that is added, so that what was read before it is read again."""
+_VERSION = f"@{__version__}.{_CHECKS}"
 """Ends the stamps of readings that this version of the program took."""
 
 MOST_SINGLY = 50
@@ -157,7 +159,7 @@ def _read_anew(shown: str) -> Conflict:
 def catalogue_of_files(files: Iterable[tuple[str, bytes]], *, problems: Iterable[Diagnostic] = ()) -> Catalogue:
     """The same without a store, from (shown name, bytes) and what was wrong with files that could not be read."""
     catalogue = assemble(interpret(raw, name) for name, raw in files)
-    return with_problems(catalogue, problems)
+    return with_problems(with_circles(catalogue), problems)
 
 
 def with_problems(catalogue: Catalogue, problems: Iterable[Diagnostic]) -> Catalogue:

@@ -21,7 +21,7 @@ from automations.core.expression.failure import (
     undeclared,
     unknown_root,
 )
-from automations.core.expression.tree import Facts, facts, use_before
+from automations.core.expression.tree import Facts, Node, facts, offsets_of, tree_of, use_before
 from automations.core.instant import iso
 
 __all__ = ["BODY_ROOTS", "ROOTS", "Activation", "EvaluationFailed", "Expression", "ExpressionInvalid"]
@@ -122,6 +122,14 @@ class Expression:
         """
         name: str = self._program.return_type().name()
         return name.split("<", 1)[0].lower()
+
+    def tree(self) -> Node:
+        """Read the checked tree anew."""
+        return tree_of(self._program.serialize())
+
+    def offsets(self) -> dict[int, int]:
+        """Where in the text the nodes of the tree stand: characters from its beginning, by node id."""
+        return offsets_of(self._program.serialize())
 
     def roots(self) -> frozenset[str]:
         """Name the roots that the expression reads."""

@@ -52,6 +52,16 @@ class References(NamedTuple):
     steps: frozenset[str]
 
 
+class Located(NamedTuple):
+    """An expression of the scalar at `path`, at this line and column of it; `whole` when the scalar is nothing else."""
+
+    path: Path
+    expression: Expression
+    line: int
+    column: int
+    whole: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Constant:
     """A part without templates: the given value itself."""
@@ -139,6 +149,26 @@ def problems(value: Any, *, roots: Iterable[str] = ROOTS) -> list[tuple[Path, Ex
 def references(value: Any, *, roots: Iterable[str] = ROOTS) -> list[References]:
     """Tell by scalar which steps the templates in a value read; templates that do not compile are left to `problems`."""
     return list(_references(_Reader(frozenset(roots), []).read(value, ())))
+
+
+def expressions(value: Any, *, roots: Iterable[str] = ROOTS, path: Path = ()) -> Iterator[Located]:
+    """Every expression in the templates of a value; those of a scalar that does not compile are left to `problems`."""
+    if isinstance(value, str):
+        if _OPEN in value:
+            yield from _located(value, frozenset(roots), path)
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from expressions(item, roots=roots, path=(*path, key))
+
+
+def _located(text: str, roots: frozenset[str], path: Path) -> Iterator[Located]:
+    parts, wrong = _pieces(text, roots)
+    if wrong:
+        return
+    pieces = zip(parts, _split(text), strict=True)
+    for part, (_, offset) in pieces:
+        if isinstance(part, Expression) and offset is not None:
+            yield Located(path, part, *place(text, offset), whole=len(parts) == 1)
 
 
 def templated(value: Any, path: Path = ()) -> Iterator[Path]:

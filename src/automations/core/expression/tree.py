@@ -11,19 +11,27 @@ from dataclasses import dataclass, field
 
 _EXPR_OF = {b"CheckedExpr": (4, 5), b"ParsedExpr": (2, 3)}
 """Field numbers of the tree and of the source information, by message."""
-_ID, _CONST, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _LOOP = 2, 3, 4, 5, 6, 7, 8, 9
-_STRING_CONST, _POSITIONS = 6, 4
+_ID, CONST, IDENT, SELECT, CALL, LIST, STRUCT, LOOP = 2, 3, 4, 5, 6, 7, 8, 9
+_STRING_CONST, _POSITIONS, _TEST_ONLY = 6, 4, 3
+_CONSTANTS = {1: "null", 2: "bool", 3: "int", 4: "uint", 6: "string", 7: "bytes", 8: "duration", 9: "timestamp"}
+"""By field number; a double, the only one of fixed width, has none here."""
 _COPIERS = frozenset({"_+_", "string", "bytes"})
 
 
 @dataclass(slots=True)
 class Node:
-    """One node. `name` is an identifier, a field, a function, or a loop's variable; `text` a text constant's value."""
+    """One node. `name` is an identifier, a field, a function, or a loop's variable; `text` a text constant's value.
+
+    `constant` is a constant's type in CEL's words; `asks` marks a field that `has()` only asks about. A map's children are its
+    keys and values in turn, a loop's its range, start, condition, step and result, a method's the object it is called on first.
+    """
 
     kind: int
     id: int
     name: str = ""
     text: str | None = None
+    constant: str = ""
+    asks: bool = False
     children: "list[Node]" = field(default_factory=list)
 
 
@@ -105,20 +113,25 @@ def _node(raw: bytes) -> Node:
 
 def _fill(node: Node, body: bytes) -> None:
     """Read one variant. A loop's children are always (range, start, condition, step, result)."""
-    if node.kind == _LOOP:
+    if node.kind == LOOP:
         parts = {number: raw for number, _, raw in _fields(body)}
         node.name = parts[1].decode()
         node.text = parts[3].decode()
         node.children = [_node(parts[number]) for number in (2, 4, 5, 6, 7)]
         return
-    for number, _, raw in _fields(body):
-        if node.kind == _CONST:
+    if node.kind == CONST:
+        node.constant = "double"
+    for number, value, raw in _fields(body):
+        if node.kind == CONST:
+            node.constant = _CONSTANTS.get(number, "double")
             node.text = raw.decode() if number == _STRING_CONST else None
-        elif node.kind == _IDENT or (node.kind, number) in {(_SELECT, 2), (_CALL, 2)}:
+        elif (node.kind, number) == (SELECT, _TEST_ONLY):
+            node.asks = bool(value)
+        elif node.kind == IDENT or (node.kind, number) in {(SELECT, 2), (CALL, 2)}:
             node.name = raw.decode()
-        elif node.kind == _STRUCT and number == 2:
+        elif node.kind == STRUCT and number == 2:
             node.children += [_node(part) for entry, _, part in _fields(raw) if entry in {3, 4}]
-        elif (node.kind, number) in {(_SELECT, 1), (_CALL, 1), (_CALL, 3), (_LIST, 1)}:
+        elif (node.kind, number) in {(SELECT, 1), (CALL, 1), (CALL, 3), (LIST, 1)}:
             node.children.append(_node(raw))
 
 
@@ -137,17 +150,17 @@ class _Survey:
 
     def walk(self, node: Node, bound: frozenset[str], *, depth: int) -> int:
         """Walk `node` and return its growth."""
-        if node.kind == _LOOP:
+        if node.kind == LOOP:
             return self._loop(node, bound, depth=depth)
-        if node.kind == _IDENT:
+        if node.kind == IDENT:
             if node.name in bound:
                 self.uses[node.name] = self.uses.get(node.name, 0) + 1
             else:
                 self.names.add(node.name.lstrip("."))
-        elif node.kind in {_SELECT, _CALL}:
+        elif node.kind in {SELECT, CALL}:
             self._step(node, bound)
-            self.copies = self.copies or (node.kind == _CALL and node.name in _COPIERS)
-        elif node.kind == _LIST:
+            self.copies = self.copies or (node.kind == CALL and node.name in _COPIERS)
+        elif node.kind == LIST:
             self.literal = max(self.literal, len(node.children))
         return max((self.walk(child, bound, depth=depth) for child in node.children), default=1)
 
@@ -156,7 +169,7 @@ class _Survey:
         self.loops += 1
         self.depth = max(self.depth, depth + 1)
         self.copies = True
-        self.builds = self.builds or start.kind == _LIST
+        self.builds = self.builds or start.kind == LIST
         growth = self.walk(source, bound, depth=depth)
         outer = self.uses.pop(node.name, 0)
         inner = bound | {node.name, node.text or ""}
@@ -167,9 +180,9 @@ class _Survey:
 
     def _step(self, node: Node, bound: frozenset[str]) -> None:
         owner = node.children[0] if node.children else None
-        if owner is None or owner.kind != _IDENT or owner.name.lstrip(".") != "steps" or owner.name in bound:
+        if owner is None or owner.kind != IDENT or owner.name.lstrip(".") != "steps" or owner.name in bound:
             return
-        if node.kind == _SELECT:
+        if node.kind == SELECT:
             self.steps.add(node.name)
         elif node.name == "_[_]" and node.children[1].text is not None:
             self.steps.add(node.children[1].text)
@@ -191,20 +204,30 @@ def facts(serialized: bytes, roots: frozenset[str]) -> Facts:
     )
 
 
-def use_before(serialized: bytes, name: str, *, offset: int) -> int | None:
-    """Offset in characters of the last identifier `name` at or before `offset`; None when there is none."""
-    tree, source = _message(serialized)
-    ids: set[int] = set()
-    pending = [_node(tree)]
-    while pending:
-        node = pending.pop()
-        pending += node.children
-        if node.kind == _IDENT and node.name.lstrip(".") == name:
-            ids.add(node.id)
-    found = []
+def tree_of(serialized: bytes) -> Node:
+    """The tree of a serialized expression."""
+    return _node(_message(serialized)[0])
+
+
+def offsets_of(serialized: bytes) -> dict[int, int]:
+    """For the ids of an expression's nodes their offsets in characters."""
+    return dict(_offsets(_message(serialized)[1]))
+
+
+def _offsets(source: bytes) -> Iterator[tuple[int, int]]:
     for number, _, raw in _fields(source):
         if number == _POSITIONS:
             entry = {key: value for key, value, _ in _fields(raw)}
-            if entry.get(1, 0) in ids:
-                found.append(entry.get(2, 0))
-    return max((at for at in found if at <= offset), default=None)
+            yield entry.get(1, 0), entry.get(2, 0)
+
+
+def use_before(serialized: bytes, name: str, *, offset: int) -> int | None:
+    """Offset in characters of the last identifier `name` at or before `offset`; None when there is none."""
+    ids: set[int] = set()
+    pending = [tree_of(serialized)]
+    while pending:
+        node = pending.pop()
+        pending += node.children
+        if node.kind == IDENT and node.name.lstrip(".") == name:
+            ids.add(node.id)
+    return max((at for node, at in offsets_of(serialized).items() if node in ids and at <= offset), default=None)

@@ -7,15 +7,19 @@ typing error.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from automations.core.canonical import digest
 from automations.core.diagnostic import Diagnostic, Path, Severity, in_order
+from automations.core.expression.cel import ExpressionInvalid
 from automations.core.run.program import executable
 from automations.core.spec import build
-from automations.core.spec.checks import check, paths_of_steps
+from automations.core.spec.checks import GRAPH_CODES, check
 from automations.core.spec.document import Document
+from automations.core.spec.emission import Emitter, check_circles
+from automations.core.spec.finding import paths_of_steps, place
 from automations.core.spec.manifests import (
     Shelf,
     check_inputs,
@@ -23,12 +27,15 @@ from automations.core.spec.manifests import (
     check_secrets,
     check_silence,
     resolve,
+    resolve_all,
     shelve,
 )
 from automations.core.spec.model import Automation, Manifest
+from automations.core.spec.never import check_filters
 from automations.core.spec.reader import read
 from automations.core.spec.structure import check as check_structure
 from automations.core.spec.structure import kind_of
+from automations.core.spec.typed import check_event_schemas, check_steps, check_triggers
 
 T = TypeVar("T", Automation, Manifest)
 
@@ -89,8 +96,8 @@ class Catalogue:
     unidentified: frozenset[str] = frozenset()
     digests: Mapping[str, str] = field(default_factory=dict)
     tests: tuple[Document, ...] = ()
-    advice: Mapping[str, Advice] = field(default_factory=dict)
     """Test files whose structure is good; whether they fit an automation is `core/fixture`'s to say."""
+    advice: Mapping[str, Advice] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -151,6 +158,7 @@ def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manife
     usable = {**(known or {}), **{key: declared.value for key, declared in manifests.items()}}
     advice = _advice((each for each in interpreted if each.file not in bad), usable)
     diagnostics.extend(finding for each in advice.values() for finding in each.findings)
+    diagnostics.extend(_of_bad((each for each in interpreted if each.file in bad), usable))
     bad |= {diagnostic.span.file for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR}
     automations = {
         each.automation.id: Declared(each.automation, each.document)
@@ -203,6 +211,29 @@ def _advice(files: Iterable[Interpreted], manifests: Mapping[ManifestKey, Manife
                 standing, tuple(_actions(each.document, each.automation, manifests=shelf))
             )
     return found
+
+
+def with_circles(catalogue: Catalogue) -> Catalogue:
+    """The catalogue with a warning for every circle of events. It looks at everything, so plans from memory do without."""
+    manifests = {key: declared.value for key, declared in catalogue.manifests.items()}
+    if not any(each.document.get("audit", {}).get("eventTypes") for each in manifests.values()):
+        return catalogue
+    shelf = shelve(manifests.values())
+    emitters = {
+        identity: Emitter(each.document, each.value, resolve_all(each.value.steps, shelf))
+        for identity, each in catalogue.automations.items()
+    }
+    found = tuple(check_circles(emitters))
+    return replace(catalogue, diagnostics=in_order((*catalogue.diagnostics, *found))) if found else catalogue
+
+
+def _of_bad(files: Iterable[Interpreted], manifests: Mapping[ManifestKey, Manifest]) -> Iterator[Diagnostic]:
+    """What else is wrong with bad files: all is told in one go, except where it is a guess which step comes before which."""
+    shelf = shelve(manifests.values())
+    for each in files:
+        guessed = any(found.code in GRAPH_CODES for found in each.diagnostics)
+        if each.automation is not None and each.document is not None and not guessed:
+            yield from _data(each.document, each.automation, manifests=shelf)
 
 
 def _claimed(files: Iterable[Interpreted]) -> dict[str, frozenset[str]]:
@@ -275,7 +306,6 @@ def _actions(document: Document, automation: Automation, *, manifests: Shelf) ->
         manifest, versions = resolve(step, manifests)
         yield from check_secrets(document, path, step=step, manifest=manifest)
         if manifest is not None:
-            yield from check_inputs(document, path, step=step, manifest=manifest)
             yield from check_silence(document, path, step=step, manifest=manifest)
         elif versions and step.manifest_version:
             message = f"action {step.action_id} has no version {step.manifest_version}"
@@ -287,3 +317,16 @@ def _actions(document: Document, automation: Automation, *, manifests: Shelf) ->
             span = document.at((*path, "actionId"))
             hint = "add a manifest file for it beside the specs, or start a runner that knows it"
             yield Diagnostic("spec/no-manifest", Severity.WARNING, message, span, (*path, "actionId"), hint)
+    yield from _data(document, automation, manifests=manifests)
+
+
+def _data(document: Document, automation: Automation, *, manifests: Shelf) -> Iterator[Diagnostic]:
+    """What is wrong with filters, expressions and inputs, given what is known of the data that they are about."""
+    pins = resolve_all(automation.steps, manifests)
+    for (path, _), step in zip(paths_of_steps(document.value), automation.steps, strict=True):
+        if step.id in pins:
+            with suppress(ExpressionInvalid):  # which is told already
+                yield from check_inputs(document, path, step=step, manifest=pins[step.id])
+    for found in (check_triggers(automation), check_filters(automation), check_steps(automation, pins)):
+        yield from (place(document, each) for each in found)
+    yield from (place(document, each) for each in check_event_schemas(automation))

@@ -6,7 +6,6 @@ their places. Rules across files are the catalogue's.
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from automations.core.diagnostic import Diagnostic, Path, Severity
@@ -15,6 +14,7 @@ from automations.core.expression.matcher import compile_when
 from automations.core.expression.template import INPUT_ROOTS, problems, references
 from automations.core.spec.conform import compile_schema
 from automations.core.spec.document import Document
+from automations.core.spec.finding import Finding, paths_of_steps, place
 from automations.core.spec.graph import ancestors, cycle
 from automations.core.spec.model import Automation, Step, Trigger, TriggerKind
 from automations.core.trigger.bindings import TRIGGER_ROOTS
@@ -24,19 +24,9 @@ from automations.errors import InvalidInput
 RESERVED_PATHS = ("/healthz", "/readyz", "/metrics", "/api")
 """Paths that the server answers itself; no route may take them or anything below `/api`."""
 
-_GRAPH_CODES = ("spec/depends-on", "spec/cycle", "spec/duplicate-step")
+GRAPH_CODES = ("spec/depends-on", "spec/cycle", "spec/duplicate-step")
+"""What makes it a guess which step comes before which."""
 _NOT_EXECUTED = "accepted and kept, but this version does not carry it out yet"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A problem at a path in the document."""
-
-    code: str
-    path: Path
-    message: str
-    hint: str = ""
-    severity: Severity = Severity.ERROR
 
 
 def check(document: Document, automation: Automation) -> tuple[Diagnostic, ...]:
@@ -44,23 +34,10 @@ def check(document: Document, automation: Automation) -> tuple[Diagnostic, ...]:
     found: list[Finding] = []
     for rule in (_steps, _graph, _expressions, _filters, _routes, _schemas, _schedules, _not_executed):
         found.extend(rule(document.value, automation))
-    if not any(finding.code in _GRAPH_CODES for finding in found):
+    if not any(finding.code in GRAPH_CODES for finding in found):
         # While the graph is wrong, whom a step may read is a guess, and a second message about the same slip is noise.
         found.extend(_step_references(document.value, automation))
     return tuple(place(document, each) for each in found)
-
-
-def place(document: Document, finding: Finding) -> Diagnostic:
-    """A finding as a diagnostic at its path's position."""
-    span = document.at(finding.path)
-    return Diagnostic(finding.code, finding.severity, finding.message, span, finding.path, finding.hint)
-
-
-def paths_of_steps(spec: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Every step with its path, `finally` steps last (the order of `Automation.steps`)."""
-    for section in ("actions", "finally"):
-        for index, raw in enumerate(spec.get(section, ())):
-            yield (section, index), raw
 
 
 def _steps(spec: Mapping[str, Any], _: Automation) -> Iterator[Finding]:
@@ -161,7 +138,7 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
 
 def _filters(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
     for index, trigger in enumerate(automation.triggers):
-        for problem, inner in check_filter(trigger.filter):
+        for problem, inner in check_filter(trigger.filter, schema=trigger.raw.get("eventSchema")):
             yield Finding("spec/filter", ("triggers", index, "filter", *inner), problem)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from automations.core.spec.model import Step
+from automations.core.spec.model import Dependency, Step
 
 
 def cycle(steps: Sequence[Step]) -> tuple[str, ...]:
@@ -35,3 +35,31 @@ def ancestors(steps: Sequence[Step]) -> Mapping[str, frozenset[str]]:
                 pending.extend(dependency.step for dependency in known[name].depends_on)
         found[step.id] = frozenset(seen - {step.id})
     return found
+
+
+def succeeded(steps: Sequence[Step]) -> Mapping[str, frozenset[str]]:
+    """For each step, every step that has certainly succeeded when it starts: whose output is there to be read.
+
+    A dependency may be over in other ways: skipped by its `when`, or failed and told to continue; `{on: succeeded}` rules
+    these out, `{on: completed}` and `{on: failed}` ask for them. Assumes that nobody waits in a circle.
+    """
+    known = {step.id: step for step in steps}
+    found: dict[str, frozenset[str]] = {}
+
+    def before(name: str) -> frozenset[str]:
+        if name not in found:
+            found[name] = frozenset()  # while it is worked out, and for good where steps wait in a circle
+            found[name] = frozenset[str]().union(*(through(each) for each in known[name].depends_on))
+        return found[name]
+
+    def through(dependency: Dependency) -> frozenset[str]:
+        step = known.get(dependency.step)
+        if step is None or dependency.on == "completed":
+            return frozenset()
+        sure = dependency.on == "succeeded" or (
+            dependency.on == "default" and step.when is None and step.on_failure == "stop"
+        )
+        # Whichever way it ended, it was ready once, and what had to succeed for that had.
+        return before(step.id) | {step.id} if sure else before(step.id)
+
+    return {step.id: before(step.id) for step in steps}

@@ -1,0 +1,241 @@
+"""Expressions held against what is known of their data: event schemas, inputs, steps' outputs, constants, actions' inputs.
+
+Errors are what can never work, or fails whenever an optional field is missing; warnings are what works and cannot be meant.
+What a schema leaves open is open here.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from automations.core.diagnostic import Path, Severity
+from automations.core.expression.cel import Expression, ExpressionInvalid
+from automations.core.expression.failure import place
+from automations.core.expression.guards import Paths
+from automations.core.expression.infer import Found, Inferred, infer, plainly
+from automations.core.expression.matcher import When, compile_when
+from automations.core.expression.shape import ANY, KINDS, Shape, of_kind, overlap
+from automations.core.expression.template import INPUT_ROOTS, Located, expressions
+from automations.core.spec.finding import Finding, paths_of_steps
+from automations.core.spec.graph import succeeded
+from automations.core.spec.model import Automation, Manifest, Step, Trigger, TriggerKind
+from automations.core.spec.scopes import (
+    asked_by_condition,
+    asked_by_filter,
+    asked_by_triggers,
+    expected,
+    step_roots,
+    trigger_roots,
+)
+from automations.core.trigger.bindings import TRIGGER_ROOTS
+
+_CODES = {
+    "unknown-field": "spec/unknown-field",
+    "undeclared-field": "spec/undeclared-field",
+    "optional-field": "spec/optional-field",
+    "operand-type": "spec/operand-type",
+    "never-equal": "spec/never-equal",
+    "never-there": "spec/never-there",
+}
+_WARNINGS = frozenset({"undeclared-field", "never-equal", "never-there"})
+_AS_JSON = {"uint": "int", "timestamp": "string", "duration": "string"}
+"""What a result becomes in an input."""
+_NO_DATA = frozenset({"bytes", "type"})
+_NO_TEXT = frozenset({"map", "list", "null"})
+
+
+def check_triggers(automation: Automation) -> Iterator[Finding]:
+    """Every finding in the expressions of triggers, which see no manifest."""
+    for index, trigger in enumerate(automation.triggers):
+        if trigger.expr is None or not ("eventSchema" in trigger.raw or "vars" in trigger.expr):
+            continue
+        with suppress(ExpressionInvalid):
+            condition = compile_when(trigger.expr, roots=TRIGGER_ROOTS)
+            present = partial(asked_by_filter, trigger)
+            site = _Site(("triggers", index, "expr"), partial(trigger_roots, automation, trigger), present)
+            yield from site.condition(condition)
+
+
+def check_steps(automation: Automation, manifests: Mapping[str, Manifest]) -> Iterator[Finding]:
+    """Every finding in the expressions of steps. `manifests` by step id."""
+    telling = _Telling(automation, manifests)
+    roots = _Roots(automation, manifests)
+    for (path, _), step in zip(paths_of_steps(automation.spec), automation.steps, strict=True):
+        if isinstance(step.when, str) and telling.of(step, step.when):
+            with suppress(ExpressionInvalid):
+                condition = compile_when(step.when)
+                yield from _Site(
+                    (*path, "when"), partial(roots.of, step), partial(asked_by_triggers, automation)
+                ).condition(condition)
+        manifest = manifests.get(step.id)
+        if telling.of_input(step, typed=manifest is not None):
+            site = _Site((*path, "input"), partial(roots.of, step), partial(_asked_before, automation, step))
+            yield from _input(step, manifest, site, telling)
+
+
+_PLAIN_PATH = re.compile(r"\$\{\{\s*[\w.]+\s*\}\}")
+_PLAIN_READING = re.compile(r"\bsteps\.(\w+)\.(?:status|(output)|error)\b")
+
+
+class _Telling:
+    """Which expressions the known shapes can say anything about, judged by their text alone.
+
+    Most expressions of a large tree read what no schema describes; these need not be looked into.
+    """
+
+    def __init__(self, automation: Automation, manifests: Mapping[str, Manifest]) -> None:
+        self._words = ["vars"]
+        if "inputs" in automation.spec:
+            self._words.append("inputs")
+        if any("eventSchema" in trigger.raw for trigger in automation.triggers):
+            self._words.append("event")
+        self._steps = automation.steps
+        self._open = {name for name, manifest in manifests.items() if manifest.output_schema is None}
+        self._open |= {step.id for step in automation.steps} - manifests.keys()
+        self._sure: Mapping[str, frozenset[str]] = {}
+
+    def of(self, step: Step, text: str) -> bool:
+        """Whether an expression of a step, or a text with some in it, is worth a look."""
+        if any(word in text for word in self._words):
+            return True
+        if "steps" not in text:
+            return False
+        self._sure = self._sure or succeeded(self._steps)
+        plain = all(
+            name in self._open and (not output or name in self._sure[step.id])
+            for name, output in _PLAIN_READING.findall(text)
+        )
+        return not plain or "error" in text or "steps" in _PLAIN_READING.sub("", text)
+
+    def of_input(self, step: Step, *, typed: bool) -> bool:
+        """Whether anything in a step's input is. That of a `typed` step has types to be held against."""
+        for text in _texts(step.input):
+            if "${{" in text and (self.of(step, text) or (typed and not _PLAIN_PATH.fullmatch(text))):
+                return True
+        return False
+
+
+class _Roots:
+    """What steps see, worked out when the first of them asks."""
+
+    def __init__(self, automation: Automation, manifests: Mapping[str, Manifest]) -> None:
+        self._automation = automation
+        self._manifests = manifests
+        self._made: Mapping[str, Mapping[str, Shape]] = {}
+
+    def of(self, step: Step) -> Mapping[str, Shape]:
+        """The shapes of a step's roots."""
+        self._made = self._made or step_roots(self._automation, self._manifests)
+        return self._made[step.id]
+
+
+def _asked_before(automation: Automation, step: Step) -> Paths:
+    """What is there when a step's input is rendered: what its trigger and its own `when` asked for."""
+    return asked_by_triggers(automation) | asked_by_condition(step.when)
+
+
+class _Site:
+    """A value in a spec that holds expressions, what they see, and what is there for them; both are asked when it matters."""
+
+    def __init__(self, path: Path, roots: Callable[[], Mapping[str, Shape]], present: Callable[[], Paths]) -> None:
+        self.path = path
+        self._roots = roots
+        self._present = present
+
+    def condition(self, condition: When) -> Iterator[Finding]:
+        """Findings in an expression that must be true or false; the object form of `when` cannot fail."""
+        if not isinstance(condition, Expression):
+            return
+        inferred = self._inferred(condition)
+        for each in inferred.found:
+            yield self._finding(each, Located((), condition, 1, 1, whole=True))
+        if not inferred.found and not overlap(inferred.shape.kinds, {"bool"}):
+            message = f"a condition must be true or false; this is {plainly(inferred.shape.kinds)}"
+            yield Finding("spec/expression", self.path, message)
+
+    def template(self, located: Located) -> tuple[Shape, list[Finding]]:
+        """What a template's expression comes to, and findings in it."""
+        inferred = self._inferred(located.expression)
+        found = [self._finding(each, located) for each in inferred.found]
+        kinds = inferred.shape.kinds
+        if not found and kinds <= (_NO_DATA if located.whole else _NO_TEXT | _NO_DATA):
+            what = "the value of an input" if located.whole else "part of a text"
+            message = f"the result is {plainly(kinds)}, which cannot be {what}"
+            found.append(self._finding(Found("operand-type", 0, message), located))
+        return inferred.shape, found
+
+    def _inferred(self, expression: Expression) -> Inferred:
+        """Guards elsewhere are looked for only when something would need one."""
+        roots = self._roots()
+        inferred = infer(expression, roots)
+        return infer(expression, roots, present=self._present()) if inferred.found else inferred
+
+    def _finding(self, found: Found, located: Located) -> Finding:
+        """A finding of the walk, with its place in the scalar."""
+        expression = located.expression
+        line, column = place(expression.text, expression.offsets().get(found.node, 0))
+        at = ExpressionInvalid(found.message, line=line, column=column).moved(located.line, located.column)
+        severity = Severity.WARNING if found.fault in _WARNINGS else Severity.ERROR
+        code, hint, message = _CODES[found.fault], found.hint, at.message
+        if found.fault == "optional-field" and found.path[:1] == ("steps",) and found.path[2:] == ("output",):
+            step = found.path[1]
+            code = "spec/step-skipped"
+            message = message.replace("is optional and may be missing", f"is missing when {step} is skipped or fails")
+            hint = f"guard it: has(steps.{step}.output), or wait with dependsOn: [{{step: {step}, on: succeeded}}]"
+        return Finding(code, (*self.path, *located.path), message, hint, severity)
+
+
+def _input(step: Step, manifest: Manifest | None, site: _Site, telling: _Telling) -> Iterator[Finding]:
+    for located in expressions(step.input, roots=INPUT_ROOTS):
+        if telling.of(step, located.expression.text):
+            shape, found = site.template(located)
+            yield from found
+            if found:
+                continue
+        else:
+            shape = _RESULTS.get(located.expression.return_type, ANY)
+        if manifest is None:
+            continue
+        kinds = _as_json(shape.kinds) if located.whole else frozenset({"string"})
+        wanted = expected(manifest.input_schema, located.path)
+        if kinds and not overlap(kinds, wanted.kinds):
+            action = f"{manifest.id} {manifest.version}"
+            message = f"input of step {step.id}: {plainly(kinds)} where {action} takes {plainly(wanted.kinds)}"
+            path = (*site.path, *located.path)
+            yield Finding("spec/input", path, message, "see the manifest's inputSchema")
+
+
+_RESULTS = {kind: of_kind(kind) for kind in KINDS}
+
+
+def _as_json(kinds: frozenset[str]) -> frozenset[str]:
+    return frozenset(_AS_JSON.get(kind, kind) for kind in kinds - _NO_DATA)
+
+
+def check_event_schemas(automation: Automation) -> Iterator[Finding]:
+    """A warning where expressions read what events say: a schema of it is what lets them be checked."""
+    for index, trigger in enumerate(automation.triggers):
+        by_events = trigger.kind in (TriggerKind.EVENT, TriggerKind.WEBHOOK)
+        if by_events and "eventSchema" not in trigger.raw and _reads_event_data(automation, trigger):
+            message = "expressions read event.data, and no eventSchema says what is in it: they are not checked"
+            hint = "add an eventSchema to the trigger, even one that only names the fields that are read"
+            yield Finding("spec/no-event-schema", ("triggers", index), message, hint, Severity.WARNING)
+
+
+def _reads_event_data(automation: Automation, trigger: Trigger) -> bool:
+    """Whether a trigger's own expression, or anything in a step, reads what events say."""
+    texts = [trigger.expr or ""]
+    for step in automation.steps:
+        texts.append(step.when if isinstance(step.when, str) else " ".join(step.when or ()))
+        texts += _texts(step.input)
+    return any("event.data" in text for text in texts)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
