@@ -158,6 +158,35 @@ def test_a_filter_picks_cases_by_name_and_picking_none_is_no_success(automations
     assert (ended.status, "no tests found in automations.d that match three" in ended.out) == (1, True)
 
 
+def test_a_program_may_start_what_nobody_starts_by_hand(automations: CommandLine) -> None:
+    automations.write("a", SPEC.replace("kind: manual", "kind: api"))
+    cases = "automation: a\ncases: [{name: n, inputs: {ref: x}, expect: {fires: true, runs: 1}}]"
+    (automations.specs / "a.test.yaml").write_text(cases)
+    assert automations.json("test")["passed"] is True
+
+
+def test_events_that_are_gathered_start_one_run_when_it_has_been_quiet(automations: CommandLine) -> None:
+    gathered = PLAIN.replace(
+        "type: {type}}}", "type: {type}, debounce: {{key: '${{{{ event.subject }}}}', quiet: 60s}}}}"
+    )
+    automations.write("g", gathered)
+    (automations.specs / "g.test.yaml").write_text(
+        dedent("""
+        automation: g
+        cases:
+          - name: three in a minute, one later
+            events:
+              - {source: test, type: ticket, subject: a}
+              - {after: 10s, source: test, type: ticket, subject: a}
+              - {after: 10s, source: test, type: ticket, subject: a}
+              - {after: 10m, source: test, type: ticket, subject: a}
+            expect: {fires: true, runs: 2}
+        """)
+    )
+    ended = automations("test")
+    assert (ended.status, ended.err) == (0, ""), ended.out
+
+
 def test_a_tree_without_tests_says_so(automations: CommandLine) -> None:
     automations.write("a", SPEC)
     ended = automations("test")

@@ -103,6 +103,16 @@ def test_what_only_some_triggers_give_is_not_held_against_a_step() -> None:
     assert codes(both) == []
 
 
+def test_an_input_with_a_default_needs_no_guard() -> None:
+    where = {"type": "object", "properties": {"zone": {"type": "string", "default": "eu"}, "host": {"type": "string"}}}
+    inputs = {"type": "object", "properties": {"ref": {"type": "string", "default": "main"}, "where": where}}
+    given = {"ref": "${{ inputs.ref }}", "zone": "${{ has(inputs.where) ? inputs.where.zone : '' }}"}
+    by_hand: dict[str, Any] = {"triggers": [{"kind": "manual"}], "inputs": inputs}
+    assert codes(spec(actions=[step(input=given)], **by_hand)) == []
+    slip = {"host": "${{ has(inputs.where) ? inputs.where.host : '' }}"}
+    assert codes(spec(actions=[step(input=slip)], **by_hand)) == ["spec/optional-field"]
+
+
 def test_two_events_have_the_fields_of_either() -> None:
     other = {"type": "object", "additionalProperties": False, "properties": {"m": {"type": "integer"}}}
     triggers = [event_trigger(eventSchema=SCHEMA), event_trigger(id="b", eventSchema=other)]

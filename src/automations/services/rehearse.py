@@ -108,7 +108,9 @@ class _Play:
 
     def _start(self, inputs: Mapping[str, Any]) -> None:
         try:
-            self._stage.start.manual(self._automation.id, inputs, actor=RUNNER)
+            start = self._stage.start
+            by_hand = any(trigger.kind is TriggerKind.MANUAL for trigger in self._automation.triggers)
+            (start.manual if by_hand else start.api)(self._automation.id, inputs, actor=RUNNER)
         except (InvalidInput, Conflict) as refused:
             self._refused = refused.message
 

@@ -5,6 +5,7 @@ The names are those of the run machine's `scope` and of the bindings; what no sc
 
 from collections.abc import Mapping
 from functools import reduce
+from typing import Any
 
 from automations.core.expression.cel import Expression, ExpressionInvalid
 from automations.core.expression.guards import Paths, when_true
@@ -96,12 +97,28 @@ def _given(automation: Automation) -> dict[str, Shape]:
     kinds = {trigger.kind for trigger in automation.triggers}
     events = [trigger for trigger in automation.triggers if trigger.kind in _BY_EVENTS]
     event = _event(reduce(either, map(_data, events))) if events else _OBJECT
-    inputs = both(_OBJECT, shape_of(automation.spec["inputs"])) if "inputs" in automation.spec else _OBJECT
+    schema = automation.spec.get("inputs")
+    inputs = _OBJECT if schema is None else _filled(both(_OBJECT, shape_of(schema)), schema)
     return {
         "event": event if kinds <= set(_BY_EVENTS) else softened(event),
         "inputs": inputs if kinds <= set(_BY_HAND) else softened(inputs),
         "schedule": softened(fields(dict.fromkeys(("trigger", "nominalTime", "localTime", "timezone"), Reading(TEXT)))),
     }
+
+
+def _filled(shape: Shape, schema: Any) -> Shape:
+    """An object whose missing properties are filled in with their defaults, as inputs are."""
+    listed = schema.get("properties") if isinstance(schema, Mapping) else None
+    properties = listed if isinstance(listed, Mapping) else {}
+
+    def read(name: str) -> Reading:
+        found, inner = shape.read(name), properties.get(name)
+        if found.shape is None or not isinstance(inner, Mapping):
+            return found
+        presence: Presence = "always" if "default" in inner else found.presence
+        return Reading(_filled(found.shape, inner), presence, found.known)
+
+    return Shape(shape.kinds, read, shape.item, shape.names, shape.values)
 
 
 def _data(trigger: Trigger) -> Shape:
