@@ -19,7 +19,7 @@ from simulation.planted import PLANTED, nobody_recovers
 from simulation.world import Broken, World
 
 STEPS = 250
-GROUP = 12
+GROUP = 24
 MOST_SEEDS = 120
 """In how many seeds a planted bug must be found; most are found in the first."""
 STORM = Weather(fault=0.03, between=0.5)
