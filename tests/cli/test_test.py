@@ -214,6 +214,17 @@ def test_a_bad_test_file_is_a_diagnostic_like_all_others(
     assert (found["code"], found["line"]) == (code, line)
 
 
+def test_a_schedule_that_fires_seldom_is_watched_for_as_long_as_it_takes(automations: CommandLine) -> None:
+    yearly = PLAIN.replace("kind: event, source: test, type: {type}", 'kind: schedule, cron: "0 0 29 2 *"')
+    automations.write("s", yearly)
+    (automations.specs / "s.test.yaml").write_text(
+        "automation: s\ncases:\n"
+        '  - {name: long, schedule: {from: "2026-01-01T00:00:00Z", until: "2030-01-01T00:00:00Z"},\n'
+        '     expect: {ticks: ["2028-02-29T00:00:00Z"], runs: 1}}\n'
+    )
+    assert automations("test").status == 0
+
+
 def test_a_schedule_without_end_is_stopped_with_a_word(automations: CommandLine) -> None:
     automations.write("s", PLAIN.replace("kind: event, source: test, type: {type}", "kind: schedule, every: 1s"))
     (automations.specs / "s.test.yaml").write_text(

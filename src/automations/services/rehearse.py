@@ -119,11 +119,11 @@ class _Play:
         span = self._case.span
         assert span is not None  # noqa: S101  # whoever calls this has one
         stage = self._stage
-        due = stage.scheduler.tick(stage.clock.at)
-        while not span.jump and due <= span.until:
+        stage.scheduler.tick(stage.clock.at)
+        while not span.jump and (due := stage.scheduler.next_slot()) is not None and due <= span.until:
             self._settle(until=due)
             stage.clock.at = max(due, stage.clock.at)
-            due = stage.scheduler.tick(stage.clock.at)
+            stage.scheduler.tick(stage.clock.at)
             self._work()
             self._count()
         stage.clock.at = max(span.until, stage.clock.at)

@@ -75,9 +75,14 @@ class Scheduler:
                 self._set_back(standing, now=now)
             if standing.due_at is not None and not standing.paused and standing.due_at <= now:
                 self._fire(standing, now=now)
-        waiting = [each.due_at for each in self._standing.values() if each.due_at is not None and not each.paused]
+        slot = self.next_slot()
         resumed = [now + RESUMED for each in pausing if each.paused]
-        return min([now + LONGEST_SLEEP, *waiting, *resumed])
+        return min([now + LONGEST_SLEEP, *resumed] if slot is None else [now + LONGEST_SLEEP, slot, *resumed])
+
+    def next_slot(self) -> int | None:
+        """When the next slot is due as of the last tick (microseconds); None when none is."""
+        waiting = (each.due_at for each in self._standing.values() if each.due_at is not None and not each.paused)
+        return min(waiting, default=None)
 
     def _take_in(self, *, now: int) -> None:
         """Begin what is new or changed, forget what is gone, leave the rest where it stands."""
