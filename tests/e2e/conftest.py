@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,9 @@ from processes import announced, end_all
 BIN = Path(sys.executable).parent
 PATIENCE = 30.0
 """Seconds that anything may take before a test gives up; nothing waits this long when all is well."""
+
+OVER = {"succeeded", "failed", "dead", "cancelled", "timed_out", "superseded", "dropped"}
+"""How runs end."""
 
 
 def until(condition: Callable[[], Any], *, what: str, seconds: float = PATIENCE) -> Any:
@@ -52,6 +56,10 @@ class Site:
         draft.replace(file)
         return file
 
+    def copy(self, directory: Path) -> None:
+        """Put a whole directory of specs into the site's."""
+        shutil.copytree(directory, self.specs, dirs_exist_ok=True)
+
     def automations(self, *words: str, check: bool = True) -> Any:
         """Run `automations --json …`; its document, or None when it printed none."""
         ended = subprocess.run(
@@ -83,6 +91,30 @@ class Site:
         """Runs whose record has these values."""
         found: list[dict[str, Any]] = self.automations("runs", "list", "--limit", "1000")
         return [run for run in found if all(run.get(key) == value for key, value in wanted.items())]
+
+    def send(self, event: dict[str, Any]) -> Any:
+        """Hand in one event; the answer."""
+        return self.automations("events", "send", "--event-json", json.dumps(event))
+
+    def run(self, identity: str) -> dict[str, Any]:
+        """The story of one run."""
+        told: dict[str, Any] = self.automations("runs", "show", identity)
+        return told
+
+    def step(self, identity: str, step: str) -> dict[str, Any]:
+        """One step of a run."""
+        found: list[dict[str, Any]] = [each for each in self.run(identity)["actions"] if each["stepId"] == step]
+        assert len(found) == 1, f"{step} is {len(found)} steps of {identity}"
+        return found[0]
+
+    def over(self, identity: str) -> dict[str, Any]:
+        """The story of a run when it has ended."""
+        told: dict[str, Any] = until(lambda: self._ended(identity), what=f"run {identity} ends: {self.run(identity)}")
+        return told
+
+    def _ended(self, identity: str) -> dict[str, Any] | None:
+        told = self.run(identity)
+        return told if told["status"] in OVER else None
 
     def stop(self) -> None:
         """End whatever still runs."""
