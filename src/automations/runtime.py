@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from automations.adapters.clock import SystemClock
 from automations.adapters.ids import UuidIds
 from automations.adapters.telemetry import Telemetry
-from automations.settings import Settings
+from automations.settings import Settings, SourceSettings
 from automations.store.database import Database
 from automations.store.migrate import migrate
 from automations.store.open import open_database
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from automations.services.backfill import Backfill
     from automations.services.definitions import Bindings
     from automations.services.doctor import Doctor, Surroundings
+    from automations.services.expire import Expiry
     from automations.services.import_store import ImportStore
     from automations.services.ingest import Ingest
     from automations.services.inspect import Inspect
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from automations.services.schedule import Scheduler
     from automations.services.schedule_pause import SchedulePause
     from automations.services.send import Send
+    from automations.services.suspend import Suspend
     from automations.services.timers import Timers
     from automations.services.trigger import Start
     from automations.services.webhook_routes import WebhookRoutes
@@ -214,14 +216,32 @@ class Runtime:
 
         return Doctor(self.database, self.bindings, clock=self.clock, around=around)
 
-    def reconciler(self, name: str, directory: "Path") -> "Reconciler":
+    def reconciler(self, source: "SourceSettings") -> "Reconciler":
         """A loop for one directory."""
+        from pathlib import Path
+
         from automations.adapters.files import DirectoryTree
+        from automations.core.plan.prune import Policy
         from automations.services.reconcile import Parts, Reconciler, Source
 
-        tree = DirectoryTree(directory)
-        parts = Parts(self.database, self.apply, self.clock, self.ids, self.telemetry)
-        return Reconciler(Source(name, tree.root), tree, parts)
+        tree = DirectoryTree(Path(source.path))
+        parts = Parts(self.database, self.bindings, self.apply, self.clock, self.ids, self.telemetry)
+        policy = Policy(source.prune, source.self_heal, source.prune_after)
+        return Reconciler(Source(source.name, tree.root, policy), tree, parts)
+
+    @cached_property
+    def suspend(self) -> "Suspend":
+        """Suspends and resumes."""
+        from automations.services.suspend import Suspend
+
+        return Suspend(self.database, self.clock, self.telemetry)
+
+    @cached_property
+    def expiry(self) -> "Expiry":
+        """Ends what was meant to last for a while."""
+        from automations.services.expire import Expiry
+
+        return Expiry(self.database, self.clock, self.telemetry, self.suspend)
 
     def worker(self, runner: str, *, workdir: "Path", ended: Callable[[], None]) -> "Worker":
         """A worker with the executors that this machine has; `ended` is called from their threads."""

@@ -189,7 +189,7 @@ class SourceSettings(NamedTuple):
 
     name: str
     path: str
-    prune: str = "confirm"
+    prune: Literal["off", "confirm", "auto"] = "confirm"
     prune_after: int = 60_000_000
     self_heal: bool = False
 

@@ -11,7 +11,7 @@ from time import perf_counter
 
 from benchmarks.report import Line, Scale, table
 
-NAMES = ("startup", "planning", "webhooks", "queueing", "depth", "matching")
+NAMES = ("startup", "planning", "reacting", "webhooks", "queueing", "depth", "matching")
 
 
 def main() -> int:

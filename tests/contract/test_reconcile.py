@@ -1,6 +1,7 @@
 """The loop, on every store and real directories: it follows the files, and never takes an accident for a wish."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,63 +10,23 @@ from typing import Any
 import pytest
 
 from automations.adapters.files import DirectoryTree
-from automations.core.canonical import decode
 from automations.core.instant import SECOND
 from automations.core.plan.plan import Request
+from automations.core.plan.prune import Policy
+from automations.errors import StoreError
 from automations.services.apply import Authority
+from automations.services.audit_view import entries
 from automations.services.catalogue import catalogue_of, known_stamps
 from automations.services.plan import plan
-from automations.services.reconcile import LONGEST_BACKOFF, Parts, Reconciler, Source
-from automations.store import sources
-from automations.store.database import Database, Row
-from control_plane import START, ControlPlane
+from automations.services.reconcile import LONGEST_BACKOFF, POLL
+from automations.store import routes
+from automations.store.audit import Wanted
+from automations.store.database import Database
+from control_plane import START
 from samples import action, raw, spec, step, webhook_trigger
+from watched_source import Loop
 
 BAD = "id: a\n: ["
-
-
-class Loop:
-    """One directory, one source, one control plane."""
-
-    def __init__(self, database: Database, directory: Path) -> None:
-        self.plane = ControlPlane(database)
-        self.directory = directory
-        plane = self.plane
-        tree = DirectoryTree(directory, shown="specs")
-        parts = Parts(database, plane.applying, plane.clock, plane.ids, plane.telemetry)
-        self.reconciler = Reconciler(Source("default", tree.root), tree, parts)
-
-    def write(self, name: str, document: Any) -> None:
-        path = self.directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(raw(document))
-
-    def remove(self, name: str) -> None:
-        (self.directory / name).unlink()
-
-    def round(self) -> bool:
-        """One round, a second later."""
-        self.plane.clock.at += SECOND
-        return self.reconciler.reconcile()
-
-    def source(self) -> Row:
-        with self.plane.database.read() as tx:
-            row = sources.get(tx, "default")
-        assert row is not None
-        return row
-
-    def condition(self, name: str) -> dict[str, str]:
-        return dict(decode(self.source()["conditions_json"])[name])
-
-    def valid(self, identity: str) -> dict[str, str]:
-        return dict(decode(self.plane.automations()[identity]["conditions_json"])["SpecValid"])
-
-    def generations(self) -> dict[str, int]:
-        return {name: row["generation"] for name, row in self.plane.automations().items()}
-
-    def sync(self) -> str:
-        (shown,) = self.plane.inspect.status()["sources"]
-        return str(shown["sync"])
 
 
 @pytest.fixture
@@ -478,9 +439,146 @@ def test_a_file_that_came_by_rename_is_taken_in_at_once(loop: Loop) -> None:
 def test_somebody_who_never_stops_writing_is_not_waited_for_without_end(loop: Loop) -> None:
     loop.write("a.yaml", spec("a"))
     assert loop.round()
+    path = loop.directory / "a.yaml"
+    begun = path.stat().st_mtime_ns
     for number in range(10):
-        (loop.directory / "a.yaml").write_bytes(raw(spec("a", version=f"{number}.1.0")))
+        path.write_bytes(raw(spec("a", version=f"{number}.1.0")))
+        written = begun + 2_000_000_000 * number
+        os.utime(path, ns=(written, written))
         set_age(loop, "a.yaml", SECOND // 10)
         if loop.round():
             break
+    assert number > 2
     assert loop.generations() == {"a": 2}
+
+
+def test_one_who_writes_keeps_nobody_else_waiting(loop: Loop) -> None:
+    loop.write("a.yaml", spec("a"))
+    loop.write("b.yaml", spec("b"))
+    assert loop.round()
+    (loop.directory / "a.yaml").write_bytes(raw(spec("a", version="2.0.0")))
+    (loop.directory / "new.yaml").write_bytes(raw(spec("new")))
+    draft = loop.directory / ".draft"
+    draft.write_bytes(raw(spec("b", version="2.0.0")))
+    draft.replace(loop.directory / "b.yaml")
+    set_age(loop, "a.yaml", SECOND // 10)
+    assert not loop.round()
+    assert loop.last.outcome == "unsettled"
+    assert loop.generations() == {"a": 1, "b": 2}
+    set_age(loop, "a.yaml", SECOND)
+    assert loop.round()
+    assert loop.generations() == {"a": 2, "b": 2, "new": 1}
+
+
+def test_nothing_counts_as_missing_while_a_new_file_is_being_written(loop: Loop) -> None:
+    """It may be what is missing, on its way to another name."""
+    loop.write("a.yaml", spec("a"))
+    loop.write("b.yaml", spec("b"))
+    assert loop.round()
+    loop.remove("a.yaml")
+    (loop.directory / "c.yaml").write_bytes(raw(spec("c")))
+    set_age(loop, "c.yaml", SECOND // 10)
+    loop.round()
+    (shown,) = loop.plane.inspect.status()["sources"]
+    assert "missing" not in shown
+
+
+def test_a_file_of_the_future_is_not_waited_for(loop: Loop) -> None:
+    loop.write("a.yaml", spec("a"))
+    assert loop.round()
+    path = loop.directory / "a.yaml"
+    path.write_bytes(raw(spec("a", version="2.0.0")))
+    ahead = path.stat().st_mtime_ns + 3600 * 10**9
+    os.utime(path, ns=(ahead, ahead))
+    set_age(loop, "a.yaml", -3600 * SECOND)
+    assert loop.round()
+    assert loop.generations() == {"a": 2}
+
+
+# Backoff
+
+
+def test_a_tree_that_cannot_be_committed_is_tried_ever_later_and_another_one_at_once(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise StoreError("no")
+
+    loop.write("a.yaml", spec("a"))
+    with monkeypatch.context() as broken:
+        broken.setattr(loop.plane.applying, "commit", refuse)
+        waits = []
+        for _ in range(8):
+            due = loop.reconciler.tick(loop.plane.clock.at)
+            waits.append(due - loop.plane.clock.at)
+            loop.plane.clock.at = due
+    assert waits[:5] == [SECOND << number for number in range(5)]
+    assert max(waits) <= 66 * SECOND
+    assert loop.condition("Stalled")["reason"] == "ApplyFailed"
+    loop.plane.clock.at -= 1
+    assert not loop.round(seconds=0)
+    loop.write("b.yaml", spec("b"))
+    assert loop.round(seconds=0)
+    assert loop.generations() == {"a": 1, "b": 1}
+    assert loop.condition("Stalled")["status"] == "False"
+
+
+def test_an_unwatched_tree_is_looked_at_every_few_seconds(loop: Loop) -> None:
+    loop.reconciler.watch_healthy = False
+    assert loop.reconciler.tick(START) - START == POLL
+
+
+# Drift
+
+
+def drifted(database: Database, directory: Path, *, self_heal: bool) -> Loop:
+    loop = Loop(database, directory, Policy(self_heal=self_heal))
+    directory.mkdir(exist_ok=True)
+    loop.write("a.yaml", spec("a", triggers=[webhook_trigger("/x")]))
+    loop.write("b.yaml", spec("b"))
+    loop.round()
+    with database.write() as tx:
+        tx.run("UPDATE routes SET status = 'disabled' WHERE path = '/x'")
+        tx.run("UPDATE automations SET status = 'paused' WHERE id = 'b'")
+    assert loop.reconciler.reconcile(afresh=True).settled
+    return loop
+
+
+def test_what_was_changed_by_hand_is_told_and_left_as_it_is(database: Database, tmp_path: Path) -> None:
+    loop = drifted(database, tmp_path / "specs", self_heal=False)
+    shown = loop.plane.inspect.automation("a")
+    assert shown["conditions"]["Drifted"]["message"] == "the status of its route /x is not what its spec says"
+    assert (shown["sync"], shown["health"]) == ("OutOfSync", "Degraded")
+    (source,) = loop.plane.inspect.status()["sources"]
+    assert [each["id"] for each in source["drifted"]] == ["a", "b"]
+    assert (source["sync"], source["conditions"]["Drifted"]["status"]) == ("OutOfSync", "True")
+    assert loop.plane.automations()["b"]["status"] == "paused"
+
+
+def test_with_self_heal_it_is_put_right_and_recorded(database: Database, tmp_path: Path) -> None:
+    loop = drifted(database, tmp_path / "specs", self_heal=True)
+    with database.read() as tx:
+        assert [row["status"] for row in routes.every(tx)] == ["active"]
+    assert {name: row["status"] for name, row in loop.plane.automations().items()} == {"a": "active", "b": "active"}
+    assert loop.generations() == {"a": 1, "b": 1}
+    newest = entries(database, Wanted(), limit=1)[0]
+    assert (newest["action"], set(newest["detail"]["healed"])) == ("heal", {"a", "b"})
+    assert loop.plane.inspect.automation("a")["sync"] == "Synced"
+    assert "drift.healed" in [name for name, _ in loop.plane.told]
+    loop.suspend("a")
+    assert loop.reconciler.reconcile(afresh=True).settled
+    assert loop.plane.inspect.automation("a")["health"] == "Suspended"
+
+
+def test_self_heal_that_meets_somebody_else_s_path_is_told_and_stops_nothing(
+    database: Database, tmp_path: Path
+) -> None:
+    loop = drifted(database, tmp_path / "specs", self_heal=True)
+    with database.write() as tx:
+        tx.run("UPDATE routes SET deleted_at = 1 WHERE path = '/x'")
+        (row,) = routes.every(tx)
+        routes.put(tx, {**row, "id": "hand", "owner": "api", "trigger_id": None, "now": 1})
+    loop.write("c.yaml", spec("c"))
+    assert loop.reconciler.reconcile(afresh=True).settled
+    assert loop.plane.inspect.automation("a")["conditions"]["Drifted"]["status"] == "True"
+    assert "c" in loop.generations()

@@ -452,14 +452,18 @@ def test_swaps_under_a_busy_reader_never_show_half_of_two_revisions(tmp_path: Pa
 
 # Revisions
 
+COMMIT = "0123abcd" * 5
+
 
 @pytest.mark.parametrize(
     ("head", "loose", "packed", "revision"),
     [
-        ("0123abcd\n", None, None, "0123abcd"),
-        ("ref: refs/heads/main\n", "feed\n", None, "feed"),
-        ("ref: refs/heads/main\n", None, "# pack-refs\nbeef refs/heads/main\n", "beef"),
+        (f"{COMMIT}\n", None, None, COMMIT),
+        ("ref: refs/heads/main\n", f"{COMMIT}\n", None, COMMIT),
+        ("ref: refs/heads/main\n", None, f"# pack-refs\n{COMMIT} refs/heads/main\n", COMMIT),
         ("ref: refs/heads/unborn\n", None, None, None),
+        ("ref: refs/heads/../../../secret\n", None, None, None),
+        ("root:x:0:0\n", None, None, None),
     ],
 )
 def test_the_revision_of_a_checkout_is_its_commit(
@@ -472,6 +476,21 @@ def test_the_revision_of_a_checkout_is_its_commit(
         write(tmp_path / ".git/packed-refs", packed)
     (tmp_path / "specs").mkdir()
     assert taken(tmp_path / "specs").revision == revision
+
+
+def test_the_revision_of_a_worktree_is_its_commit(tmp_path: Path) -> None:
+    """As git-sync makes them: `.git` is a file that names a folder of the repository, and refs lie in the common one."""
+    write(tmp_path / "repo/worktrees/rev/HEAD", "ref: refs/heads/main\n")
+    write(tmp_path / "repo/worktrees/rev/commondir", "../..\n")
+    write(tmp_path / "repo/refs/heads/main", f"{COMMIT}\n")
+    write(tmp_path / "rev/.git", "gitdir: ../repo/worktrees/rev\n")
+    write(tmp_path / "rev/specs/a.yaml")
+    assert taken(tmp_path / "rev/specs").revision == COMMIT
+
+
+def test_a_pipe_in_place_of_a_git_file_is_not_waited_for(root: Path) -> None:
+    os.mkfifo(root / ".git")
+    assert taken(root).revision is None
 
 
 def test_a_git_folder_full_of_noise_is_no_crash(root: Path) -> None:

@@ -11,15 +11,26 @@ from automations.core.plan.state import source_owner
 from automations.core.run.queue import Failure, Holder
 from automations.core.spec.snapshot import Untrusted
 from automations.core.trigger.envelope import Envelope, identity, scope_of
-from automations.errors import Conflict, NotFound, Refused, RouteMoved, SpecInvalid, StalePlan, StoreUnavailable
+from automations.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Refused,
+    RouteMoved,
+    SpecInvalid,
+    StalePlan,
+    StoreUnavailable,
+)
 from automations.services.apply import Authority
 from automations.services.catalogue import catalogue_of, known_stamps
 from automations.services.ingest import Delivery, Ingested
 from automations.services.plan import plan
 from automations.services.queue import Claim, Done, Undone
+from automations.store import automations, suspensions
 from automations.store.database import Row
-from simulation.outside import ROOT, VirtualTree
-from simulation.programs import SOURCE, Daemon, Program
+from simulation.outside import ROOT, VirtualClock, VirtualTree
+from simulation.programs import Daemon, Program
+from simulation.specs import SOURCE
 
 Say = Callable[[str], None]
 PATHS = ("/in/1", "/in/2", "/in/3")
@@ -229,12 +240,13 @@ class Runner:
 class Operator:
     """Somebody who plans and applies by hand, strictly, also what the loop withholds."""
 
-    def __init__(self, tree: VirtualTree, *, count: Say) -> None:
+    def __init__(self, tree: VirtualTree, clock: VirtualClock, *, count: Say) -> None:
         self._tree = tree
+        self._clock = clock
         self._count = count
 
     def turn(self, program: Program, *, confirms: bool) -> None:
-        """Plan, then apply exactly that; `confirms` says the exact number of deletes that it shows."""
+        """Plan, then apply exactly that; `confirms` says the exact number of removals that it shows."""
         database = program.database
         snapshot = self._tree.take(known_stamps(database, ROOT))
         if isinstance(snapshot, Untrusted) or not snapshot.files:
@@ -244,11 +256,47 @@ class Operator:
         except Conflict:
             self._count("apply_raced")
             return
-        made = plan(database, catalogue, Request(SOURCE), prefix=snapshot.prefix)
-        deletes = sum(each.action == "delete" and each.resource == "automation" for each in made.changes)
-        authority = Authority("operator", deletes if deletes and confirms else None)
+        made = plan(database, catalogue, Request(SOURCE, now=self._clock.now()), prefix=snapshot.prefix)
+        authority = Authority("operator", made.destroys if made.destroys and confirms else None)
         try:
             program.apply.strict(made, authority, prefix=snapshot.prefix)
             self._count("applied")
         except (SpecInvalid, Refused, StalePlan) as refusal:
             self._count(f"apply_{refusal.code}")
+
+    def confirm(self, program: Program, *, off_by_one: bool) -> None:
+        """One round of the loop by hand, and then the word that what waits may go: the exact number, or a wrong one."""
+        waits = program.reconciler.reconcile(afresh=True).verdict.count
+        if not waits:
+            return
+        try:
+            settled = program.reconciler.reconcile(confirm=waits + off_by_one).settled
+            self._count("confirmed" if settled else "confirm_unsettled")
+        except (Refused, Conflict) as refusal:
+            self._count(f"confirm_{refusal.code}")
+
+    def suspend(self, program: Program, random: Random, *, now: int) -> None:
+        """Pause an automation or the source by hand, for a while or until it is resumed; or resume it."""
+        with program.database.read() as tx:
+            ids = [row["id"] for row in automations.every(tx) if row["deleted_at"] is None]
+        name = random.choice((*ids, f"source:{SOURCE}"))
+        try:
+            if random.random() < 0.4:
+                program.suspend.resume(name, actor="operator")
+                self._count("resumed")
+            else:
+                until = random.choice((None, now + 20 * SECOND, now + 90 * SECOND))
+                program.suspend.suspend(name, reason="by hand", until=until, actor="operator")
+                self._count("suspended_source" if name.startswith("source:") else "suspended")
+        except (Conflict, NotFound, InvalidInput) as refusal:
+            self._count(f"suspend_{refusal.code}")
+
+    def resume_all(self, program: Program) -> None:
+        """End every pause by hand."""
+        with program.database.read() as tx:
+            held = suspensions.every(tx)
+            names = automations.ids(tx, [row["subject"] for row in held])
+        for row in held:
+            name = names.get(row["subject"], row["subject"])
+            if row["subject"] in names or name.startswith("source:"):
+                program.suspend.resume(name, actor="operator")

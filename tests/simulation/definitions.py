@@ -11,14 +11,16 @@ from simulation.mirror import Change, Mirror, Moment
 from simulation.specs import Text
 
 BINDS = ("automations", "generations", "manifests", "routes")
-CONDITIONS = frozenset({"conditions_json"})
+CONDITIONS = frozenset({"conditions_json", "observed_generation"})
+OVERLAYS = ("suspensions",)
+DEFINERS = ("reconcile", "operator", "expiry")
 
 Problems = Iterator[str]
 
 
 def _serial(moment: Moment) -> Problems:
     """The serial rises by one with every change of definitions, never else, and the change is audited in its commit."""
-    bound = [change for table in BINDS for change in moment.of(table) if change.columns() != CONDITIONS]
+    bound = [change for table in (*BINDS, *OVERLAYS) for change in moment.of(table) if not told_only(change)]
     for change in moment.of("state"):
         if change.old and change.new and change.new["serial"] != change.old["serial"] + 1:
             yield f"the serial went from {change.old['serial']} to {change.new['serial']}"
@@ -28,8 +30,13 @@ def _serial(moment: Moment) -> Problems:
     mine = [change for change in moment.of("audit") if change.new and change.new["action"] != "run.end"]
     if risen and len(mine) != 1:
         yield "definitions changed without one entry in the audit"
-    if bound and moment.frame.service not in ("reconcile", "operator"):
+    if bound and moment.frame.service not in DEFINERS:
         yield f"{moment.frame.service} changed definitions"
+
+
+def told_only(change: Change) -> bool:
+    """Whether nothing but what is said of an automation changed, or of a row that a binding is not."""
+    return change.table == "automations" and change.columns() <= CONDITIONS
 
 
 def _audit(moment: Moment) -> Problems:
@@ -63,7 +70,7 @@ def _files_decide(moment: Moment) -> Problems:
     good = good_texts(frame.files or {})
     for change in moment.of("automations"):
         new, old = change.new, change.old
-        if new is None or change.columns() == CONDITIONS:
+        if new is None or told_only(change):
             continue
         if new["deleted_at"] is not None:
             yield from _deleted(change, moment)
@@ -77,16 +84,11 @@ def _files_decide(moment: Moment) -> Problems:
         revision = _revision(moment.mirror.get("generations", new["uid"], new["generation"]))
         if revision != text.revision:
             yield f"automation {new['id']} was bound as of revision {revision}, its file is {text.revision}"
-    for change in moment.of("manifests"):
-        if change.new and change.new["deleted_at"] is not None and frame.service == "reconcile":
-            yield f"reconciling deleted the action {change.key}"
 
 
 def _deleted(change: Change, moment: Moment) -> Problems:
     claimed = {text.claims for text in (moment.frame.files or {}).values()}
-    if moment.frame.service == "reconcile":
-        yield f"reconciling deleted automation {change.new['id'] if change.new else change.key}"
-    elif change.new and change.new["id"] in claimed:
+    if change.new and change.new["id"] in claimed:
         yield f"automation {change.new['id']} was deleted although a file declares it"
 
 
@@ -132,9 +134,17 @@ def _fired(moment: Moment) -> Problems:
             yield f"event {change.new['identity']} started {started}, should have started {wanted}"
 
 
+def suspended(moment: Moment, subject: str) -> bool:
+    """Whether somebody's pause by hand held when whoever has the turn looked at the clock."""
+    row = moment.mirror.get("suspensions", subject)
+    return row is not None and (row["until_at"] is None or moment.frame.read_at < row["until_at"])
+
+
 def _meets(row: Row, event: Row, moment: Moment) -> bool:
     generation = moment.mirror.get("generations", row["uid"], row["generation"])
     if row["deleted_at"] is not None or row["status"] != "active" or generation is None:
+        return False
+    if suspended(moment, row["uid"]):
         return False
     data = json.loads(event["envelope_json"])["data"]
     for trigger in json.loads(generation["spec_json"])["triggers"]:

@@ -14,6 +14,7 @@ from simulation.deciding import begins_again, decision_rule, note
 from simulation.definitions import DEFINITION_RULES
 from simulation.limits import LIMIT_RULES
 from simulation.mirror import Change, Frame, Mirror, Moment
+from simulation.pruning import PRUNE_RULES
 
 FINAL = frozenset({"succeeded", "skipped", "failed", "dead", "rejected"})
 UNSUCCESSFUL = frozenset({"failed", "dead", "rejected"})
@@ -62,7 +63,7 @@ def _renames(moment: Moment) -> bool:
 
 def _kept(change: Change, moment: Moment) -> Problems:
     """Nothing vanishes, and what is written once stays."""
-    if change.new is None and change.table not in ("leases", "timers"):
+    if change.new is None and change.table not in PASSING:
         yield "was deleted"
     if change.old is not None and change.new is not None:
         lost = change.columns() & IMMUTABLE.get(change.table, frozenset())
@@ -72,6 +73,8 @@ def _kept(change: Change, moment: Moment) -> Problems:
             yield f"changed {sorted(lost or change.columns())}"
 
 
+PASSING = frozenset({"leases", "timers", "absences", "suspensions"})
+"""Rows of these tables may go."""
 APPEND_ONLY = frozenset({"attempts", "audit", "generations"})
 IMMUTABLE: Mapping[str, frozenset[str]] = {
     "events": frozenset({"id", "scope", "identity", "received_at"}),
@@ -363,4 +366,5 @@ COMMIT_RULES: tuple[Callable[[Moment], Problems], ...] = (
     decision_rule,
     *LIMIT_RULES,
     *DEFINITION_RULES,
+    *PRUNE_RULES,
 )

@@ -23,6 +23,8 @@ def come_to_rest(world: World) -> None:
         for name in DAEMONS:
             if name not in world.daemons:
                 world.boot(name)
+        commander = world.commander()
+        world.perform(commander, "operator", lambda: world.operator.resume_all(commander))
         _until_quiet(world, external=False)
         _judge(world, [problem for row in _open(world) if (problem := _stuck(row, external=False))])
         _until_quiet(world, external=True)

@@ -30,6 +30,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "attempts": ("action_row_id", "fence"),
     "audit": ("seq",),
     "leases": ("name",),
+    "absences": ("source", "id"),
+    "suspensions": ("subject",),
 }
 """The tables that are watched, by primary key; the rest are caches and texts named by their own digest."""
 

@@ -124,13 +124,15 @@ class VirtualTree:
     trouble: str | None = None
     taken: Callable[[Mapping[str, Text] | None], None] = lambda _: None
 
-    def take(self, known: Mapping[str, str]) -> Snapshot | Untrusted:
+    def take(self, known: Mapping[str, str], *, afresh: bool = False) -> Snapshot | Untrusted:
         """See `services.ports.Tree`."""
         if self.trouble is not None:
             self.taken(None)
             return Untrusted(ROOT, self.trouble, f"{ROOT} is not as it should be")
         self.taken(dict(self.files))
-        found = tuple(self._file(name, text, known=known) for name, text in sorted(self.files.items()))
+        found = tuple(
+            self._file(name, text, known={} if afresh else known) for name, text in sorted(self.files.items())
+        )
         return Snapshot(ROOT, "specs/", None, found)
 
     def _file(self, name: str, text: Text, *, known: Mapping[str, str]) -> SpecFile:

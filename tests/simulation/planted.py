@@ -3,12 +3,14 @@
 Each is a context manager that puts a broken piece where the real one is, for as long as its block lasts.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from automations.core.plan.plan import Plan, Request
+from automations.core.plan import plan as plan_module
+from automations.core.plan import prune
+from automations.core.plan.prune import Absence
 from automations.core.run import approval as approval_machine
 from automations.core.run import machine
 from automations.core.run import readiness as readiness_module
@@ -16,8 +18,9 @@ from automations.core.run.queue import Action, Change, Holder, Refusal, lose
 from automations.core.run.readiness import Ready, Waiting
 from automations.core.run.states import ActionStatus
 from automations.core.spec.snapshot import Snapshot, Untrusted
+from automations.core.trigger.bindings import Table
 from automations.services import advance, ingest, programs, queue, reconcile
-from automations.services import plan as planning
+from automations.services import prune as prune_service
 from automations.services.ingest import Delivery, Ingested
 from automations.store import actions, automations, events, leases, outcomes, runs, timers
 from automations.store.database import Row, Transaction
@@ -160,17 +163,74 @@ def runs_on_todays_spec() -> Iterator[None]:
 
 @contextmanager
 def an_untrusted_tree_is_an_empty_one() -> Iterator[None]:
-    """What cannot be read is taken for gone, and what is gone is deleted."""
+    """What cannot be read is taken for gone."""
 
-    def take(self: VirtualTree, known: Mapping[str, str]) -> Snapshot | Untrusted:
-        found = real_take(self, known)
+    def take(self: VirtualTree, known: Mapping[str, str], *, afresh: bool = False) -> Snapshot | Untrusted:
+        found = real_take(self, known, afresh=afresh)
         return Snapshot(found.root, "specs/", None, ()) if isinstance(found, Untrusted) else found
 
-    def plan(database: Any, catalogue: Any, request: Request, *, prefix: str = "") -> Plan:
-        return real_plan(database, catalogue, Request(request.source, revision=request.revision), prefix=prefix)
+    def untrusted(self: Any, found: Untrusted) -> Any:
+        raise AssertionError(found)
 
-    real_take, real_plan = VirtualTree.take, planning.plan
-    with patch.object(VirtualTree, "take", take), patch.object(reconcile, "plan", plan):
+    real_take = VirtualTree.take
+    with patch.object(VirtualTree, "take", take), patch.object(reconcile.Reconciler, "_untrusted", untrusted):
+        yield
+
+
+@contextmanager
+def gone_at_first_sight() -> Iterator[None]:
+    """What one look does not find is deleted, if the policy allows it."""
+    with patch.object(Absence, "ripe_at", lambda self, _: self.first_at):
+        yield
+
+
+@contextmanager
+def absence_is_remembered_though_the_thing_came_back() -> Iterator[None]:
+    """Two looks that miss a thing need not follow each other."""
+
+    def observed(held: Mapping[str, Absence], gone: Iterable[str], *, now: int) -> dict[str, Absence]:
+        return {**held, **real(held, gone, now=now)}
+
+    real = prune_service.observed
+    with patch.object(prune_service, "observed", observed):
+        yield
+
+
+@contextmanager
+def a_riddle_blocks_nothing() -> Iterator[None]:
+    """A file that nobody can read is taken for one that holds nothing."""
+    with (
+        patch.object(reconcile, "mysterious", lambda *_, **__: False),
+        patch.object(plan_module, "mysterious", lambda *_, **__: False),
+    ):
+        yield
+
+
+@contextmanager
+def any_number_may_go() -> Iterator[None]:
+    """Nobody counts how much the loop takes away."""
+    with patch.object(prune, "mass_hazard", lambda **_: ()):
+        yield
+
+
+@contextmanager
+def a_pause_is_read_before_the_state() -> Iterator[None]:
+    """Whether the source is suspended is looked up apart from the state that a plan is made against."""
+
+    def state(self: Any, catalogue: Any, prefix: str) -> Any:
+        with self._parts.database.read() as tx:
+            pause = reconcile.pause_of_source(tx, self._source.name, now=self._parts.clock.now())
+        return real(self, catalogue, prefix)[0], pause
+
+    real = reconcile.Reconciler._state
+    with patch.object(reconcile.Reconciler, "_state", state):
+        yield
+
+
+@contextmanager
+def suspended_automations_fire() -> Iterator[None]:
+    """A pause by hand is on record, and nobody heeds it."""
+    with patch.object(Table, "suspended", lambda *_, **__: False):
         yield
 
 
@@ -295,6 +355,12 @@ PLANTED: Mapping[str, Planted] = {
         the_dead_do_not_advance_their_run,
         runs_on_todays_spec,
         an_untrusted_tree_is_an_empty_one,
+        gone_at_first_sight,
+        absence_is_remembered_though_the_thing_came_back,
+        a_riddle_blocks_nothing,
+        any_number_may_go,
+        a_pause_is_read_before_the_state,
+        suspended_automations_fire,
         repeated_deliveries_are_new,
         a_lease_for_everybody,
         anybody_may_release,

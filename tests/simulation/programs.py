@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from automations.core.instant import SECOND
+from automations.core.plan.prune import Policy
 from automations.core.run.queue import Holder
 from automations.errors import LockNotHeld
 from automations.services.apply import Apply
@@ -10,6 +11,7 @@ from automations.services.approval import Approvals
 from automations.services.approval import Parts as ApprovalParts
 from automations.services.audit import Sealer
 from automations.services.definitions import Bindings
+from automations.services.expire import Expiry
 from automations.services.ingest import Ingest
 from automations.services.lease import DaemonLease, Identity
 from automations.services.programs import Programs
@@ -17,6 +19,7 @@ from automations.services.queue import LEASE, Done, Queue, Undone
 from automations.services.reconcile import Parts, Reconciler, Source
 from automations.services.replay import Parts as ReplayParts
 from automations.services.replay import Replay
+from automations.services.suspend import Suspend
 from automations.services.timers import Parts as TimersParts
 from automations.services.timers import Timers
 from automations.services.worker import Worker
@@ -24,8 +27,8 @@ from automations.store.database import Database, Row
 from simulation.faults import Process
 from simulation.mirror import Frame, Intent
 from simulation.outside import ROOT, Recorder, SeededIds, VirtualClock, VirtualLauncher, VirtualTree
+from simulation.specs import SOURCE
 
-SOURCE = "default"
 LEASE_TTL = 15 * SECOND
 
 
@@ -87,6 +90,7 @@ class Outside:
         self.ids = ids
         self.telemetry = recorder
         self.tree = VirtualTree()
+        self.policy = Policy()
 
 
 class Program:
@@ -103,6 +107,10 @@ class Program:
         self.bindings = Bindings(database)
         self.approvals = Approvals(ApprovalParts(database, self.programs, clock, ids, telemetry))
         self.replay = Replay(ReplayParts(database, self.bindings, self.programs, clock, ids, telemetry))
+        self.suspend = Suspend(database, clock, telemetry)
+        parts = Parts(database, self.bindings, self.apply, clock, ids, telemetry)
+        source = Source(SOURCE, ROOT, outside.policy)
+        self.reconciler = Reconciler(source, outside.tree, parts, watching=None)
 
 
 class Daemon(Program):
@@ -118,8 +126,8 @@ class Daemon(Program):
         self.worker.runner = process.name
         self.worker.concurrency = 3
         self.worker.telemetry = telemetry
-        parts = Parts(database, self.apply, clock, ids, telemetry)
-        self.reconciler = Reconciler(Source(SOURCE, ROOT), outside.tree, parts)
+        self.reconciler.watch_healthy = True
+        self.expiry = Expiry(database, clock, telemetry, self.suspend)
         host, _, life = process.name.partition(".")
         self.lease = DaemonLease(database, Identity(host, int(life), "run"), clock=clock, ttl=LEASE_TTL)
 

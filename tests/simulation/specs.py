@@ -5,6 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from automations.core.instant import SECOND
+
+SOURCE = "default"
+GONE_AFTER = 20 * SECOND
+"""How long the simulated source's files must lack something before the loop believes it (microseconds)."""
 Steps = list[dict[str, Any]]
 
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import apsw
 
 from automations.core.instant import SECOND
+from automations.core.plan.prune import Policy, Prune
 from automations.core.run.execution import Invocation
 from automations.errors import StoreUnavailable
 from automations.store.migrate import migrate
@@ -29,10 +30,12 @@ from simulation.invariants import check, check_whole
 from simulation.mirror import KEYS, Frame, Mirror, moment
 from simulation.outside import Recorder, SeededIds, VirtualClock, VirtualLauncher
 from simulation.programs import Daemon, Outside, Program, Stage
+from simulation.specs import GONE_AFTER
 
 SHOWN = 30
 DAEMONS = ("d1", "d2")
 LONGEST_AWAY = 40
+POLICIES: tuple[Prune, ...] = ("off", "confirm", "auto", "auto")
 RACED = "another process read this directory anew"
 """What a reconciliation may fail with though no fault struck it."""
 
@@ -66,11 +69,13 @@ class World:
         migrate(self.store, now=self.clock.now(), lineage=ids.new())
         self.outside = Outside(self.stage, self.clock, ids=ids, recorder=Recorder(self._told))
         self.outside.tree.taken = self._taken
+        prune = Random(f"policy {seed}").choice(POLICIES)  # noqa: S311  # a seed is what we want
+        self.outside.policy = Policy(prune, gone_after=GONE_AFTER)
         self.launcher = VirtualLauncher(self.clock, self.random, launched=self._launched)
         self.sender = Sender(self.random, self.count)
         self.runner = Runner(self.random, self.count)
         self.editor = Editor(self.outside.tree, self.random, count=self.count)
-        self.operator = Operator(self.outside.tree, count=self.count)
+        self.operator = Operator(self.outside.tree, self.clock, count=self.count)
         self.decider = Decider(self.mirror, self.random, count=self.count)
         self._lives: Counter[str] = Counter()
         self.daemons: dict[str, Daemon] = {}
@@ -364,6 +369,22 @@ def _seal(world: World) -> None:
         world.perform(daemon, "audit", lambda: daemon.sealer.tick(world.clock.now()))
 
 
+def _confirm(world: World) -> None:
+    program = world.commander()
+    world.perform(program, "operator", lambda: world.operator.confirm(program, off_by_one=world.random.random() < 0.3))
+
+
+def _suspend(world: World) -> None:
+    program = world.commander()
+    world.perform(program, "operator", lambda: world.operator.suspend(program, world.random, now=world.clock.at))
+
+
+def _expire(world: World) -> None:
+    daemon = world.daemon()
+    if daemon:
+        world.perform(daemon, "expiry", lambda: daemon.expiry.tick(world.clock.now()))
+
+
 def _edit(world: World) -> None:
     world.say(f"edit: {world.editor.turn()}")
 
@@ -399,6 +420,9 @@ TURNS: tuple[tuple[Callable[[World], None], float], ...] = (
     (_decide, 4),
     (_approvals, 3),
     (_seal, 2),
+    (_confirm, 0.7),
+    (_suspend, 0.7),
+    (_expire, 0.7),
     (_lease, 3),
     (_wait, 18),
     (_jump, 1.2),

@@ -5,13 +5,16 @@ meanwhile (a `git checkout`, a symlink swap, an editor half-way through a save) 
 Files that are not plain files inside the root are diagnostics; nothing here waits on a FIFO or follows a link out.
 """
 
+import fcntl
 import os
+import signal
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import sleep
+from time import sleep, time_ns
 
+from automations.adapters.revision import revision_of
 from automations.core.diagnostic import Diagnostic, Severity, Span
 from automations.core.spec.snapshot import Snapshot, SpecFile, Untrusted
 from automations.errors import InvalidInput
@@ -22,12 +25,17 @@ ATTEMPTS = 5
 PAUSE = 0.05
 """Seconds between attempts when the tree moved while it was read."""
 MOST_FILES = 200_000
-SETTLING = 1_000_000
-"""Microseconds without a write after which a file that is written in place counts as whole."""
+SETTLED_CLOSED = 250_000
+"""Microseconds without a write after which a file that nobody has open for writing counts as whole."""
+SETTLED_UNKNOWN = 1_000_000
+"""The same where nobody can say whether it is open."""
+SETTLED_OPEN = 10_000_000
+"""The same while somebody has it open for writing: a copy that stalls is not taken for a whole file."""
 
 
 @dataclass(slots=True)
 class _Reading:
+    afresh: bool = False
     files: list[SpecFile] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
     directories: dict[str, int] = field(default_factory=dict)
@@ -42,14 +50,14 @@ class DirectoryTree:
         label = str(directory) if shown is None else shown
         self.prefix = "" if label in ("", ".") else label.rstrip("/") + "/"
 
-    def take(self, known: Mapping[str, str]) -> Snapshot | Untrusted:
-        """A snapshot, or why there is none. Never raises for what lies in the tree."""
+    def take(self, known: Mapping[str, str], *, afresh: bool = False) -> Snapshot | Untrusted:
+        """A snapshot, or why there is none; `afresh` reads what is known too. Never raises for what lies in the tree."""
         trouble = Untrusted(self.root, "Unstable", f"{self.root} kept changing while it was read")
         for attempt in range(ATTEMPTS):
             if attempt:
                 sleep(PAUSE * attempt)
             try:
-                snapshot = self._once(known)
+                snapshot = self._once(known, afresh=afresh)
             except FileNotFoundError as missing:
                 trouble = Untrusted(self.root, "Missing", f"{missing.filename or self.root} is not there")
                 continue
@@ -65,15 +73,15 @@ class DirectoryTree:
                 return snapshot
         return trouble
 
-    def _once(self, known: Mapping[str, str]) -> Snapshot | None:
+    def _once(self, known: Mapping[str, str], *, afresh: bool) -> Snapshot | None:
         resolved = self.directory.resolve(strict=True)
-        reading = _Reading()
+        reading = _Reading(afresh=afresh)
         for name, entry in _walk(resolved, reading, prefix=self.prefix):
             self._read(name, entry, known=known, reading=reading)
         if self.directory.resolve(strict=True) != resolved or not _still(resolved, reading):
             return None
         files = tuple(sorted(reading.files, key=lambda file: file.name))
-        return Snapshot(self.root, self.prefix, _revision(self.directory, resolved), files, tuple(reading.problems))
+        return Snapshot(self.root, self.prefix, revision_of(self.directory, resolved), files, tuple(reading.problems))
 
     def _read(self, name: str, path: str, *, known: Mapping[str, str], reading: _Reading) -> None:
         status = os.stat(path)  # noqa: PTH116  # by name, thousands of them
@@ -85,8 +93,10 @@ class DirectoryTree:
             reading.problems.append(_problem(shown, f"larger than {LARGEST} bytes", "split it"))
             return
         mark = _stamp(status)
-        raw = None if known.get(name) == mark else _bytes(path)
-        reading.files.append(SpecFile(name, mark, raw, lambda: _bytes(path), _settles_at(status, name, known)))
+        # A tree that nobody knows yet is taken as it is.
+        settles_at = _settles_at(path, status, known.get(name)) if known and known.get(name) != mark else 0
+        raw = None if known.get(name) == mark and not reading.afresh else _bytes(path)
+        reading.files.append(SpecFile(name, mark, raw, lambda: _bytes(path), settles_at))
 
 
 def one_file(path: Path) -> Snapshot:
@@ -129,6 +139,15 @@ def _walk(root: Path, reading: _Reading, *, prefix: str) -> Iterator[tuple[str, 
                 if count > MOST_FILES:
                     raise OSError(0, f"more than {MOST_FILES} files", str(root))
                 yield name, entry.path
+
+
+def folders(root: Path, *, most: int) -> tuple[str, ...]:
+    """Every folder below a resolved root that is looked into, itself first. Raises OSError, also for more than `most`."""
+    reading = _Reading()
+    for _ in _walk(root, reading, prefix=""):
+        if len(reading.directories) > most:
+            raise OSError(0, f"more than {most} folders", str(root))
+    return tuple(sorted(reading.directories))
 
 
 def _unusable(entry: os.DirEntry[str], root: Path) -> tuple[str, str] | None:
@@ -188,17 +207,47 @@ def _bytes(path: str) -> bytes:
         return file.read(min(status.st_size, LARGEST) + 1)
 
 
-def _settles_at(status: os.stat_result, name: str, known: Mapping[str, str]) -> int:
-    """When a changed file counts as written (microseconds): a second after its last write, unless it came by rename.
+def _settles_at(path: str, status: os.stat_result, before: str | None) -> int:
+    """When a changed file counts as written (microseconds): at once if it took another's place, else some time later.
 
-    A file that took another's place has another inode, and was whole before it came. A tree that nobody knows yet is taken as
-    it is.
+    What took another's place has another inode. It was whole before it came, unless it is still being written; a new name has
+    come by rename where its ctime moved and its mtime did not.
     """
-    before = known.get(name)
-    mark = _stamp(status)
-    if not known or before == mark or (before is not None and before.rpartition(":")[2] != str(status.st_ino)):
+    written = status.st_mtime_ns // 1000
+    if written + SETTLED_OPEN < time_ns() // 1000:
         return 0
-    return status.st_mtime_ns // 1000 + SETTLING
+    is_open = _open_for_writing(path)
+    replaced = before is not None and before.rpartition(":")[2] != str(status.st_ino)
+    renamed = before is None and status.st_ctime_ns > status.st_mtime_ns
+    if not is_open and (replaced or renamed):
+        return 0
+    return written + {True: SETTLED_OPEN, False: SETTLED_CLOSED, None: SETTLED_UNKNOWN}[is_open]
+
+
+def _open_for_writing(path: str) -> bool | None:
+    """Whether some process has a file open for writing; None where the system cannot say.
+
+    Linux grants a read lease only on a file that nobody has open for writing (fcntl(2), "Leases"). It is given back at once;
+    should somebody open the file just then, the kernel tells us by a signal that means nothing to a process by default.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file of somebody else's, or a file system without leases
+        return None
+    else:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def _stamp(status: os.stat_result) -> str:
@@ -208,32 +257,3 @@ def _stamp(status: os.stat_result) -> str:
 
 def _problem(shown: str, message: str, hint: str) -> Diagnostic:
     return Diagnostic("file/unusable", Severity.ERROR, message, Span(shown), (), hint)
-
-
-def _revision(directory: Path, resolved: Path) -> str | None:
-    """The commit of the checkout around the directory, else the name a link points to (as git-sync swaps them)."""
-    for parent in (resolved, *resolved.parents):
-        head = parent / ".git" / "HEAD"
-        try:
-            text = head.read_text(errors="replace").strip()
-        except OSError:
-            continue
-        if not text.startswith("ref: "):
-            return text
-        return _ref(parent / ".git", text.removeprefix("ref: "))
-    return resolved.name if directory.is_symlink() else None
-
-
-def _ref(git: Path, name: str) -> str | None:
-    try:
-        return (git / name).read_text(errors="replace").strip()
-    except OSError:
-        pass
-    try:
-        for line in (git / "packed-refs").read_text(errors="replace").splitlines():
-            commit, _, packed = line.partition(" ")
-            if packed == name:
-                return commit
-    except OSError:
-        pass
-    return None

@@ -1,22 +1,25 @@
 """Watches a directory and says "look again"; it never says what changed.
 
-Two watches: the tree behind the root as it resolves now, and the root's parent, because a symlink swap or a root that is made
-anew is only seen from there. Either may die or miss something, so nobody may rely on it: the resync finds everything.
+Two watches: the folders of the tree behind the root as it resolves now, each by itself, so that no link is ever followed; and
+the root's parent, because a symlink swap or a root that is made anew is only seen from there. Either may die or miss something,
+so nobody may rely on it: the resync finds everything.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
-from automations.adapters.files import SUFFIXES
+from automations.adapters.files import SUFFIXES, folders
 
-QUIET_MS = 100
+STEP_MS = 40
 """Milliseconds without a change after which a burst is over."""
 BURST_MS = 2_000
 """Milliseconds after which a burst is told of even if it goes on."""
 LOOK_MS = 1_000
 """Milliseconds between looks at whether to stop, or at whether the root leads elsewhere now."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
+MOST_FOLDERS = 20_000
+"""A tree with more folders is not watched but looked at every few seconds."""
 
 
 class Watcher:
@@ -54,30 +57,40 @@ class Watcher:
                 backoff = FIRST_BACKOFF
             except Exception:  # noqa: BLE001  # a watcher may break in many ways; the resync goes on without it
                 self._broken()
-                self._stop.wait(backoff)
+                self._moved.clear()
+                # The parent's watch sees a root that comes back.
+                (self._stop if watch == self._watch_parent else self._moved).wait(backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
                 self._changed()
 
     def _watch_tree(self) -> None:
+        """Until the root leads elsewhere or its folders are others. What happened between two watches is looked for."""
         from watchfiles import watch  # noqa: PLC0415  # only a daemon watches
 
         target = self._root.resolve(strict=True)
+        watched = folders(target, most=MOST_FOLDERS)
         self._moved.clear()
+        if self._stop.is_set():
+            return
         self._healthy()
+        self._changed()
         for changes in watch(
-            target,
+            *watched,
             watch_filter=None,
             debounce=BURST_MS,
-            step=QUIET_MS,
+            step=STEP_MS,
             rust_timeout=LOOK_MS,
             yield_on_timeout=True,
             stop_event=self._moved,
+            recursive=False,
             raise_interrupt=False,
         ):
             if self._root.resolve(strict=True) != target:
                 break
             if any(_matters(path, target) for _, path in changes):
                 self._changed()
+                if folders(target, most=MOST_FOLDERS) != watched:
+                    break
         self._changed()
 
     def _watch_parent(self) -> None:
@@ -88,7 +101,7 @@ class Watcher:
             self._root.parent,
             watch_filter=None,
             debounce=BURST_MS,
-            step=QUIET_MS,
+            step=STEP_MS,
             rust_timeout=LOOK_MS,
             yield_on_timeout=True,
             stop_event=self._stop,

@@ -1,14 +1,13 @@
 """`automations-daemon status | run | serve`: the process that watches, listens and executes."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automations.cli import status
 from automations.cli.command import Argument, Command, Option
 from automations.cli.context import drop_output
 from automations.errors import UsageError
-from automations.settings import HIGHEST_PORT, SHORTEST_INTERVAL_MS
+from automations.settings import HIGHEST_PORT, SHORTEST_INTERVAL_MS, SourceSettings
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -84,11 +83,9 @@ def _options(context: "Context", given: Mapping[str, Any], *, mode: str) -> "Opt
         raise UsageError(f"--interval-ms must be at least {SHORTEST_INTERVAL_MS}")
     if ttl < interval:
         raise UsageError("--ttl-ms must be greater than or equal to --interval-ms")
-    specs, name = _source(context, given)
     return Options(
         mode=mode,
-        specs=Path(specs) if specs else None,
-        source=name,
+        sources=_sources(context, given),
         work=context.settings.daemon.worker and not given["no_worker"],
         interval_ms=interval,
         ttl_ms=ttl,
@@ -96,17 +93,25 @@ def _options(context: "Context", given: Mapping[str, Any], *, mode: str) -> "Opt
     )
 
 
-def _source(context: "Context", given: Mapping[str, Any]) -> tuple[str | None, str]:
-    """The directory and the name it is owned under: the command line's, else what settings say."""
-    named = given["source"]
-    if given["path"]:
-        return given["path"], named or "default"
-    sources = context.settings.sources
-    if len(sources) > 1:
+def _sources(context: "Context", given: Mapping[str, Any]) -> tuple[SourceSettings, ...]:
+    """What to reconcile: PATH and every `--source NAME=PATH`, else what settings say; policies are always the settings'."""
+    known = {each.name: each for each in context.settings.sources}
+    names = [each for each in given["source"] if "=" not in each]
+    pairs = [(each.partition("=")[0], each.partition("=")[2]) for each in given["source"] if "=" in each]
+    if len(names) > 1 or (names and not given["path"] and len(known) != 1):
         raise UsageError(
-            "this daemon reconciles one source", hint="give its directory as PATH and its name with --source"
+            f"--source {names[-1]} names no directory", hint="several sources: --source NAME=PATH for each"
         )
-    return (sources[0].path, named or sources[0].name) if sources else (None, named or "default")
+    if given["path"]:
+        pairs.insert(0, (names[0] if names else "default", given["path"]))
+    elif names:
+        return (next(iter(known.values()))._replace(name=names[0]),)
+    if not pairs:
+        return tuple(known.values())
+    for name, path in pairs:
+        if not name or not path or [each for each, _ in pairs].count(name) > 1:
+            raise UsageError(f"--source {name}={path} does not say one name and one directory", hint="NAME=PATH")
+    return tuple(known.get(name, SourceSettings(name, path))._replace(path=path) for name, path in pairs)
 
 
 def _chosen(context: "Context", given: Mapping[str, Any], key: str) -> Any:
@@ -138,7 +143,12 @@ _PATH = Argument(
     required=False,
 )
 _COMMON = (
-    Option("--source", "The name that these automations are owned under (default: default)."),
+    Option(
+        "--source",
+        "NAME=PATH for each of several directories; or NAME alone: what the automations of PATH are owned under.",
+        default=(),
+        many=True,
+    ),
     Option("--no-worker", "Do not execute actions here.", "flag", default=False),
     Option("--interval-ms", "Milliseconds between heartbeats (default: AUTOMATIONS_INTERVAL_MS, else 5000).", "number"),
     Option(

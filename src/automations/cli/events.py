@@ -148,7 +148,7 @@ def run_why(context: "Context", given: Mapping[str, Any]) -> int:
     runtime = context.runtime
     if not 1 <= given["limit"] <= MOST:
         raise UsageError(f"--limit takes 1 to {MOST}, not {given['limit']}")
-    answer = why(runtime.database, runtime.bindings, given["event"], most=given["limit"])
+    answer = why(runtime.database, runtime.bindings, given["event"], most=given["limit"], now=runtime.clock.now())
     if context.json:
         context.document(answer)
         return 0

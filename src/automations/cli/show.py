@@ -17,10 +17,18 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
         context.document(records)
     elif records:
         rows = [
-            (each["id"], each["status"], str(each["generation"]), each["owner"], each.get("file", ""))
+            (
+                each["id"],
+                each["status"],
+                each.get("sync", ""),
+                each["health"],
+                str(each["generation"]),
+                each["owner"],
+                each.get("file", ""),
+            )
             for each in records
         ]
-        context.say(table(("ID", "STATUS", "GENERATION", "OWNER", "FILE"), rows))
+        context.say(table(("ID", "STATUS", "SYNC", "HEALTH", "GENERATION", "OWNER", "FILE"), rows))
     else:
         context.say("no automations yet; write a spec into automations.d and run: automations apply")
     return 0
@@ -57,6 +65,7 @@ def card(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"  status      {record['status']}"
     yield f"  generation  {record['generation']}  {record['digest'][:19]}"
     yield f"  owner       {record['owner']}  {record.get('file', '')}".rstrip()
+    yield f"  health      {record['health']}" + (f", {record['sync']}" if "sync" in record else "")
     for name, condition in record["conditions"].items():
         yield f"  {name:<11} {condition['status']} ({condition['reason']}) since {condition['since']}"
         if condition["message"]:

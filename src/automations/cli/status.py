@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Command
 from automations.cli.table import clean
+from automations.core.plan.health import QUIET
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -33,13 +34,17 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
     yield f"runs         {counts['runs']}; {counts['queuedActions']} actions queued, {counts['deadActions']} dead"
     for source in status["sources"]:
         yield ""
-        yield f"source {source['name']}: {source['sync']}, {source['automations']} automations from {source['root']}"
+        stands = f"{source['sync']}, {source['health']}"
+        yield f"source {source['name']}: {stands}, {source['automations']} automations from {source['root']}"
         for name, condition in source["conditions"].items():
-            wrong = condition["status"] != ("False" if name == "PruneBlocked" else "True")
-            if wrong:
+            if condition["status"] != ("False" if name in QUIET else "True"):
                 yield f"  {name}={condition['status']} ({condition['reason']}) since {condition['since']}"
                 if condition["message"]:
                     yield f"    {condition['message']}"
+        for each in source.get("terminating", ()):
+            yield f"  terminating: {each['id']}: {each['conditions']['Terminating']['message']}"
+        for each in source.get("suspended", ()):
+            yield f"  suspended: {each['id']} by {each['owner']}, since {each['since']}: {each['reason']}"
     for paused in status.get("pausedSchedules", ()):
         yield f"schedule {paused['automationId']}/{paused['trigger']}: paused after {paused['failures']} failed runs"
         yield f"  go on with: automations schedules resume {paused['automationId']}"

@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 
 def automation_record(row: Row) -> dict[str, Any]:
-    """`{id, spec, status, createdAt, updatedAt}` and ours: `generation, digest, owner, file?, conditions`."""
+    """`{id, spec, status, createdAt, updatedAt}` and ours: `generation, digest, owner, file?, conditions, …`."""
     return _present(
         {
             "id": row["id"],
@@ -23,6 +23,7 @@ def automation_record(row: Row) -> dict[str, Any]:
             "createdAt": iso(row["created_at"]),
             "updatedAt": iso(row["updated_at"]),
             "generation": row["generation"],
+            "observedGeneration": row.get("observed_generation") or None,
             "digest": row["digest"],
             "owner": row["owner"],
             "file": row["file"],

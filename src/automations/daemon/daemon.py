@@ -1,6 +1,7 @@
 """The daemon: takes its lease, starts its services, waits for a signal, drains, and leaves nothing behind.
 
-lease · reconcile (with its watcher) · bindings · schedule · timers · worker · recover · approvals · audit · web
+lease · reconcile (one a source, each with its watcher) · bindings · schedule · timers · expiry · retention · worker ·
+recover · approvals · audit · web
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import signal
 import socket
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from automations.runtime import Runtime
     from automations.services.reconcile import Reconciler
     from automations.services.worker import Worker
+    from automations.settings import SourceSettings
 
 REFRESH = SECOND
 """How often the bindings are compared with the store's serial, for changes that other processes applied."""
@@ -42,12 +45,20 @@ class Options:
     """What the command line asked for. Times in milliseconds."""
 
     mode: str
-    specs: Path | None = None
-    source: str = "default"
+    sources: tuple[SourceSettings, ...] = ()
     work: bool = True
     interval_ms: int = 5_000
     ttl_ms: int = 15_000
     once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """One source: its loop, the service that ticks it, and what wakes that."""
+
+    reconciler: Reconciler
+    supervised: Supervised
+    watcher: Watcher
 
 
 class Web(Protocol):
@@ -80,7 +91,7 @@ class Daemon:
         )
         self._supervisor = Supervisor(clock=runtime.clock, telemetry=runtime.telemetry, fatal=self._fatal)
         self._worker: Worker | None = None
-        self._watcher: Watcher | None = None
+        self._loops: list[_Loop] = []
         self._previous: dict[int, Any] = {}
         self.heartbeat_at = 0
         self.describe: Callable[[], Mapping[str, Any]] = dict
@@ -95,10 +106,11 @@ class Daemon:
             if not self._options.once:
                 self._hear_signals()
             self._take_lease()
-            reconciler = self._add_reconciler()
+            for source in self._options.sources:
+                self._loops.append(self._add_loop(source))
             self._add_services()
-            if reconciler:
-                reconciler.tick(self._runtime.clock.now())
+            for loop in self._loops:
+                loop.reconciler.tick(self._runtime.clock.now())
             self._runtime.bindings.current()
             if self._web:
                 self._web.start()
@@ -119,8 +131,8 @@ class Daemon:
         """Serve until a signal, then drain; the exit status."""
         try:
             self._supervisor.start()
-            if self._watcher:
-                self._watcher.start()
+            for loop in self._loops:
+                loop.watcher.start()
             self._runtime.telemetry.emit("daemon.started", lease=self._identity.lease_id, mode=self._options.mode)
             self._ended.wait()
             self._drain()
@@ -150,27 +162,29 @@ class Daemon:
                 raise
             self.heartbeat_at = self._lease.beat()
 
-    def _add_reconciler(self) -> Reconciler | None:
-        if self._options.specs is None:
-            return None
-        reconciler = self._runtime.reconciler(self._options.source, self._options.specs)
+    def _add_loop(self, source: SourceSettings) -> _Loop:
+        reconciler = self._runtime.reconciler(source)
 
         def tick(now: int) -> int:
             due = reconciler.tick(now)
             self._refresh(now)
             return due
 
-        supervised = self._supervisor.add(Service("reconcile", tick))
+        name = "reconcile" if len(self._options.sources) == 1 else f"reconcile {source.name}"
+        supervised = self._supervisor.add(Service(name, tick))
 
-        def healthy() -> None:
-            reconciler.watch_healthy = True
+        def watched(*, healthy: bool) -> None:
+            if reconciler.watch_healthy != healthy:
+                reconciler.watch_healthy = healthy
+                supervised.wake()
 
-        def broken() -> None:
-            reconciler.watch_healthy = False
-
-        root = self._options.specs.absolute()
-        self._watcher = Watcher(root, changed=supervised.wake, healthy=healthy, broken=broken)
-        return reconciler
+        watcher = Watcher(
+            Path(source.path).absolute(),
+            changed=supervised.wake,
+            healthy=partial(watched, healthy=True),
+            broken=partial(watched, healthy=False),
+        )
+        return _Loop(reconciler, supervised, watcher)
 
     def _add_services(self) -> None:
         runtime = self._runtime
@@ -180,7 +194,10 @@ class Daemon:
         self._supervisor.add(Service("approvals", runtime.approvals.tick))
         self._supervisor.add(Service("audit", runtime.sealer.tick))
         self._supervisor.add(Service("retention", runtime.janitor.tick))
-        self._schedule = self._supervisor.add(Service("schedule", runtime.scheduler.tick))
+        self._timed = [
+            self._supervisor.add(Service("schedule", runtime.scheduler.tick)),
+            self._supervisor.add(Service("expiry", runtime.expiry.tick)),
+        ]
         runtime.ingest.timer_set = self._supervisor.add(Service("timers", runtime.timers.tick)).wake
         if self._options.work:
             waker: list[Supervised] = []
@@ -189,7 +206,8 @@ class Daemon:
                 for supervised in waker:
                     supervised.wake()
 
-            workdir = self._options.specs.absolute() if self._options.specs else Path.cwd()
+            sources = self._options.sources
+            workdir = Path(sources[0].path).absolute() if sources else Path.cwd()
             self._worker = runtime.worker(self._identity.lease_id, workdir=workdir, ended=wake)
             waker.append(self._supervisor.add(Service("worker", self._worker.tick)))
             runtime.ingest.wake = wake
@@ -204,10 +222,11 @@ class Daemon:
         return now + self._options.interval_ms * MILLISECOND
 
     def _refresh(self, now: int) -> int:
-        """Take in what was applied, here or elsewhere; a schedule may be due sooner than it was."""
+        """Take in what was applied, here or elsewhere; a schedule, or the end of something, may be due sooner than it was."""
         before = self._runtime.bindings.last().serial
         if self._runtime.bindings.current().serial != before:
-            self._schedule.wake()
+            for supervised in self._timed:
+                supervised.wake()
         return now + REFRESH
 
     def _recover(self, now: int) -> int:
@@ -224,8 +243,9 @@ class Daemon:
 
     def _signalled(self, number: int, _: FrameType | None) -> None:
         if number == signal.SIGHUP:
-            if "reconcile" in self._supervisor.services:
-                self._supervisor.services["reconcile"].wake()
+            for loop in self._loops:
+                loop.reconciler.resync()
+                loop.supervised.wake()
             return
         if self._ended.told:
             os._exit(1)  # the second signal: at once; everything that was acknowledged is committed
@@ -242,8 +262,8 @@ class Daemon:
             drain(self._worker, self._runtime.clock, deadline=deadline, hopeless=lambda: self._problem is not None)
 
     def _leave(self) -> None:
-        if self._watcher:
-            self._watcher.stop()
+        for loop in self._loops:
+            loop.watcher.stop()
         self._supervisor.stop(seconds=STOPPING)
         if self._web:
             self._web.stop()

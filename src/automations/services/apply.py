@@ -278,22 +278,23 @@ class Writer:
         routes.follow(self.tx, previous, automation.id, now=self.now)
 
     def _route(self, route: Route, *, trigger_id: str, raw: Any) -> None:
-        signature = raw["route"].get("signature")
-        mapping = {"source": route.mapping.source, "type": route.mapping.type, **raw["route"].get("mapping", {})}
-        routes.put(
-            self.tx,
-            {
-                "id": route.id,
-                "automation_id": route.automation_id,
-                "trigger_id": trigger_id,
-                "path": route.path,
-                "status": route.status,
-                "owner": self.owner,
-                "signature_json": encode(signature) if signature else None,
-                "mapping_json": as_written(mapping),
-                "now": self.now,
-            },
-        )
+        columns = route_columns(route, trigger_id=trigger_id, raw=raw)
+        routes.put(self.tx, {**columns, "owner": self.owner, "now": self.now})
 
     def _file(self, change: Change) -> str | None:
         return change.file.removeprefix(self.prefix) if change.file else None
+
+
+def route_columns(route: Route, *, trigger_id: str, raw: Any) -> dict[str, Any]:
+    """The row that a spec's route becomes, but for its owner and its times."""
+    signature = raw["route"].get("signature")
+    mapping = {"source": route.mapping.source, "type": route.mapping.type, **raw["route"].get("mapping", {})}
+    return {
+        "id": route.id,
+        "automation_id": route.automation_id,
+        "trigger_id": trigger_id,
+        "path": route.path,
+        "status": route.status,
+        "signature_json": encode(signature) if signature else None,
+        "mapping_json": as_written(mapping),
+    }

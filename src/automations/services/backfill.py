@@ -14,6 +14,7 @@ from automations.core.run.materialize import Materialized
 from automations.core.trigger.schedule import between, local_time
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.services.schedule_line import FIRED_BEFORE, Line, lines, start
+from automations.services.suspend import check_not_suspended
 from automations.store import actions, runs, schedules
 
 if TYPE_CHECKING:
@@ -96,9 +97,11 @@ class Backfill:
                 hint="such as: --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z",
             )
         with self._parts.database.read() as tx:
-            bound = self._parts.bindings.within(tx).bound.get(automation_id)
+            table = self._parts.bindings.within(tx)
+            bound = table.bound.get(automation_id)
             if bound is None:
                 raise NotFound(f"automation not found: {automation_id}", hint="see: automations list")
+            check_not_suspended(table, bound, now=now)
             if not bound.active:
                 raise Conflict(
                     f"automation {automation_id} is {bound.automation.status}", hint="set it active and apply"

@@ -12,15 +12,24 @@ from automations import __version__
 from automations.core.canonical import as_written, decode, digest_bytes
 from automations.core.diagnostic import Diagnostic, Path, in_order
 from automations.core.spec import build
-from automations.core.spec.catalogue import Catalogue, Interpreted, accept, assemble, interpret, with_circles
+from automations.core.spec.catalogue import (
+    Catalogue,
+    Interpreted,
+    ManifestKey,
+    accept,
+    assemble,
+    interpret,
+    with_circles,
+)
 from automations.core.spec.document import Document, Marks
+from automations.core.spec.model import Manifest
 from automations.core.spec.reader import read
 from automations.core.spec.remembered import Fact, RememberedDocument, fact_of, recalled
 from automations.core.spec.snapshot import Snapshot, SpecFile
 from automations.core.spec.structure import kind_of
 from automations.errors import Conflict
 from automations.store import manifests, readings
-from automations.store.database import Database, Row
+from automations.store.database import Database, Row, Transaction
 
 _CHECKS = 2
 """Counts up with every check that is added, so that what was read before it is read again."""
@@ -66,18 +75,12 @@ def catalogue_of(
     Raises Conflict when a file was left out of the snapshot as known, and another process has replaced what was known of it.
     """
     with database.read() as tx:
-        memory = Memory(
-            database, snapshot, stamps=readings.stamps(tx, snapshot.root), index=readings.get(tx, snapshot.root, "")
-        )
-        elsewhere = {
-            (row["action_id"], row["version"]): build.manifest(decode(row["manifest_json"]))
-            for row in manifests.live(tx)
-            if row["owner"] != owner
-        }
+        memory = remembered_of(tx, database, snapshot)
+        elsewhere = elsewhere_known(tx, owner)
     new = [(file, file.raw) for file in snapshot.files if file.raw is not None]
     read_now = reading([(snapshot.prefix + file.name, raw) for file, raw in new], progress)
     fresh = [
-        _reading(file, raw, each.document)
+        reading_of(file, digest_bytes(raw), each.document)
         for (file, raw), each in zip(new, read_now, strict=True)
         if each.document is not None and not each.diagnostics
     ]
@@ -86,6 +89,21 @@ def catalogue_of(
     catalogue = assemble(interpreted, known=elsewhere)
     memory.keep(interpreted, catalogue, fresh=fresh)
     return with_problems(catalogue, snapshot.problems)
+
+
+def remembered_of(tx: Transaction, database: Database, snapshot: Snapshot) -> "Memory":
+    """What the store remembers of a tree as of now."""
+    index = readings.get(tx, snapshot.root, "")
+    return Memory(database, snapshot, stamps=readings.stamps(tx, snapshot.root), index=index)
+
+
+def elsewhere_known(tx: Transaction, owner: str) -> dict[ManifestKey, Manifest]:
+    """Manifests that others own."""
+    return {
+        (row["action_id"], row["version"]): build.manifest(decode(row["manifest_json"]))
+        for row in manifests.live(tx)
+        if row["owner"] != owner
+    }
 
 
 class Memory:
@@ -131,7 +149,7 @@ class Memory:
         if facts != self._facts:
             index = {"file": "", "stamp": _VERSION, "digest": "", "document_json": as_written(facts)}
             fresh = [*fresh, index]
-        _remember(self._database, self._snapshot, remembered=self._stamps, fresh=fresh)
+        remember(self._database, self._snapshot, remembered=self._stamps, fresh=fresh)
 
     def _row(self, file: SpecFile) -> Row:
         """What was read of a file; after some that were asked for one by one, all are fetched at once."""
@@ -205,17 +223,19 @@ def _locate(file: SpecFile, shown: str, path: Path | None = None) -> Marks:
     return reading.document.near(path) if path and reading.document.near else reading.document.marks()
 
 
-def _reading(file: SpecFile, raw: bytes, document: Document) -> Row:
+def reading_of(file: SpecFile, digest: str, document: Document) -> Row:
+    """The row to remember of a good file; `digest` is of its bytes."""
     return {
         "file": file.name,
         "stamp": file.stamp + _VERSION,
-        "digest": digest_bytes(raw),
+        "digest": digest,
         # In the author's order of keys, so that a plan from memory lists fields as one from the file does.
         "document_json": as_written(document.value),
     }
 
 
-def _remember(database: Database, snapshot: Snapshot, *, remembered: Iterable[str], fresh: list[Row]) -> None:
+def remember(database: Database, snapshot: Snapshot, *, remembered: Iterable[str], fresh: list[Row]) -> None:
+    """Write what is new, and forget what is gone."""
     names = {file.name for file in snapshot.files}
     gone = [name for name in remembered if name not in names]
     if not fresh and not gone:

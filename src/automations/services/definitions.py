@@ -1,18 +1,20 @@
 """Definitions as they stand in the store: the state that plans are made against, and the table that events are matched with."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
 from automations.core.canonical import decode
 from automations.core.plan.hazards import WINDOW, Destroyed
+from automations.core.plan.standing import Pause
 from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State
 from automations.core.record import route_record
 from automations.core.spec import build
 from automations.core.spec.manifests import Shelf, resolve_all, shelve
 from automations.core.spec.model import Manifest
 from automations.core.trigger.bindings import Bound, BoundRoute, Table, build_table
-from automations.store import actions, automations, destructions, holds, manifests, routes, runs, state
+from automations.store import actions, automations, destructions, holds, manifests, routes, runs, state, suspensions
 from automations.store.database import Database, Row, Transaction
 
 
@@ -41,8 +43,22 @@ def load_state(tx: Transaction, *, prefix: str = "", now: int | None = None) -> 
         },
         in_flight=in_flight(tx),
         rejected={row["id"]: row["digest"] for row in holds.every(tx)},
+        suspended=_suspended(tx, now=now),
         destroyed={} if now is None else destroyed_of_late(tx, now=now),
     )
+
+
+def _suspended(tx: Transaction, *, now: int | None) -> dict[str, str]:
+    """By id, who paused an automation by hand, why, and until when."""
+    held = {row["subject"]: row for row in suspensions.every(tx)}
+    named = automations.ids(tx, held) if held else {}
+    found = {}
+    for uid, identity in named.items():
+        row = held[uid]
+        pause = Pause(row["owner"], row["reason"], row["since"], row["until_at"])
+        if now is None or pause.holds(now):
+            found[identity] = pause.words()
+    return found
 
 
 def _held(tx: Transaction, prefix: str) -> dict[str, Held]:
@@ -141,7 +157,8 @@ class Bindings:
         bound_routes = [
             BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None) for row in routes.every(tx)
         ]
-        return build_table(serial, kept.values(), bound_routes)
+        pauses = {row["subject"]: row["until_at"] for row in suspensions.every(tx)}
+        return replace(build_table(serial, kept.values(), bound_routes), pauses=pauses)
 
     def _manifest(self, row: Row) -> Manifest:
         if row["digest"] not in self._manifests:

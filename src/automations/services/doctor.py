@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from automations.core import doctor
 from automations.core.audit import broken_at
+from automations.core.plan.health import QUIET, sync
 from automations.core.spec.model import AutomationStatus, TriggerKind
 from automations.services.audit_view import Chain
-from automations.services.inspect import sync_word
 from automations.store import actions, health, schedules, sources
 
 if TYPE_CHECKING:
@@ -106,13 +106,12 @@ def _overdue(tx: Transaction, table: Table, *, now: int) -> Iterator[dict[str, A
 
 def _source(row: Mapping[str, Any]) -> dict[str, Any]:
     conditions = json.loads(row["conditions_json"])
-    bad_when_true = ("PruneBlocked", "Stalled", "Drifted", "Suspended")
     wrong = [
         (name, condition)
         for name, condition in conditions.items()
-        if condition["status"] != ("False" if name in bad_when_true else "True")
+        if condition["status"] != ("False" if name in QUIET else "True")
     ]
-    return {"name": row["name"], "root": row["root"], "sync": sync_word(dict(row), conditions), "wrong": wrong}
+    return {"name": row["name"], "root": row["root"], "sync": sync(conditions), "wrong": wrong}
 
 
 def _live_routes(table: Table) -> list[Route]:

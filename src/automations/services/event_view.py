@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from automations.core.canonical import decode
 from automations.core.expression.cel import Activation
 from automations.core.instant import iso
-from automations.core.trigger.bindings import Bound, BoundTrigger, Verdict, judge
+from automations.core.trigger.bindings import Bound, BoundTrigger, Table, Verdict, judge
 from automations.core.trigger.envelope import Envelope, from_document, to_document
 from automations.errors import NotFound
 from automations.store import actions, events, outcomes
@@ -52,7 +52,7 @@ def event_show(database: Database, name: str) -> dict[str, Any]:
         return {**_record(tx, row, kept), "automations": _automations(row, kept)}
 
 
-def why(database: Database, bindings: Bindings, name: str, *, most: int = SHOWN) -> dict[str, Any]:
+def why(database: Database, bindings: Bindings, name: str, *, most: int = SHOWN, now: int = 0) -> dict[str, Any]:
     """What each trigger that is bound now makes of an event, and what was recorded when it came.
 
     `{event, triggers: [{automationId, trigger, kind, outcome, predicate?, expected?, value?, reason?, runId?, dueAt?}], more}`:
@@ -66,7 +66,7 @@ def why(database: Database, bindings: Bindings, name: str, *, most: int = SHOWN)
         kept = {(each["automation_uid"], each["trigger_id"]): each for each in outcomes.of_event(tx, row["id"])}
         event = _record(tx, row, list(kept.values()))
     started = {each["automationId"]: each["runId"] for each in decode(row["materialized_json"])}
-    verdicts = sorted(_judged(table.bound.values(), envelope_of(row)), key=_nearness)
+    verdicts = sorted(_heard(_judged(table.bound.values(), envelope_of(row)), table, now), key=_nearness)
     shown = []
     for verdict in verdicts:
         candidate = verdict.candidate
@@ -197,6 +197,17 @@ def _judged(bound: Iterable[Bound], envelope: Envelope) -> Iterator[Verdict]:
     for each in bound:
         for candidate in each.by_events:
             yield _verdict(candidate, envelope, activation)
+
+
+def _heard(verdicts: Iterable[Verdict], table: Table, now: int) -> Iterator[Verdict]:
+    """The verdicts, but of what is suspended by hand only that; one that ended before `now` (microseconds) counts no more."""
+    for verdict in verdicts:
+        bound = verdict.candidate.bound
+        if verdict.outcome == "match" and table.suspended(bound.uid, now=now):
+            reason = f"suspended by hand; automations resume {bound.automation.id}"
+            yield Verdict(verdict.candidate, "no_match", "suspended", "by hand", reason)
+        else:
+            yield verdict
 
 
 def _verdict(candidate: BoundTrigger, envelope: Envelope, activation: Activation) -> Verdict:

@@ -160,7 +160,9 @@ def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: I
     document = to_document(envelope)
     rejected = too_many_hops(envelope)
     verdicts = () if rejected else match(table, envelope)
-    fired = [each for each in verdicts if each.outcome == "match"]
+    fired = [
+        each for each in verdicts if each.outcome == "match" and not table.suspended(each.candidate.bound.uid, now=now)
+    ]
     admitting = tuple(each for each in fired if each.keys)
     shared = Activation({"event": document}) if len(fired) > 1 else None
     made = [

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from automations.core.instant import iso
-from automations.core.record import action_record, automation_record, replay_record, run_record
+from automations.core.record import action_record, replay_record, run_record
 from automations.core.run.states import ActionStatus
 from automations.errors import NotFound
 from automations.services.dead_letters import page
 from automations.services.run_event import event_of
-from automations.store import actions, automations, replays, routes, runs, schedule_failures, sources, state
+from automations.services.sync_view import source_records, standing_record, surroundings
+from automations.store import actions, automations, replays, routes, runs, schedule_failures, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,14 +63,16 @@ class Inspect:
                 },
                 "daemon": self._daemon(tx),
                 "serial": state.read(tx)["serial"],
-                "sources": [_source(row, bound) for row in sources.every(tx)],
+                "sources": source_records(tx, bound, now=self._clock.now()),
                 **_paused(tx),
             }
 
     def automations(self) -> list[dict[str, Any]]:
         """Every automation that is not deleted, oldest first."""
+        now = self._clock.now()
         with self._database.read() as tx:
-            return [automation_record(row) for row in automations.live(tx)]
+            beside = surroundings(tx, now=now)
+            return [standing_record(row, beside) for row in automations.live(tx)]
 
     def automation(self, identity: str, *, generation: int | None = None) -> dict[str, Any]:
         """One automation, or one of its generations. Raises NotFound."""
@@ -85,7 +88,7 @@ class Inspect:
                         hint=f"it has generations 1 to {row['generation']}",
                     )
                 row |= {key: kept[key] for key in ("generation", "digest", "spec_json", "file")}
-            return automation_record(row)
+            return standing_record(row, surroundings(tx, now=self._clock.now()))
 
     def materialized(self, references: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """`{automation, run, actions}` for every `{automationId, runId}` that an ingest answered."""
@@ -197,36 +200,3 @@ def _paused(tx: Transaction) -> dict[str, Any]:
         for row in schedule_failures.paused(tx)
     ]
     return {"pausedSchedules": found} if found else {}
-
-
-def _source(row: Row, bound: list[Row]) -> dict[str, Any]:
-    conditions = json.loads(row["conditions_json"])
-    mine = [each for each in bound if each["owner"] == f"source:{row['name']}"]
-    invalid = [
-        {"id": each["id"], "generation": each["generation"], **json.loads(each["conditions_json"])["SpecValid"]}
-        for each in mine
-        if json.loads(each["conditions_json"]).get("SpecValid", {}).get("status") == "False"
-    ]
-    shown = {
-        "name": row["name"],
-        "root": row["root"],
-        "sync": sync_word(row, conditions),
-        "automations": len(mine),
-        "lastAppliedRevision": row["last_applied_revision"],
-        "lastAttemptedRevision": row["last_attempted_revision"],
-        "syncedAt": None if row["synced_at"] is None else iso(row["synced_at"]),
-        "conditions": conditions,
-        "invalid": invalid or None,
-    }
-    return {key: value for key, value in shown.items() if value is not None}
-
-
-def sync_word(row: Row, conditions: dict[str, Any]) -> str:
-    """`Synced`, `OutOfSync` or `Unknown`, apart from health."""
-    if conditions.get("Source", {}).get("status") != "True":
-        return "Unknown"
-    withheld = conditions.get("PruneBlocked", {}).get("status") == "True"
-    if conditions.get("SpecValid", {}).get("status") == "False":
-        return "OutOfSync"
-    same = row["last_applied_digest"] == row["last_attempted_digest"]
-    return "Synced" if same and not withheld else "OutOfSync"

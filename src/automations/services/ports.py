@@ -77,8 +77,8 @@ class Launcher(Protocol):
 class Tree(Protocol):
     """A directory of specs."""
 
-    def take(self, known: Mapping[str, str]) -> Snapshot | Untrusted:
-        """Look at all of it; files whose stamp is in `known` (name to stamp) need not be read."""
+    def take(self, known: Mapping[str, str], *, afresh: bool = False) -> Snapshot | Untrusted:
+        """Look at all of it; files whose stamp is in `known` (name to stamp) need not be read, unless `afresh`."""
         ...
 
 

@@ -1,37 +1,42 @@
 """The verb reconcile: bring the state to what a directory declares, again and again, and say how that stands.
 
-A tick looks at the whole tree; a notification only makes it come sooner. An untrusted tree leads to no write but the source's
-own conditions. Bad files keep their last good generation. What a tree no longer declares is withheld until somebody confirms it
-with `apply`, because absence in a watched directory is too often an accident.
+A round looks at the whole tree; a notification only makes it come sooner. An untrusted tree leads to no write but the source's
+own conditions. Bad files keep their last good generation. What a tree no longer declares goes only as `core.plan.prune` judges,
+because absence in a watched directory is too often an accident.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from automations.core.canonical import decode, encode
-from automations.core.diagnostic import Diagnostic, Severity
 from automations.core.instant import SECOND
-from automations.core.plan.conditions import Condition, differ, updated
-from automations.core.plan.plan import Plan, Request
-from automations.core.plan.state import source_owner
+from automations.core.plan.backoff import Backoff
+from automations.core.plan.plan import Plan, Request, make_plan, mysterious
+from automations.core.plan.prune import Policy, Verdict, confirmed
+from automations.core.plan.standing import Pause
+from automations.core.plan.state import State, source_owner
 from automations.core.spec.catalogue import Catalogue
 from automations.core.spec.snapshot import Snapshot, Untrusted
-from automations.errors import AutomationsError, StalePlan
+from automations.errors import AutomationsError, LockNotHeld, Refused, StalePlan
 from automations.services.apply import Apply, Authority
-from automations.services.catalogue import catalogue_of, known_stamps
-from automations.services.plan import plan
+from automations.services.definitions import Bindings, load_state
+from automations.services.heal import Drift, drift, heal
+from automations.services.plan import with_old
 from automations.services.ports import Clock, Ids, Telemetry, Tree
-from automations.store import automations, sources
-from automations.store.database import Database, Row, Transaction
+from automations.services.prune import counted, ripens, weigh
+from automations.services.recollection import Recollection
+from automations.services.settling import Settled, Settling
+from automations.services.standing import Look, Standing
+from automations.services.suspend import pause_of_source
+from automations.store import state as states
+from automations.store.database import ConstraintViolated, Database
 
 RESYNC = 60 * SECOND
+POLL = 2 * SECOND
+"""How often the tree is looked at while it is not watched."""
 LONGEST_BACKOFF = RESYNC
-"""However often it failed, a lost notification delays convergence by one resync at most."""
-MOST_IN_MESSAGE = 3
-LONGEST_SETTLING = 2 * SECOND
-"""A file that settles later than this has a time from the future; it is not waited for."""
-MOST_POSTPONED = 5
+"""However often a tree could not be read, it is looked at again within one resync."""
+RACES = 3
+"""How often a round is planned anew because others changed definitions meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,12 @@ class Source:
 
     name: str
     root: str
+    policy: Policy = field(default_factory=Policy)
+
+    @property
+    def owner(self) -> str:
+        """Owner of what it declares."""
+        return source_owner(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,173 +58,198 @@ class Parts:
     """What the loop works with."""
 
     database: Database
+    bindings: Bindings
     apply: Apply
     clock: Clock
     ids: Ids
     telemetry: Telemetry
 
 
+Outcome = Literal["settled", "untrusted", "unsettled", "suspended", "failing", "raced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one look came to. `settled`: the state is what the tree says, bad files and what is withheld aside."""
+
+    outcome: Outcome
+    message: str = ""
+    plan: Plan | None = None
+    verdict: Verdict = field(default_factory=Verdict)
+    again_at: int | None = None
+    """When to look again before the resync (microseconds), if there is a reason."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.outcome == "settled"
+
+
 class Reconciler:
     """Keeps one source in step. `tick` is the whole loop; it returns when it wants to look again by itself."""
 
-    def __init__(self, source: Source, tree: Tree, parts: Parts, *, watching: bool = True) -> None:
+    def __init__(self, source: Source, tree: Tree, parts: Parts, *, watching: bool | None = True) -> None:
         self._source = source
         self._tree = tree
         self._parts = parts
-        self._failures = 0
-        self._told: tuple[Diagnostic, ...] = ()
-        self._look_again: int | None = None
-        self._postponed = 0
+        self._recollection = Recollection(parts.database, source.root)
+        self._standing = Standing(source, parts.database, parts.clock, parts.telemetry)
+        self._unreadable = Backoff()
+        self._failing = Backoff()
+        self._resync_at = 0
+        self._settling = Settling()
+        self._quiet: object = None
         self.watch_healthy = watching
-        """Set by the watcher; False means that only the resync notices changes."""
+        """Set by the watcher; False means that only looking regularly notices changes, None that nobody watches for long."""
+        self.actor = f"daemon:{source.name}"
+        """Who is recorded for what a round commits."""
+
+    @property
+    def parsed(self) -> int:
+        """How many files this loop parsed, ever."""
+        return self._recollection.parsed
+
+    def resync(self) -> None:
+        """Let the next tick believe nothing that is remembered of the files."""
+        self._resync_at = 0
 
     def tick(self, now: int) -> int:
         """Look, decide, act; when to look again (microseconds): the resync, sooner after a failure."""
+        resync = now >= self._resync_at or self._resync_at > now + 2 * RESYNC
         try:
-            settled = self.reconcile()
-            if self._look_again is not None:
-                return self._look_again
+            found = self.reconcile(afresh=resync)
         except AutomationsError as problem:
             self._parts.telemetry.emit("reconcile.failed", source=self._source.name, error=problem.message)
-            settled = False
-        self._failures = 0 if settled else self._failures + 1
-        if settled:
-            return now + int(RESYNC * (0.9 + 0.2 * self._parts.ids.fraction()))
-        return now + min(LONGEST_BACKOFF, SECOND << min(self._failures - 1, 9))
+            found = Round("failing", problem.message)
+        if resync:
+            self._resync_at = now + int(RESYNC * (0.9 + 0.2 * self._parts.ids.fraction()))
+        if found.outcome in ("untrusted", "failing", "raced") and found.again_at is None:
+            self._unreadable = self._unreadable.after(found.outcome, now=now, longest=LONGEST_BACKOFF)
+            return self._unreadable.until
+        self._unreadable = Backoff()
+        due = [self._resync_at, now + POLL] if self.watch_healthy is False else [self._resync_at]
+        return min(due if found.again_at is None else [*due, found.again_at])
 
-    def reconcile(self) -> bool:
-        """One round; whether the state now is what the tree says (bad files and withheld deletes aside)."""
-        snapshot = self._tree.take(known_stamps(self._parts.database, self._source.root))
+    def reconcile(self, *, afresh: bool = False, confirm: int | None = None) -> Round:
+        """One round. `afresh` believes no file's times; `confirm` is the exact number of removals that a person agreed to.
+
+        Raises Refused when another number waits, Conflict and StoreError.
+        """
+        known = self._recollection.stamps()
+        snapshot = self._tree.take(known, afresh=afresh)
         if isinstance(snapshot, Untrusted):
-            self._record_untrusted(snapshot)
-            return False
-        self._look_again = self._unsettled(snapshot)
-        if self._look_again is not None:
-            return False
-        owner = source_owner(self._source.name)
-        catalogue = catalogue_of(self._parts.database, snapshot, owner=owner)
-        request = Request(
-            self._source.name, revision=snapshot.revision, prune=False, unattended=True, now=self._parts.clock.now()
-        )
-        made = plan(self._parts.database, catalogue, request, prefix=snapshot.prefix)
-        if not snapshot.files and made.withheld:
-            empty = Untrusted(snapshot.root, "Empty", f"{snapshot.root} is empty, but its automations are bound")
-            self._record_untrusted(empty)
-            return False
-        try:
-            self._parts.apply.commit(made, Authority(f"daemon:{self._source.name}"), prefix=snapshot.prefix)
-        except StalePlan:
-            return False
-        self._record(snapshot, catalogue, made)
-        return True
+            return self._untrusted(snapshot)
+        settled = self._settling.sort_out(snapshot, known, now=self._parts.clock.now())
+        snapshot = settled.snapshot
+        mark = self._mark(snapshot)
+        if self._quiet == mark and not afresh and confirm is None and settled.again_at is None:
+            return Round("settled")
+        self._quiet = None
+        found = self._round(settled, confirm)
+        if found.settled and found.plan is not None and not (found.plan.withheld or found.plan.held_back):
+            self._quiet = self._mark(snapshot)
+        return found
 
-    def _unsettled(self, snapshot: Snapshot) -> int | None:
-        """When to look again because a file may be half-way through a save, or None; nobody is waited for without end."""
+    def _mark(self, snapshot: Snapshot) -> object:
+        """Equal marks: nothing changed, neither in the tree nor in the definitions nor in how it is watched."""
+        with self._parts.database.read() as tx:
+            serial = states.read(tx)["serial"]
+        files = tuple((file.name, file.stamp) for file in snapshot.files)
+        return serial, self.watch_healthy, snapshot.revision, snapshot.problems, files
+
+    def _round(self, settled: Settled, confirm: int | None) -> Round:
+        catalogue = self._recollection.catalogue(settled.snapshot, owner=self._source.owner)
         now = self._parts.clock.now()
-        waits = [file.settles_at for file in snapshot.files if now < file.settles_at <= now + LONGEST_SETTLING]
-        self._postponed = self._postponed + 1 if waits else 0
-        if not waits or self._postponed > MOST_POSTPONED:
-            self._postponed = 0
-            return None
-        return max(waits)
+        if confirm is None and self._failing.waits(catalogue.digest, now=now):
+            return Round("failing", "the last attempts with this tree failed", again_at=self._failing.until)
+        try:
+            found = self._act(settled, catalogue, confirm)
+        except AutomationsError as problem:
+            if isinstance(problem, Refused):
+                raise
+            self._recollection.forget()
+            self._failing = self._failing.after(catalogue.digest, now=now)
+            self._parts.telemetry.emit("reconcile.failed", source=self._source.name, error=problem.message)
+            self._standing.failing(problem.message, watching=self.watch_healthy)
+            return Round("failing", problem.message, again_at=self._failing.until)
+        self._failing = Backoff()
+        return found
 
-    def _record_untrusted(self, untrusted: Untrusted) -> None:
+    def _act(self, settled: Settled, catalogue: Catalogue, confirm: int | None) -> Round:
+        """Plan, judge what may go, commit, say how it stands; planned anew when others changed definitions meanwhile."""
+        snapshot = settled.snapshot
+        for race in range(RACES):
+            state, pause = self._state(catalogue, snapshot.prefix)
+            if pause is not None:
+                self._standing.suspended(pause, watching=self.watch_healthy)
+                return Round("suspended", f"the source is suspended {pause.words()}", again_at=pause.until)
+            policy, now = self._source.policy, self._parts.clock.now()
+            request = Request(self._source.name, revision=snapshot.revision, prune=False, unattended=True, now=now)
+            first = make_plan(catalogue, state, request)
+            if not snapshot.files and first.withheld:
+                message = f"{snapshot.root} is empty, but its automations are bound"
+                return self._untrusted(Untrusted(snapshot.root, "Empty", message))
+            mystery = settled.again_at is not None or mysterious(catalogue, state, owner=self._source.owner)
+            seen = counted(self._parts.database, first, now=now, count=race == 0 and not mystery)
+            verdict = weigh(first, state, policy=policy, situation=(seen, mystery), now=now)
+            if confirm is not None:
+                verdict = _agreed(verdict, first, confirm)
+            made = first
+            if verdict.allowed or verdict.held:
+                made = make_plan(
+                    catalogue, state, replace(request, prune=True, only=verdict.allowed, hold=verdict.held)
+                )
+            try:
+                self._parts.apply.commit(made, Authority(self.actor), prefix=snapshot.prefix)
+            except StalePlan:
+                continue
+            except LockNotHeld as held:
+                return Round("raced", held.message)
+            look = Look(snapshot, catalogue, made, verdict, self._drift())
+            self._standing.record(look, watching=self.watch_healthy)
+            waits = [settled.again_at, ripens(seen, policy, now=now)]
+            again_at = min((each for each in waits if each is not None), default=None)
+            outcome: Outcome = "settled" if settled.again_at is None else "unsettled"
+            message = "" if settled.again_at is None else "somebody is writing in the tree"
+            return Round(outcome, message, plan=made, verdict=verdict, again_at=again_at)
+        return Round("raced", "others kept changing definitions meanwhile")
+
+    def _drift(self) -> Drift:
+        """What drifted and was not put right; what was is told."""
+        database, bindings, owner = self._parts.database, self._parts.bindings, self._source.owner
+        found = drift(database, bindings, owner=owner)
+        if not found or not self._source.policy.self_heal:
+            return found
+        try:
+            healed = heal(database, bindings, owner=owner, actor=self.actor, now=self._parts.clock.now())
+        except (StalePlan, ConstraintViolated):
+            return found
+        for identity, words in healed.items():
+            self._parts.telemetry.emit("drift.healed", source=self._source.name, automation=identity, what=words)
+        return {}
+
+    def _state(self, catalogue: Catalogue, prefix: str) -> tuple[State, Pause | None]:
+        """The state, and a suspension of the source as of the same serial: whoever suspends it later makes the plan stale."""
+        now = self._parts.clock.now()
+        with self._parts.database.read() as tx:
+            state = load_state(tx, prefix=prefix, now=now)
+            pause = pause_of_source(tx, self._source.name, now=now)
+            return with_old(tx, state, catalogue, owner=self._source.owner), pause
+
+    def _untrusted(self, untrusted: Untrusted) -> Round:
+        self._quiet = None
         self._parts.telemetry.emit(
             "reconcile.untrusted", source=self._source.name, reason=untrusted.reason, message=untrusted.message
         )
-        ready = Condition("Ready", "False", untrusted.reason, f"{untrusted.message}; the last good state keeps running")
-        trusted = Condition("Source", "False", untrusted.reason, untrusted.message)
-        with self._parts.database.write() as tx:
-            self._put(tx, (ready, trusted, self._watch()), {})
-
-    def _record(self, snapshot: Snapshot, catalogue: Catalogue, made: Plan) -> None:
-        errors = [each for each in made.diagnostics if each.severity is Severity.ERROR]
-        valid = Condition("SpecValid", "True", "Valid")
-        if errors:
-            valid = Condition("SpecValid", "False", "Invalid", summary(errors))
-        prune = Condition("PruneBlocked", "False", "NothingToPrune")
-        if made.withheld:
-            withheld = tuple(change.id for change in made.withheld)
-            shown = ", ".join(withheld[:MOST_IN_MESSAGE]) + (", …" if len(withheld) > MOST_IN_MESSAGE else "")
-            prune = Condition(
-                "PruneBlocked", "True", "Unconfirmed", f"{shown}: gone from the files; confirm with: automations apply"
-            )
-        ready = Condition("Ready", "False" if errors else "True", valid.reason if errors else "Reconciled")
-        now = self._parts.clock.now()
-        with self._parts.database.write() as tx:
-            self._put(
-                tx,
-                (ready, Condition("Source", "True", "Trusted"), valid, prune, self._watch()),
-                {
-                    "revision": snapshot.revision,
-                    "last_attempted_digest": catalogue.digest,
-                    "last_attempted_revision": snapshot.revision,
-                    "synced_at": now,
-                    **(
-                        {}
-                        if errors
-                        else {"last_applied_digest": catalogue.digest, "last_applied_revision": snapshot.revision}
-                    ),
-                },
-            )
-            self._mark(tx, errors, catalogue=catalogue, prefix=snapshot.prefix)
-        if errors and tuple(errors) != self._told:  # once, not with every look: a log may lie in the tree itself
-            self._parts.telemetry.emit(
-                "reconcile.invalid", source=self._source.name, problems=len(errors), first=str(errors[0])
-            )
-        self._told = tuple(errors)
-
-    def _mark(self, tx: Transaction, errors: list[Diagnostic], *, catalogue: Catalogue, prefix: str) -> None:
-        """Every automation of ours says whether the files that it came from, and that now want its id, are good."""
-        by_file: dict[str, list[Diagnostic]] = {}
-        for error in errors:
-            by_file.setdefault(error.span.file, []).append(error)
-        owner = source_owner(self._source.name)
-        now = self._parts.clock.now()
-        for row in automations.every(tx):
-            if row["owner"] != owner or row["deleted_at"] is not None:
-                continue
-            files = {prefix + (row["file"] or ""), *catalogue.claimed.get(row["id"], ())}
-            if row["id"] in catalogue.automations:
-                files.add(catalogue.automations[row["id"]].document.file)
-            mine = [error for file in sorted(files) for error in by_file.get(file, ())]
-            valid = Condition("SpecValid", "True", "Valid")
-            if mine:
-                message = f"{summary(mine)}; generation {row['generation']} keeps running"
-                valid = Condition("SpecValid", "False", "Invalid", message)
-            held = decode(row["conditions_json"])
-            conditions = updated(held, (Condition("Bound", "True", "Applied"), valid), now=now)
-            if differ(held, conditions):
-                automations.set_conditions(tx, row["uid"], encode(conditions))
-
-    def _put(self, tx: Transaction, conditions: Iterable[Condition], changes: dict[str, Any]) -> None:
-        now = self._parts.clock.now()
-        row: Row = sources.get(tx, self._source.name) or {
-            "name": self._source.name,
-            "revision": None,
-            "last_applied_digest": None,
-            "last_applied_revision": None,
-            "last_attempted_digest": None,
-            "last_attempted_revision": None,
-            "conditions_json": "{}",
-            "synced_at": None,
-        }
-        held = decode(row["conditions_json"])
-        row |= changes | {
-            "root": self._source.root,
-            "conditions_json": encode(updated(held, conditions, now=now)),
-            "now": now,
-        }
-        row.pop("updated_at", None)
-        sources.put(tx, row)
-
-    def _watch(self) -> Condition:
-        if self.watch_healthy:
-            return Condition("WatchHealthy", "True", "Watching")
-        return Condition("WatchHealthy", "False", "Polling", "changes are found by the resync only")
+        self._standing.untrusted(untrusted, watching=self.watch_healthy)
+        return Round("untrusted", untrusted.message)
 
 
-def summary(errors: list[Diagnostic]) -> str:
-    """The first few errors in one line."""
-    shown = "; ".join(f"{each.span}: {each.message}" for each in errors[:MOST_IN_MESSAGE])
-    return shown + (f"; and {len(errors) - MOST_IN_MESSAGE} more" if len(errors) > MOST_IN_MESSAGE else "")
+def _agreed(verdict: Verdict, plan: Plan, number: int) -> Verdict:
+    """Raises Refused unless exactly this many removals wait, and may go when a person says so."""
+    agreed = confirmed(verdict, plan)
+    if number != verdict.count or (number and not agreed.allowed | verdict.held):
+        waiting = f"{verdict.count} would be removed" if verdict.count else "nothing waits to be confirmed"
+        hint = "look at: automations status" if agreed is not verdict else "mend the files that cannot be read first"
+        raise Refused(f"--confirm-deletes={number} does not match: {waiting}", hint=hint)
+    return agreed

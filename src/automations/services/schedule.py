@@ -93,7 +93,8 @@ class Scheduler:
             for bound in table.bound.values():
                 for line in lines(bound):
                     row = cursors.get((bound.uid, line.trigger.id))
-                    standing[line.key] = _begin(tx, line, row, now=now)
+                    awake = bound.active and not table.suspended(bound.uid, now=now)
+                    standing[line.key] = _begin(tx, line, row, awake=awake, now=now)
             # A schedule that comes back later begins then, as any new one does.
             gone = [row for (uid, trigger), row in cursors.items() if f"{uid}/{trigger}" not in standing]
             schedules.forget(tx, gone)
@@ -152,6 +153,8 @@ class Scheduler:
         line = standing.line
         with self._parts.database.write() as tx:
             row = schedules.hold(tx, **line.names)
+            if self._parts.bindings.within(tx).suspended(line.bound.uid, now=now):
+                row = None
             if row is None or row["digest"] != line.schedule.digest:
                 self._serial = -1  # somebody else took in newer definitions; do so at the next tick
                 return
@@ -189,13 +192,13 @@ class Scheduler:
         return fired, skipped
 
 
-def _begin(tx: Transaction, line: Line, row: Row | None, *, now: int) -> _Standing:
-    """Take a schedule in: where it stands, or from now on when it is new, changed, or was paused by its spec."""
+def _begin(tx: Transaction, line: Line, row: Row | None, *, awake: bool, now: int) -> _Standing:
+    """Take a schedule in: where it stands, or from now on when it is new, changed, or was paused by its spec or by hand."""
     schedule_pause.take_in(tx, line, now=now)
     digest = line.schedule.digest
     asleep = f"paused:{digest}"  # marked, so that un-pausing begins anew instead of catching up
     standing = _Standing(line)
-    if not line.bound.active:
+    if not awake:
         if row is None or row["digest"] != asleep:
             schedules.begin(tx, {**line.names, "digest": asleep, "cursor_at": now, "now": now})
         return standing

@@ -105,7 +105,7 @@ class Timers:
             timer = timers.take(tx, timer_id, now=now)
             if timer is None:
                 return None
-            candidate = _standing(table, timer)
+            candidate = _standing(table, timer, now=now)
             if isinstance(candidate, str):
                 count = outcomes.close(tx, timer_id, outcome="dropped", reason=candidate, run_id=None, now=now)
                 fired = _Fired("dropped", timer["automation_id"], count, reason=candidate)
@@ -182,13 +182,15 @@ class Timers:
         self._tidied = now
 
 
-def _standing(table: Table, timer: Row) -> BoundTrigger | str:
+def _standing(table: Table, timer: Row, *, now: int) -> BoundTrigger | str:
     """The trigger that a timer is of as it is bound now, or why its events start nothing."""
     bound = table.by_uid.get(timer["automation_uid"])
     if bound is None:
         return "automation_deleted"
     if not bound.active:
         return "automation_paused"
+    if table.suspended(bound.uid, now=now):
+        return "automation_suspended"
     for candidate in bound.by_events:
         if candidate.trigger.id == timer["trigger_id"]:
             return candidate

@@ -14,6 +14,7 @@ from automations.core.trigger.envelope import short_text
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.services.definitions import Bindings
 from automations.services.ports import Clock, Ids, Telemetry, Wake
+from automations.services.suspend import check_not_suspended
 from automations.store import actions, runs, start_requests
 from automations.store.database import Database, Transaction
 
@@ -48,7 +49,7 @@ class Start:
     def manual(self, automation_id: str, inputs: Mapping[str, Any], *, actor: str) -> dict[str, Any]:
         """Start a run through the automation's manual trigger: `{automationId, runId, actionIds}`.
 
-        Raises NotFound, Conflict (not active, or no manual trigger), InvalidInput with every violation of the spec's `inputs`.
+        Raises NotFound, Conflict (not active, suspended, or no manual trigger), InvalidInput with every violation of `inputs`.
         """
         return self._start(TriggerKind.MANUAL, automation_id, inputs, actor=actor).reference
 
@@ -78,12 +79,14 @@ class Start:
         now = self._parts.clock.now()
         body_digest = digest_bytes(bounded(inputs).encode())
         with self._parts.database.write() as tx:
-            bound = self._parts.bindings.within(tx).bound.get(automation_id)
+            table = self._parts.bindings.within(tx)
+            bound = table.bound.get(automation_id)
             if bound is None:
                 raise NotFound(f"automation not found: {automation_id}", hint="see: automations list")
             before = start_requests.get(tx, bound.uid, key) if key is not None else None
             if before is not None:
                 return _answered(before, body_digest)
+            check_not_suspended(table, bound, now=now)
             trigger = _startable(bound, kind)
             occasion = Occasion(
                 identity=f"{kind}:{key or self._parts.ids.new()}",

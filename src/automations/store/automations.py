@@ -1,8 +1,10 @@
 """Automations and their generations: what is bound, who owns it, and every spec that ever was."""
 
+from collections.abc import Iterable
+
 from automations.store.database import Row, Transaction
 
-_COLUMNS = """a.uid, a.id, a.owner, a.status, a.generation, a.digest, a.file, a.conditions_json,
+_COLUMNS = """a.uid, a.id, a.owner, a.status, a.generation, a.observed_generation, a.digest, a.file, a.conditions_json,
   a.created_at, a.updated_at, a.deleted_at"""
 
 
@@ -84,9 +86,55 @@ def delete(tx: Transaction, uid: str, /, *, generation: int, now: int) -> bool:
     return changed == 1
 
 
-def set_conditions(tx: Transaction, uid: str, conditions_json: str, /) -> None:
-    """Replace an automation's conditions."""
-    tx.run("UPDATE automations SET conditions_json = :conditions WHERE uid = :uid", uid=uid, conditions=conditions_json)
+def terminating(tx: Transaction, owner: str, /) -> list[Row]:
+    """`{id, deleted_at, runs}` of an owner's deleted automations that have runs under way."""
+    return tx.all(
+        """SELECT a.id, a.deleted_at, count(*) AS runs FROM automations a
+           JOIN runs r ON r.automation_id = a.id AND r.completed_at IS NULL
+           WHERE a.owner = :owner AND a.deleted_at IS NOT NULL GROUP BY a.id, a.deleted_at ORDER BY a.id""",
+        owner=owner,
+    )
+
+
+def set_status(tx: Transaction, uid: str, status: str, /, *, now: int) -> None:
+    """Put a status right that is not what the bound generation says."""
+    tx.run(
+        "UPDATE automations SET status = :status, updated_at = :now WHERE uid = :uid", uid=uid, status=status, now=now
+    )
+
+
+def ids(tx: Transaction, uids: Iterable[str], /) -> dict[str, str]:
+    """Uids to ids of those that are not deleted."""
+    found = {}
+    for uid in uids:
+        row = tx.one("SELECT id FROM automations WHERE uid = :uid AND deleted_at IS NULL", uid=uid)
+        if row is not None:
+            found[uid] = row["id"]
+    return found
+
+
+def expired(tx: Transaction, /, *, before: int, limit: int) -> list[Row]:
+    """`{uid, id}` of tombstones that were deleted before an instant and have no run under way; oldest first."""
+    return tx.all(
+        """SELECT a.uid, a.id FROM automations a WHERE a.deleted_at < :before
+             AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.automation_id = a.id AND r.completed_at IS NULL)
+           ORDER BY a.deleted_at, a.uid LIMIT :limit""",
+        before=before,
+        limit=limit,
+    )
+
+
+def bury(tx: Transaction, uid: str, /, *, before: int) -> bool:
+    """Take a tombstone away, unless it came back meanwhile. Its generations stay for the runs that are pinned to them."""
+    return tx.run("DELETE FROM automations WHERE uid = :uid AND deleted_at < :before", uid=uid, before=before) == 1
+
+
+def set_conditions(tx: Transaction, rows: Iterable[Row], /) -> None:
+    """Replace conditions and the generation observed: `{uid, conditions, observed}`."""
+    tx.many(
+        """UPDATE automations SET conditions_json = :conditions, observed_generation = :observed WHERE uid = :uid""",
+        rows,
+    )
 
 
 def insert_generation(tx: Transaction, row: Row, /) -> None:

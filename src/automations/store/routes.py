@@ -1,5 +1,7 @@
 """Webhook routes: one exact path each, deleted ones kept so that their path can answer 410."""
 
+from collections.abc import Iterable
+
 from automations.store.database import Row, Transaction
 
 
@@ -51,4 +53,20 @@ def delete_of(tx: Transaction, automation_id: str, /, *, owner: str, now: int) -
         automation_id=automation_id,
         owner=owner,
         now=now,
+    )
+
+
+def expired(tx: Transaction, /, *, before: int, limit: int) -> list[Row]:
+    """`{id}` of routes that were deleted before an instant; oldest first."""
+    return tx.all(
+        "SELECT id FROM routes WHERE deleted_at < :before ORDER BY deleted_at, id LIMIT :limit",
+        before=before,
+        limit=limit,
+    )
+
+
+def bury(tx: Transaction, ids: Iterable[str], /, *, before: int) -> None:
+    """Take deleted routes away, unless they came back meanwhile: their paths answer 404 from now on."""
+    tx.many(
+        "DELETE FROM routes WHERE id = :id AND deleted_at < :before", [{"id": each, "before": before} for each in ids]
     )

@@ -17,13 +17,15 @@ def put(tx: Transaction, row: Row, /) -> None:
     """Record how a source stands."""
     tx.run(
         """INSERT INTO sources (name, root, revision, last_applied_digest, last_applied_revision, last_attempted_digest,
-             last_attempted_revision, conditions_json, synced_at, updated_at)
+             last_attempted_revision, conditions_json, policy_json, generation, observed_generation, synced_at, updated_at)
            VALUES (:name, :root, :revision, :last_applied_digest, :last_applied_revision, :last_attempted_digest,
-             :last_attempted_revision, :conditions_json, :synced_at, :now)
+             :last_attempted_revision, :conditions_json, :policy_json, :generation, :observed_generation, :synced_at, :now)
            ON CONFLICT (name) DO UPDATE SET root = excluded.root, revision = excluded.revision,
              last_applied_digest = excluded.last_applied_digest, last_applied_revision = excluded.last_applied_revision,
              last_attempted_digest = excluded.last_attempted_digest,
              last_attempted_revision = excluded.last_attempted_revision, conditions_json = excluded.conditions_json,
-             synced_at = excluded.synced_at, updated_at = excluded.updated_at""",
+             policy_json = excluded.policy_json, generation = excluded.generation,
+             observed_generation = excluded.observed_generation, synced_at = excluded.synced_at,
+             updated_at = excluded.updated_at""",
         **row,
     )

@@ -149,6 +149,15 @@ class Table:
     by_uid: Mapping[str, Bound] = field(default_factory=dict)
     ranks: Mapping[str, int] = field(default_factory=dict)
     """Uids by the order in which their automations were made."""
+    pauses: Mapping[str, int | None] = field(default_factory=dict)
+    """Until when each automation (by uid) is suspended by hand, in microseconds; None is without end."""
+
+    def suspended(self, uid: str, *, now: int) -> bool:
+        """Whether somebody suspended this automation, and that has not ended yet: it fires nothing."""
+        if uid not in self.pauses:
+            return False
+        until = self.pauses[uid]
+        return until is None or now < until
 
     def candidates(self, envelope: Envelope) -> Iterable[BoundTrigger]:
         """Triggers whose source and type may match, in the order in which their automations were made."""

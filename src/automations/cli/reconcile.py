@@ -1,0 +1,107 @@
+"""`reconcile`: one round of the loop now, here, against the store; a running daemon takes in what it commits within a second."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from automations.cli.command import Command, Option
+from automations.cli.table import clean
+from automations.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from automations.cli.context import Context
+    from automations.services.reconcile import Round
+    from automations.settings import SourceSettings
+
+PAUSE = 0.1
+"""Seconds between looks at a tree in which somebody is writing; the loop itself bounds how often."""
+
+
+def run(context: "Context", given: Mapping[str, Any]) -> int:
+    """A round for every source, or one; 1 when a tree could not be read or its changes not committed."""
+    number = given["confirm_deletes"]
+    chosen = _chosen(context, given["source"])
+    if number is not None and len(chosen) != 1:
+        raise UsageError("--confirm-deletes needs one source", hint="name it with --source")
+    rounds = [(source.name, _round(context, source, number)) for source in chosen]
+    if context.json:
+        context.document([record(name, found) for name, found in rounds])
+    else:
+        context.say("\n".join(clean(line) for name, found in rounds for line in card(name, found)))
+    return 0 if all(found.outcome in ("settled", "suspended") for _, found in rounds) else 1
+
+
+def _chosen(context: "Context", name: str | None) -> tuple["SourceSettings", ...]:
+    """Sources of the settings file, else as their daemon knows them. Raises NotFound."""
+    from automations.services.sync_view import known_sources
+    from automations.settings import SourceSettings
+
+    known = {each["name"]: SourceSettings(**each) for each in known_sources(context.runtime.database)}
+    known |= {each.name: each for each in context.settings.sources}
+    if name is not None and name not in known:
+        raise NotFound(f"source not found: {name}", hint=f"sources: {', '.join(known) or 'none yet'}")
+    if not known:
+        raise NotFound(
+            "no source is known yet", hint="start automations-daemon with a directory, or: automations apply"
+        )
+    return tuple(each for each in known.values() if name in (None, each.name))
+
+
+def _round(context: "Context", source: "SourceSettings", number: int | None) -> "Round":
+    from time import sleep
+
+    reconciler = context.runtime.reconciler(source)
+    reconciler.watch_healthy = None
+    reconciler.actor = context.settings.actor
+    while True:
+        found = reconciler.reconcile(afresh=True, confirm=number)
+        if found.outcome != "unsettled":
+            return found
+        sleep(PAUSE)
+
+
+def record(name: str, found: "Round") -> dict[str, Any]:
+    """`{source, outcome, message?, summary?, withheld?, reason?, toConfirm?, errors?}`."""
+    shown: dict[str, Any] = {"source": name, "outcome": found.outcome, "message": found.message or None}
+    if found.plan is not None:
+        errors = [each.document() for each in found.plan.diagnostics if each.severity == "error"]
+        shown |= {
+            "summary": found.plan.summary(),
+            "withheld": [change.id for change in (*found.plan.withheld, *found.plan.held_back)] or None,
+            "reason": found.verdict.reason,
+            "toConfirm": found.verdict.count or None,
+            "errors": errors or None,
+        }
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def card(name: str, found: "Round") -> Iterator[str]:
+    """A round for a person."""
+    from automations.core.plan.render.words import summary_line
+    from automations.services.standing import BLOCKED
+
+    if found.plan is None:
+        yield f"source {name}: {found.outcome}: {found.message}"
+        return
+    yield f"source {name}: {summary_line(found.plan).replace('Plan: ', 'Done: ')}"
+    for change in found.plan.changes:
+        yield f"  {change.action} {change.id}: {change.reason}"
+    for change in (*found.plan.withheld, *found.plan.held_back):
+        yield f"  waits: {change.action} {change.id}: {change.reason}"
+    if found.verdict.reason:
+        yield f"  {BLOCKED[found.verdict.reason].format(count=found.verdict.count)}"
+    for each in found.plan.diagnostics:
+        if each.severity == "error":
+            yield f"  {each.span}: {each.message}"
+
+
+COMMANDS = (
+    Command(
+        ("reconcile",),
+        "Look at the sources now, and bring the state to what they say.",
+        run,
+        options=(
+            Option("--source", "Only this source."),
+            Option("--confirm-deletes", "Let exactly this many removals happen that the loop holds back.", "number"),
+        ),
+    ),
+)

@@ -1,0 +1,45 @@
+"""Sync and health, two words from conditions, and a suspension laid over them.
+
+Sync says whether the state is what the files say; health says whether what is bound works. They are apart: a suspended
+automation may be in step with its file, and a healthy one may be running its last good generation while its file is bad.
+Nothing here is a dataclass: `status` and `list` are short commands, and `dataclasses` costs as much to import as all of them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+Sync = Literal["Synced", "OutOfSync", "Unknown"]
+Health = Literal["Healthy", "Progressing", "Degraded", "Suspended"]
+QUIET = ("Reconciling", "Stalled", "Drifted", "Suspended", "PruneBlocked", "Terminating")
+"""Conditions that are good when False."""
+Conditions = Mapping[str, Mapping[str, Any]]
+"""`{type: {status, reason, message, since}}`."""
+
+
+def holds(conditions: Conditions, name: str) -> bool:
+    """Whether a condition is True; one that was never written is not."""
+    return bool(conditions.get(name, {}).get("status") == "True")
+
+
+def sync(conditions: Conditions, *, trusted: bool = True) -> Sync:
+    """Whether the state is what the files say. Not `trusted`: the tree could not be read, so nobody knows."""
+    if not trusted or "SpecValid" not in conditions or conditions.get("Source", {}).get("status", "True") != "True":
+        return "Unknown"
+    behind = any(holds(conditions, name) for name in ("Reconciling", "Stalled", "Drifted", "PruneBlocked"))
+    return "OutOfSync" if behind or not holds(conditions, "SpecValid") else "Synced"
+
+
+def health(conditions: Conditions) -> Health:
+    """Whether what is bound works."""
+    if holds(conditions, "Suspended"):
+        return "Suspended"
+    if holds(conditions, "Stalled") or conditions.get("Ready", {}).get("status") == "False":
+        return "Degraded"
+    return "Progressing" if holds(conditions, "Reconciling") else "Healthy"
+
+
+def suspended(conditions: Conditions, *, words: str, since: str) -> dict[str, Mapping[str, Any]]:
+    """The conditions of something that is paused by hand: `Suspended`, and not `Ready` because of it."""
+    said = {"status": "True", "reason": "ByHand", "message": words, "since": since}
+    ready = {"status": "False", "reason": "Suspended", "message": words, "since": since}
+    return {**conditions, "Ready": ready, "Suspended": said}

@@ -1,0 +1,110 @@
+"""Pruning in the loop: when what is missing from the files may go, and when too much would go at once.
+
+Absence in a watched directory is too often an accident. An id counts as gone when it was missing from two trusted snapshots in a
+row and for a minute; what would stop too many automations within ten minutes waits for a person, whatever the source's policy.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from automations.core.instant import SECOND
+from automations.core.plan.hazards import Destroyed, mass_hazard
+from automations.core.plan.plan import Plan
+
+Prune = Literal["off", "confirm", "auto"]
+SNAPSHOTS = 2
+"""Trusted snapshots in a row from which an id must be missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a source's loop treats what the files do not say.
+
+    `prune`: deletes never happen (`off`), wait for a person (`confirm`) or happen (`auto`) once an id is gone for `gone_after`
+    microseconds. `self_heal`: drift is repaired, not only told.
+    """
+
+    prune: Prune = "confirm"
+    self_heal: bool = False
+    gone_after: int = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Something that is missing: since when (microseconds), and from how many trusted snapshots in a row."""
+
+    first_at: int
+    snapshots: int = 1
+
+    def ripe_at(self, policy: Policy) -> int | None:
+        """From when on it counts as gone, or None while too few snapshots have said so."""
+        return self.first_at + policy.gone_after if self.snapshots >= SNAPSHOTS else None
+
+
+def observed(held: Mapping[str, Absence], gone: Iterable[str], *, now: int) -> dict[str, Absence]:
+    """The absences after one more trusted snapshot from which these ids are missing. A clock set back begins them anew."""
+    result = {}
+    for identity in gone:
+        before = held.get(identity)
+        known = before is not None and before.first_at <= now
+        result[identity] = Absence(before.first_at, before.snapshots + 1) if known and before else Absence(now)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What may go now (`allowed`), which other changes must wait as well (`held`), and why something waits, if it does.
+
+    `reason` is a word for `PruneBlocked`. `count` is how many automations would stop if everything that waits went.
+    """
+
+    allowed: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
+    reason: str | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a verdict is made from: the absences, how many automations the source owns, and what was destroyed of late.
+
+    `mystery` says that a bad file may hold what seems to be gone.
+    """
+
+    absences: Mapping[str, Absence]
+    owned: int
+    recent: Destroyed
+    now: int
+    mystery: bool = False
+
+
+def judge(plan: Plan, policy: Policy, situation: Situation) -> Verdict:
+    """What of a plan that deletes nothing (`plan.withheld` lists what is gone) may happen in the loop, and what waits."""
+    gone = frozenset(change.id for change in plan.withheld)
+    deletes = frozenset(change.id for change in plan.withheld if change.resource == "automation")
+    stops = frozenset(change.id for change in plan.changes if change.destructive)
+    if situation.mystery and gone:
+        return Verdict(reason="UnreadableFile", count=len(deletes))
+    ripe = frozenset(each for each in gone if _ripe(situation, each, policy))
+    would_go = ripe if policy.prune == "auto" else frozenset()
+    owned, recent = situation.owned, situation.recent
+    if mass_hazard(deletes=len(would_go & deletes), others=len(stops), owned=owned, recent=recent):
+        return Verdict(held=stops, reason="TooMany", count=len(deletes | stops))
+    if gone == would_go:
+        return Verdict(allowed=gone)
+    reasons = {"off": "PruneOff", "confirm": "Unconfirmed", "auto": "NotYetGone"}
+    return Verdict(would_go, reason=reasons[policy.prune], count=len(deletes - would_go))
+
+
+def confirmed(verdict: Verdict, plan: Plan) -> Verdict:
+    """The verdict once a person has said that all that waits may go. What a bad file may hold waits all the same."""
+    if verdict.reason == "UnreadableFile":
+        return verdict
+    return Verdict(allowed=frozenset(change.id for change in plan.withheld))
+
+
+def _ripe(situation: Situation, identity: str, policy: Policy) -> bool:
+    absence = situation.absences.get(identity)
+    at = absence.ripe_at(policy) if absence else None
+    return at is not None and at <= situation.now

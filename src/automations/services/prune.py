@@ -1,0 +1,58 @@
+"""What of a plan the loop may carry out: the memory of absences, in the store, around the pure verdict of `core.plan.prune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from automations.core.plan.hazards import Destroyed
+from automations.core.plan.prune import Absence, Policy, Situation, Verdict, judge, observed
+from automations.core.plan.state import source_owner
+from automations.store import absences
+from automations.store import state as state_row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from automations.core.plan.plan import Plan
+    from automations.core.plan.state import State
+    from automations.store.database import Database
+
+Absences = dict[str, Absence]
+
+
+def counted(database: Database, plan: Plan, *, now: int, count: bool) -> Absences:
+    """What is missing, by id; `count` counts this look as one more trusted snapshot that says so.
+
+    Other daemons that look at the same source count one after the other.
+    """
+    gone = [change.id for change in plan.withheld]
+    with database.read() as tx:
+        if not gone and not absences.of_source(tx, plan.source):
+            return {}
+    with database.write() as tx:
+        state_row.hold(tx)
+        held = {row["id"]: Absence(row["first_at"], row["snapshots"]) for row in absences.of_source(tx, plan.source)}
+        seen = observed(held, gone, now=now) if count else {each: held[each] for each in gone if each in held}
+        absences.forget(tx, plan.source, [each for each in held if each not in seen])
+        changed = {each: at for each, at in seen.items() if held.get(each) != at}
+        rows = [{"id": each, "first_at": at.first_at, "snapshots": at.snapshots} for each, at in changed.items()]
+        absences.put(tx, plan.source, rows)
+    return seen
+
+
+def weigh(
+    plan: Plan, state: State, *, policy: Policy, situation: tuple[Mapping[str, Absence], bool], now: int
+) -> Verdict:
+    """The verdict on a plan that deletes nothing; `situation` is what is missing, and whether some file is a riddle."""
+    owner = source_owner(plan.source)
+    seen, mystery = situation
+    recent = state.destroyed.get(owner, Destroyed())
+    return judge(plan, policy, Situation(seen, state.owned(owner), recent, now, mystery))
+
+
+def ripens(seen: Mapping[str, Absence], policy: Policy, *, now: int) -> int | None:
+    """When to look again because the next absence is old enough then (microseconds); None where nothing is deleted."""
+    if policy.prune != "auto":
+        return None
+    ends = [each.first_at + policy.gone_after for each in seen.values()]
+    return min((at for at in ends if at > now), default=None)

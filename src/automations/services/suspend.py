@@ -1,0 +1,147 @@
+"""The verbs suspend and resume: a pause by hand, with owner, reason and end, laid over what the files say.
+
+A suspended automation starts no runs; runs under way go on. A suspended source is left alone by the loop; what it has bound keeps
+running. The loop does not heal a suspension away, and it ends by itself when its time has come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from automations.core.audit import Entry
+from automations.core.instant import iso
+from automations.core.plan.standing import Pause
+from automations.core.plan.state import source_owner
+from automations.errors import Conflict, InvalidInput, NotFound
+from automations.services import audit
+from automations.store import automations, sources, state, suspensions
+
+if TYPE_CHECKING:
+    from automations.core.trigger.bindings import Bound, Table
+    from automations.services.ports import Clock, Telemetry
+    from automations.store.database import Database, Row, Transaction
+
+SOURCE = "source:"
+"""Before the name of a source, where an automation's id would stand."""
+
+
+def pauses(tx: Transaction, *, now: int) -> dict[str, Pause]:
+    """Suspensions that hold now, by automation uid or `source:<name>`."""
+    found = {row["subject"]: _pause(row) for row in suspensions.every(tx)}
+    return {subject: pause for subject, pause in found.items() if pause.holds(now)}
+
+
+def pause_of_source(tx: Transaction, name: str, *, now: int) -> Pause | None:
+    """The suspension of a source that holds now, if there is one."""
+    row = suspensions.get(tx, source_owner(name))
+    pause = _pause(row) if row else None
+    return pause if pause is not None and pause.holds(now) else None
+
+
+def check_not_suspended(table: Table, bound: Bound, *, now: int) -> None:
+    """Raises Conflict for what somebody suspended by hand."""
+    if table.suspended(bound.uid, now=now):
+        name = bound.automation.id
+        raise Conflict(f"automation {name} is suspended", hint=f"automations resume {name}")
+
+
+def _pause(row: Row) -> Pause:
+    return Pause(row["owner"], row["reason"], row["since"], row["until_at"])
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """Suspends and resumes."""
+
+    database: Database
+    clock: Clock
+    telemetry: Telemetry
+
+    def suspend(self, name: str, *, reason: str, until: int | None, actor: str) -> dict[str, Any]:
+        """Suspend an automation, or `source:<name>`; the suspension's record. Once more says anew why and until when.
+
+        Raises NotFound, InvalidInput for an end in the past or an empty reason, Conflict, StoreUnavailable.
+        """
+        now = self.clock.now()
+        if until is not None and until <= now:
+            raise InvalidInput(f"{iso(until)} is not in the future", hint="give a later --until, or none")
+        if not reason.strip():
+            raise InvalidInput("a suspension needs a reason", hint="say why with --reason, for whoever finds it later")
+        with self.database.write() as tx:
+            subject = _subject(tx, name)
+            said = {"owner": actor, "reason": reason, "until_at": until}
+            held = suspensions.get(tx, subject)
+            if held is not None and all(held[key] == value for key, value in said.items()):
+                return record(name, held)
+            suspensions.put(tx, {"subject": subject, "since": now, **said})
+            detail = {"reason": reason, **({} if until is None else {"until": iso(until)})}
+            _commit(tx, Entry(now, actor, "suspend", name, detail))
+            kept = suspensions.get(tx, subject)
+        assert kept is not None  # noqa: S101  # it was just written
+        self.telemetry.emit("suspension.began", subject=name, owner=actor)
+        return record(name, kept)
+
+    def resume(self, name: str, *, actor: str) -> dict[str, Any]:
+        """End a suspension: `{name, suspended: False}`. Raises NotFound, Conflict when there is none, StoreUnavailable."""
+        with self.database.write() as tx:
+            subject = _subject(tx, name)
+            if not suspensions.remove(tx, subject):
+                raise Conflict(f"{name} is not suspended", hint="see: automations status")
+            _commit(tx, Entry(self.clock.now(), actor, "resume", name, {}))
+        self.telemetry.emit("suspension.ended", subject=name, reason="resumed")
+        return {"name": name, "suspended": False}
+
+    def end_due(self, now: int) -> int | None:
+        """End every suspension whose time has come; when the next one is due (microseconds), or None."""
+        with self.database.read() as tx:
+            ends = [row for row in suspensions.every(tx) if row["until_at"] is not None]
+        for row in (row for row in ends if row["until_at"] <= now):
+            with self.database.write() as tx:
+                held = suspensions.get(tx, row["subject"])
+                if held is None or held["until_at"] is None or held["until_at"] > now:
+                    continue  # somebody prolonged or ended it meanwhile
+                suspensions.remove(tx, row["subject"])
+                name = _name(tx, row["subject"])
+                _commit(tx, Entry(now, "daemon", "resume", name, {"until": iso(held["until_at"])}))
+            self.telemetry.emit("suspension.ended", subject=name, reason="due")
+        return min((row["until_at"] for row in ends if row["until_at"] > now), default=None)
+
+
+def record(name: str, row: Row) -> dict[str, Any]:
+    """A suspension as the command line shows it."""
+    shown = {
+        "name": name,
+        "suspended": True,
+        "owner": row["owner"],
+        "reason": row["reason"],
+        "since": iso(row["since"]),
+    }
+    return shown if row["until_at"] is None else {**shown, "until": iso(row["until_at"])}
+
+
+def _subject(tx: Transaction, name: str) -> str:
+    if name.startswith(SOURCE):
+        if sources.get(tx, name.removeprefix(SOURCE)) is None:
+            known = ", ".join(row["name"] for row in sources.every(tx))
+            raise NotFound(f"source not found: {name.removeprefix(SOURCE)}", hint=f"sources: {known or 'none yet'}")
+        return name
+    row = automations.get(tx, name)
+    if row is None or row["deleted_at"] is not None:
+        raise NotFound(f"automation not found: {name}", hint="see: automations list; a source is named source:NAME")
+    return str(row["uid"])
+
+
+def _name(tx: Transaction, subject: str) -> str:
+    """An automation's id by its uid; a source's subject is its name."""
+    if subject.startswith(SOURCE):
+        return subject
+    return automations.ids(tx, (subject,)).get(subject, subject)
+
+
+def _commit(tx: Transaction, entry: Entry) -> None:
+    """What fires is a matter of definitions: the serial rises, so that every server and scheduler takes it in."""
+    serial = state.read(tx)["serial"]
+    if not state.bump(tx, serial=serial):
+        raise Conflict("another definition was committed at the same moment", hint="try again")
+    audit.append(tx, entry)

@@ -1,0 +1,145 @@
+"""Reading how sources and automations stand: sync apart from health, conditions with suspensions over them, what waits."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from automations.core.instant import iso
+from automations.core.plan.health import health, suspended, sync
+from automations.core.record import automation_record
+from automations.store import absences, automations, sources, suspensions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from automations.store.database import Database, Row, Transaction
+
+
+class Surroundings(NamedTuple):
+    """What an automation's record needs beside its row."""
+
+    paused: Mapping[str, Row]
+    sources: Mapping[str, Row]
+
+
+def surroundings(tx: Transaction, *, now: int) -> Surroundings:
+    """Suspensions that hold now, by subject, and sources by owner."""
+    held = {row["subject"]: row for row in suspensions.every(tx) if row["until_at"] is None or now < row["until_at"]}
+    return Surroundings(held, {f"source:{row['name']}": row for row in sources.every(tx)})
+
+
+def standing_record(row: Row, beside: Surroundings) -> dict[str, Any]:
+    """An automation's record with `sync?, health, suspension?, lastAttemptedRevision?`; nobody's files say what `api` owns."""
+    shown = automation_record(row)
+    paused = beside.paused.get(row["uid"])
+    source = beside.sources.get(row["owner"])
+    conditions = _with_pause(shown["conditions"], paused)
+    said: dict[str, Any] = {
+        "conditions": conditions,
+        "health": "Suspended" if row["status"] != "active" else health(conditions),
+        "suspension": suspension(paused),
+    }
+    if source is not None:
+        trusted = json.loads(source["conditions_json"]).get("Source", {}).get("status") == "True"
+        said["sync"] = sync(shown["conditions"], trusted=trusted)
+        said["lastAttemptedRevision"] = source["last_attempted_revision"]
+    return {**shown, **{key: value for key, value in said.items() if value is not None}}
+
+
+def suspension(row: Row | None) -> dict[str, Any] | None:
+    """`{owner, reason, since, until?}`."""
+    if row is None:
+        return None
+    shown = {"owner": row["owner"], "reason": row["reason"], "since": iso(row["since"])}
+    return shown if row["until_at"] is None else {**shown, "until": iso(row["until_at"])}
+
+
+def source_records(tx: Transaction, bound: Iterable[Row], *, now: int) -> list[dict[str, Any]]:
+    """Every source: how it stands, what is invalid, what waits to be deleted, what is suspended."""
+    beside = surroundings(tx, now=now)
+    every = list(bound)
+    return [_source(tx, row, every, beside) for row in sources.every(tx)]
+
+
+def known_sources(database: Database) -> list[dict[str, Any]]:
+    """Every source as its daemon was told to treat it: `{name, path, prune, prune_after, self_heal}`."""
+    with database.read() as tx:
+        rows = sources.every(tx)
+    found = []
+    for row in rows:
+        policy = json.loads(row["policy_json"])
+        kept = {"prune": "prune", "gone_after": "prune_after", "self_heal": "self_heal"}
+        found.append(
+            {"name": row["name"], "path": row["root"], **{kept[key]: policy[key] for key in kept if key in policy}}
+        )
+    return found
+
+
+def _source(tx: Transaction, row: Row, bound: list[Row], beside: Surroundings) -> dict[str, Any]:
+    owner = f"source:{row['name']}"
+    held = json.loads(row["conditions_json"])
+    conditions = _with_pause(held, beside.paused.get(owner))
+    mine = [each for each in bound if each["owner"] == owner]
+    policy = json.loads(row["policy_json"])
+    shown = {
+        "name": row["name"],
+        "root": row["root"],
+        "sync": sync(held),
+        "health": health(conditions),
+        "automations": len(mine),
+        "generation": row["generation"],
+        "observedGeneration": row["observed_generation"],
+        "lastAppliedRevision": row["last_applied_revision"],
+        "lastAttemptedRevision": row["last_attempted_revision"],
+        "syncedAt": None if row["synced_at"] is None else iso(row["synced_at"]),
+        "prune": policy.get("prune"),
+        "selfHeal": policy.get("self_heal"),
+        "conditions": conditions,
+        "invalid": _those(mine, "SpecValid", "False"),
+        "drifted": _those(mine, "Drifted", "True"),
+        "missing": _missing(tx, row["name"]),
+        "terminating": _terminating(tx, owner),
+        "suspension": suspension(beside.paused.get(owner)),
+        "suspended": [
+            {"id": each["id"], **(suspension(beside.paused.get(each["uid"])) or {})}
+            for each in mine
+            if each["uid"] in beside.paused
+        ]
+        or None,
+    }
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def _those(mine: Iterable[Row], name: str, status: str) -> list[dict[str, Any]] | None:
+    found = []
+    for each in mine:
+        condition = json.loads(each["conditions_json"]).get(name, {})
+        if condition.get("status") == status:
+            found.append({"id": each["id"], "generation": each["generation"], **condition})
+    return found or None
+
+
+def _terminating(tx: Transaction, owner: str) -> list[dict[str, Any]] | None:
+    """What is deleted while runs of it go on, each with its condition."""
+    found = []
+    for row in automations.terminating(tx, owner):
+        words = f"deleted; {row['runs']} of its runs go on"
+        said = {"status": "True", "reason": "Draining", "message": words, "since": iso(row["deleted_at"])}
+        found.append({"id": row["id"], "runs": row["runs"], "conditions": {"Terminating": said}})
+    return found or None
+
+
+def _missing(tx: Transaction, source: str) -> list[dict[str, Any]] | None:
+    found = [
+        {"id": row["id"], "since": iso(row["first_at"]), "snapshots": row["snapshots"]}
+        for row in absences.of_source(tx, source)
+    ]
+    return found or None
+
+
+def _with_pause(conditions: dict[str, Any], row: Row | None) -> dict[str, Any]:
+    if row is None:
+        return conditions
+    until = "" if row["until_at"] is None else f", until {iso(row['until_at'])}"
+    return dict(suspended(conditions, words=f"by {row['owner']}{until}: {row['reason']}", since=iso(row["since"])))

@@ -1,0 +1,66 @@
+"""One real directory, one source, one control plane, and rounds of the loop with time in the test's hands."""
+
+from pathlib import Path
+from typing import Any
+
+from automations.adapters.files import DirectoryTree
+from automations.core.canonical import decode
+from automations.core.instant import SECOND
+from automations.core.plan.prune import Policy
+from automations.services.reconcile import Parts, Reconciler, Round, Source
+from automations.services.suspend import Suspend
+from automations.store import sources
+from automations.store.database import Database, Row
+from control_plane import ControlPlane
+from samples import raw
+
+
+class Loop:
+    """One directory, one source, one control plane."""
+
+    def __init__(self, database: Database, directory: Path, policy: Policy | None = None) -> None:
+        self.plane = ControlPlane(database)
+        self.directory = directory
+        plane = self.plane
+        tree = DirectoryTree(directory, shown="specs")
+        parts = Parts(database, plane.bindings, plane.applying, plane.clock, plane.ids, plane.telemetry)
+        self.last = Round("settled")
+        self.reconciler = Reconciler(Source("default", tree.root, policy or Policy()), tree, parts)
+
+    def write(self, name: str, document: Any) -> None:
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(raw(document))
+
+    def remove(self, name: str) -> None:
+        (self.directory / name).unlink()
+
+    def round(self, *, seconds: int = 1, confirm: int | None = None) -> bool:
+        """One round, a second later; whether it settled."""
+        self.plane.clock.at += seconds * SECOND
+        self.last = self.reconciler.reconcile(confirm=confirm)
+        return self.last.settled
+
+    def source(self) -> Row:
+        with self.plane.database.read() as tx:
+            row = sources.get(tx, "default")
+        assert row is not None
+        return row
+
+    def condition(self, name: str) -> dict[str, str]:
+        return dict(decode(self.source()["conditions_json"])[name])
+
+    def valid(self, identity: str) -> dict[str, str]:
+        return dict(decode(self.plane.automations()[identity]["conditions_json"])["SpecValid"])
+
+    def generations(self) -> dict[str, int]:
+        return {name: row["generation"] for name, row in self.plane.automations().items()}
+
+    def sync(self) -> str:
+        (shown,) = self.plane.inspect.status()["sources"]
+        return str(shown["sync"])
+
+    def suspend(self, name: str, *, until: int | None = None) -> None:
+        """Pause by hand."""
+        plane = self.plane
+        Suspend(plane.database, plane.clock, plane.telemetry).suspend(name, reason="quiet", until=until, actor="ops")
