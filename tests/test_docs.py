@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
+from automations.core.run.states import ActionStatus, RunStatus
 from automations.core.spec import explain
 from automations.services.catalogue import catalogue_of_files
 
@@ -125,6 +127,16 @@ def test_every_hazard_has_its_section_and_every_section_its_hazard() -> None:
     page = (REFERENCE / "hazards.md").read_text()
     documented = {title for title in HEADING.findall(page) if HAZARD.fullmatch(title)}
     assert documented == {text for text in texts() if HAZARD.fullmatch(text)}
+
+
+@pytest.mark.parametrize(("section", "states"), [("a run", RunStatus), ("an action", ActionStatus)])
+def test_the_page_on_runs_tells_every_state_which_are_over_and_how_each_is_reached(section: str, states: Any) -> None:
+    page = (REFERENCE / "runs.md").read_text()
+    table = page.split(f"\n## States of {section}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| (yes)? ?\|$", table, re.MULTILINE)
+    assert {name: over == "yes" for name, over in rows} == {str(each): each.final for each in states}
+    ways = page.split(f"\n## Transitions of {section}\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| .+ \| `(\w+)` \| ", ways, re.MULTILINE)) == {str(each) for each in states}
 
 
 def test_every_reference_page_is_linked_from_the_readme() -> None:

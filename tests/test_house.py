@@ -32,7 +32,6 @@ LONG_FUNCTIONS: dict[str, str] = {
 }
 MANY_PARAMETERS: dict[str, str] = {
     "core/trigger/webhook.py:normalise": "the four parts of a request, the route and the instant",
-    "store/runs.py:move": "the columns of one guarded UPDATE",
 }
 MANY_POSITIONAL: dict[str, str] = {
     "core/run/queue.py:fail": "reads as one sentence: fail(action, failure, policy)",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from automations.services.audit import Sealer
     from automations.services.author import Author
     from automations.services.backfill import Backfill
+    from automations.services.cancel import Cancel
     from automations.services.definitions import Bindings
     from automations.services.doctor import Doctor, Surroundings
     from automations.services.expire import Expiry
@@ -136,6 +137,13 @@ class Runtime:
         from automations.services.audit import Sealer
 
         return Sealer(self.database, clock=self.clock)
+
+    @cached_property
+    def cancel(self) -> "Cancel":
+        """Ends work early."""
+        from automations.services.cancel import Cancel, Parts
+
+        return Cancel(Parts(self.database, self.programs, self.clock, self.telemetry))
 
     @cached_property
     def start(self) -> "Start":

@@ -58,7 +58,7 @@ def test_an_action_left_by_a_killed_daemon_is_run_again_by_the_next_one(site: Si
     daemon, _ = site.start("run", "automations.d")
     run = send(site, "slow")
     until(started.exists, what="the action starts")
-    child = until(lambda: _children(daemon.pid), what="the action's process")
+    child = until(lambda: children(daemon.pid), what="the action's process")
     os.kill(daemon.pid, signal.SIGKILL)
     daemon.wait(timeout=PATIENCE)
     for pid in child:
@@ -93,7 +93,7 @@ def test_a_second_sigterm_ends_the_daemon_at_once(site: Site) -> None:
     daemon, _ = site.start("run", "automations.d")
     send(site, "hangs")
     until(started.exists, what="the action starts")
-    child = until(lambda: _children(daemon.pid), what="the action's process")
+    child = until(lambda: children(daemon.pid), what="the action's process")
     daemon.terminate()
     until(lambda: "daemon.draining" in site.log(), what="the daemon drains")
     daemon.terminate()
@@ -194,7 +194,7 @@ def test_the_log_has_one_json_object_a_line_and_no_inputs(site: Site) -> None:
     assert all(line.startswith("{") and line.endswith("}") for line in site.log().splitlines())
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [int(child) for child in (task / "children").read_text().split()]

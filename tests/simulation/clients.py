@@ -28,6 +28,7 @@ from automations.services.plan import plan
 from automations.services.queue import Claim, Done, Undone
 from automations.store import automations, suspensions
 from automations.store.database import Row
+from simulation.mirror import Mirror
 from simulation.outside import ROOT, VirtualClock, VirtualTree
 from simulation.programs import Daemon, Program
 from simulation.specs import SOURCE
@@ -230,11 +231,37 @@ class Runner:
                 self.count("report_late")
         else:
             assert row["id"] == report.action_id
-            assert row["status"] in ("succeeded", "retrying", "dead")
+            assert row["status"] in ("succeeded", "retrying", "dead", "cancelled")
 
     def _done(self, hand: Hand) -> None:
         self.hands = [each for each in self.hands if each is not hand]
         self.past = [*self.past[-20:], hand]
+
+
+class Canceller:
+    """Somebody who cancels runs and actions, also those that are over or were cancelled before."""
+
+    def __init__(self, random: Random, mirror: Mirror, *, count: Say) -> None:
+        self._random = random
+        self._mirror = mirror
+        self._count = count
+
+    def turn(self, program: Program) -> None:
+        """Cancel one run or one action, most often one that is under way."""
+        table = self._random.choice(("runs", "runs", "actions"))
+        rows = list(self._mirror.rows[table].values())
+        live = [row for row in rows if row["completed_at"] is None]
+        among = live if live and self._random.random() < 0.8 else rows
+        if not among:
+            return
+        row = self._random.choice(among)
+        try:
+            if table == "runs":
+                program.cancel.run(row["id"], actor="canceller", reason="for a test")
+            else:
+                program.cancel.action(row["id"], actor="canceller")
+        except Conflict:
+            self._count("cancel_refused")
 
 
 class Operator:

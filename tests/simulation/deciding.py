@@ -125,7 +125,9 @@ def _anew(old: Row, new: Row) -> Problems:
 
 def _answered(old: Row, new: Row, moment: Moment, entries: list[Any]) -> Problems:
     late = old["approval_expires_at"] is not None and old["approval_expires_at"] <= moment.frame.read_at
-    if new["status"] not in ("queued", "rejected", "cancelled", "claimed"):
+    run = moment.mirror.get("runs", new["run_id"])
+    in_line = run is not None and run["slot"] == "returning"
+    if new["status"] not in ("queued", "rejected", "cancelled", "claimed", *(["blocked"] if in_line else [])):
         yield f"action {new['id']}: an answer made it {new['status']}"
     elif new["status"] != "cancelled" and moment.frame.service not in (SERVICE, TICK):
         yield f"action {new['id']}: {moment.frame.service} answered in people's stead"

@@ -72,7 +72,8 @@ class Editor:
         shape = self._random.choice(tuple(specs.SHAPES))
         paused = self._random.random() < 0.05
         limits = self._random.choice(tuple(specs.LIMITS)) if self._random.random() < 0.6 else ""
-        wish = specs.Wish(identity, self._next(), shape, door, renamed_from, paused, limits)
+        sharing, times = self._random.choice(specs.SHARINGS), self._random.choice(specs.TIMES)
+        wish = specs.Wish(identity, self._next(), shape, door, renamed_from, paused, limits, sharing, times)
         self._tree.files[name or f"{identity}.yaml"] = specs.automation(wish)
 
     def _good(self) -> list[tuple[str, str, specs.Text]]:

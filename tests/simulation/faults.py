@@ -188,6 +188,10 @@ class _Failing:
         self._count()
         self._inner.script(sql)
 
+    def exclude(self, names: Iterable[str], /) -> None:
+        """See `database.Transaction`."""
+        self._inner.exclude(names)
+
     def _count(self) -> None:
         if self._left == 0:
             raise StoreUnavailable("the disk is full")

@@ -15,11 +15,13 @@ from simulation.definitions import DEFINITION_RULES
 from simulation.limits import LIMIT_RULES
 from simulation.mirror import Change, Frame, Mirror, Moment
 from simulation.pruning import PRUNE_RULES
+from simulation.sharing import SHARING_RULES, counts, ending
+from simulation.transitions import page_rule
 
-FINAL = frozenset({"succeeded", "skipped", "failed", "dead", "rejected"})
-UNSUCCESSFUL = frozenset({"failed", "dead", "rejected"})
+UNSUCCESSFUL = frozenset({"failed", "dead", "rejected", "cancelled"})
+FINAL = UNSUCCESSFUL | {"succeeded", "skipped"}
 CLAIMABLE = frozenset({"queued", "retrying"})
-OVER = frozenset({"succeeded", "failed"})
+OVER = frozenset({"succeeded", "failed", "cancelled", "timed_out", "superseded", "dropped"})
 MOST_CRASHES = 3
 
 Problems = Iterator[str]
@@ -81,10 +83,12 @@ IMMUTABLE: Mapping[str, frozenset[str]] = {
     "runs": frozenset(
         {"automation_uid", "automation_id", "generation", "digest", "manifests_json", "trigger_json", "event_row_id"}
         | {"trigger_event_id", "idempotency_key", "inputs_json", "replay_of", "created_at"}
+        | {"slot_key", "slot_limit"}
     ),
     "actions": frozenset(
         {"run_id", "automation_id", "step_id", "position", "action_id", "manifest_version", "manifest_digest"}
         | {"executor", "idempotency_key", "priority", "max_attempts", "created_at"}
+        | {"attempt_limit", "step_limit"}
     ),
     "automations": frozenset({"uid", "created_at"}),
     "state": frozenset({"lineage", "created_at"}),
@@ -127,7 +131,8 @@ def _action(change: Change, moment: Moment) -> Problems:
     held = new["status"] == "claimed"
     if held != (new["lease_expires_at"] is not None) or (held and not new["claimed_by"]):
         yield f"is {new['status']} with holder {new['claimed_by']} until {new['lease_expires_at']}"
-    if new["status"] == "blocked" and (new["input_json"] or (new["fence"] and new["id"] not in moment.mirror.replayed)):
+    touched = new["input_json"] or (new["fence"] and new["id"] not in moment.mirror.replayed)
+    if new["status"] == "blocked" and touched and not _held_back(new, moment):
         yield "is blocked, yet was handed out or rendered"
     if (new["status"] in FINAL) != (new["completed_at"] is not None):
         yield f"is {new['status']}, completed at {new['completed_at']}"
@@ -139,6 +144,12 @@ def _action(change: Change, moment: Moment) -> Problems:
     open_fence = {new["fence"]} if new["status"] in ("claimed", "succeeded") else set()
     if new["fence"] and not set(range(1, new["fence"] + 1)) <= ends | open_fence:
         yield f"handed out {new['fence']} times, of which ended: {sorted(ends)}"
+
+
+def _held_back(row: Row, moment: Moment) -> bool:
+    """Whether an action was ready and waits because its run gave its slot away, and wants it back."""
+    run = moment.mirror.get("runs", row["run_id"])
+    return run is not None and run["slot"] == "returning"
 
 
 def _unborn(row: Row) -> Row:
@@ -155,7 +166,10 @@ def _hands(change: Change, moment: Moment) -> Problems:
         yield from _claimed(old, new, moment=moment)
     elif old["status"] == "claimed":
         yield from _let_go(old, new, frame=frame)
-    elif old["status"] in CLAIMABLE and new["status"] != old["status"]:
+    elif old["status"] in CLAIMABLE and new["status"] == "dead":
+        if not _late(old, frame):
+            yield "was given up between two attempts, though its step had time left"
+    elif old["status"] in CLAIMABLE and new["status"] not in (old["status"], "cancelled"):
         yield f"went from {old['status']} to {new['status']} without being claimed"
 
 
@@ -174,11 +188,11 @@ def _claimed(old: Row, new: Row, *, moment: Moment) -> Problems:
     if new["status"] != "claimed":
         yield f"has a new fence but is {new['status']}"
     elif old["status"] == "claimed":
-        if not _expired(old, frame):
+        if not _expired(old, frame) and not _late(old, frame):
             yield f"was taken from {old['claimed_by']}, whose lease was live"
-        elif new["crashes"] != old["crashes"] + 1:
+        elif not _late(old, frame) and new["crashes"] != old["crashes"] + 1:
             yield "a lost lease was not counted"
-    elif old["status"] == "blocked" and released:
+    elif old["status"] == "blocked" and (released or _granted(new, moment)):
         return
     elif old["status"] not in CLAIMABLE or (old["turn"] is None and old["available_at"] > frame.read_at):
         yield f"was claimed while {old['status']}, available at {old['available_at']}, now {frame.read_at}"
@@ -186,12 +200,22 @@ def _claimed(old: Row, new: Row, *, moment: Moment) -> Problems:
         yield "was claimed with a lease that had ended already"
 
 
+def _granted(row: Row, moment: Moment) -> bool:
+    """Whether this commit gave the action's run its slot."""
+    changes = [each for each in moment.of("runs") if each.key[0] == row["run_id"]]
+    return any(each.new and each.new["slot"] == "held" and each.old and each.old["slot"] != "held" for each in changes)
+
+
 def _let_go(old: Row, new: Row, *, frame: Frame) -> Problems:
-    """A claimed action under the same fence: prolonged, given back, finished by its live holder, or taken back."""
+    """A claimed action under the same fence: prolonged, given back, finished by its live holder, stopped, or taken back."""
     live = {each.verb for each in frame.intents if each.action_id == old["id"] and _holds(each.holder, old, frame)}
     if new["status"] == "claimed":
-        if "beat" not in live:
-            yield f"its lease was changed by somebody else than {old['claimed_by']} with a live lease"
+        yield from _still_held(old, new, live=live)
+    elif new["status"] == "cancelled":
+        yield from _cancelled(old, new, live=live, lost=_expired(old, frame) or _late(old, frame))
+    elif new["status"] in ("retrying", "dead") and _late(old, frame):
+        if new["attempt"] != old["attempt"] + 1:
+            yield f"attempt {old['attempt']} → {new['attempt']} on {new['status']}"
     elif new["crashes"] == old["crashes"] + 1 and new["attempt"] == old["attempt"] + 1:
         if not _expired(old, frame):
             yield f"was taken from {old['claimed_by']}, whose lease was live"
@@ -205,9 +229,32 @@ def _let_go(old: Row, new: Row, *, frame: Frame) -> Problems:
         yield f"became {new['status']}, but {old['claimed_by']} with a live lease did not ask for that"
 
 
+def _still_held(old: Row, new: Row, *, live: set[str]) -> Problems:
+    if new["cancel_requested_at"] != old["cancel_requested_at"]:
+        if new["lease_expires_at"] > old["lease_expires_at"]:
+            yield "was asked to stop, and given more time"
+    elif "beat" not in live:
+        yield f"its lease was changed by somebody else than {old['claimed_by']} with a live lease"
+
+
+def _cancelled(old: Row, new: Row, *, live: set[str], lost: bool) -> Problems:
+    """What was taken back first, which spends an attempt, may be cancelled in the same commit."""
+    asked = old["cancel_requested_at"] is not None
+    if not lost and not (asked and live & {"undone", "release"}):
+        yield f"was taken from {old['claimed_by']}, who had not let it go"
+    if new["attempt"] != old["attempt"] and (asked or not lost):
+        yield "a cancel spent an attempt"
+
+
 def _holds(holder: Holder, row: Row, frame: Frame) -> bool:
     fenced = holder.fence is None or holder.fence == row["fence"]
     return bool(holder.runner == row["claimed_by"] and fenced and not _expired(row, frame))
+
+
+def _late(row: Row, frame: Frame) -> bool:
+    """Whether an attempt or its step ran out of time."""
+    ends = (row["attempt_deadline_at"], row["step_deadline_at"])
+    return any(at is not None and at <= frame.read_at for at in ends)
 
 
 def _expired(row: Row, frame: Frame) -> bool:
@@ -288,7 +335,8 @@ def _whole_run(run: Row, mirror: Mirror) -> Problems:
         main_over = all(actions[each]["status"] in FINAL for each in wanted if each not in final)
         verdict = _dependencies(wanted[step_id], actions, wanted=wanted, barred=step_id in final and not main_over)
         stays = run["id"] in mirror.replayed and row["status"] != "blocked"  # what ran stays as it ran
-        if not stays:
+        held_up = run["slot"] in ("waiting", "returning", "released") and row["status"] == "blocked"
+        if row["status"] != "cancelled" and not held_up and not stays:
             yield from (f"step {step_id} {problem}" for problem in _readiness(row, verdict))
         if row["input_json"] and event:
             given, data = json.loads(row["input_json"]), json.loads(event["envelope_json"])["data"]
@@ -304,11 +352,11 @@ def _status(run: Row, actions: Mapping[str, Row], *, wanted: Mapping[str, Any]) 
     stopped = [
         step_id
         for step_id, row in actions.items()
-        if row["status"] in UNSUCCESSFUL and wanted[step_id].get("onFailure", "stop") == "stop"
+        if counts(row, run, unsuccessful=UNSUCCESSFUL) and wanted[step_id].get("onFailure", "stop") == "stop"
     ]
-    if over and (run["status"] == "failed") != bool(stopped):
-        yield f"is {run['status']} though these stopped it: {stopped}"
-    if (run["status"] == "failed") != (run["error_json"] is not None):
+    if over and run["status"] != ending(run, stopped=bool(stopped)):
+        yield f"is {run['status']}, to be {run['stop']}, though these stopped it: {stopped}"
+    if (run["status"] in ("failed", "timed_out")) != (run["error_json"] is not None):
         yield f"is {run['status']} with error {run['error_json']}"
     if run["status"] == "materialized" and any(row["fence"] for row in actions.values()):
         yield "has not started, though an action was handed out"
@@ -365,6 +413,8 @@ COMMIT_RULES: tuple[Callable[[Moment], Problems], ...] = (
     _runs,
     decision_rule,
     *LIMIT_RULES,
+    page_rule,
+    *SHARING_RULES,
     *DEFINITION_RULES,
     *PRUNE_RULES,
 )

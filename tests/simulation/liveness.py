@@ -1,10 +1,12 @@
 """Once everything is healed, everything must come to its end, or wait for a cause that can be named."""
 
 from automations.core.instant import SECOND
+from automations.store.database import Row
 from simulation.definitions import not_in_step
 from simulation.faults import CALM
 from simulation.invariants import CLAIMABLE, FINAL, OVER
 from simulation.programs import Daemon, Program
+from simulation.sharing import contenders
 from simulation.world import DAEMONS, World
 
 MOST_ROUNDS = 200
@@ -88,9 +90,19 @@ def _unsettled(world: World) -> list[str]:
     found = not_in_step(world.outside.tree.files, world.mirror)
     for run in world.mirror.rows["runs"].values():
         waits = any(row["status"] == "waiting_approval" for row in world.mirror.actions_of[run["id"]].values())
-        if run["status"] not in OVER and not (run["status"] == "waiting_approval" and waits):
+        if (
+            run["status"] not in OVER
+            and not (run["status"] == "waiting_approval" and waits)
+            and not _behind(run, world)
+        ):
             found.append(f"run {run['id']} is {run['status']} at rest")
     return found
+
+
+def _behind(run: Row, world: World) -> bool:
+    """Whether a run stands in line behind one that waits for an approval."""
+    rivals = contenders(world.mirror, (run["automation_uid"], run["slot_key"]))
+    return run["slot"] in ("waiting", "returning") and any(each["status"] == "waiting_approval" for each in rivals)
 
 
 def _judge(world: World, problems: list[str]) -> None:

@@ -83,6 +83,7 @@ class Mirror:
         self.released: dict[str, set[int]] = defaultdict(set)
         self.replayed: set[str] = set()
         """Ids of runs and actions that began again."""
+        self.runs_of_key: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
         self.runs_of: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.outcomes_of: dict[str, dict[str, Row]] = defaultdict(dict)
         """By event and the automation's uid."""
@@ -142,6 +143,8 @@ class Mirror:
             self.actions_of[row["run_id"]][row["id"]] = row
         elif table == "attempts":
             self.ends_of[row["action_row_id"]][row["fence"]] = row
+        elif table == "runs" and row["slot_limit"] is not None:
+            self.runs_of_key[row["automation_uid"], row["slot_key"]][row["id"]] = row
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,17 @@ from automations.core.plan import prune
 from automations.core.plan.prune import Absence
 from automations.core.run import approval as approval_machine
 from automations.core.run import machine
+from automations.core.run import queue as queue_machine
 from automations.core.run import readiness as readiness_module
 from automations.core.run.queue import Action, Change, Holder, Refusal, lose
 from automations.core.run.readiness import Ready, Waiting
 from automations.core.run.states import ActionStatus
 from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.core.trigger.bindings import Table
-from automations.services import advance, ingest, programs, queue, reconcile
+from automations.services import advance, cancel, ingest, programs, queue, reconcile
 from automations.services import prune as prune_service
 from automations.services.ingest import Delivery, Ingested
-from automations.store import actions, automations, events, leases, outcomes, runs, timers
+from automations.store import actions, automations, deadlines, events, leases, outcomes, runs, slots, timers
 from automations.store.database import Row, Transaction
 from simulation.outside import VirtualTree
 
@@ -48,7 +49,7 @@ def rescue_from_a_snapshot() -> Iterator[None]:
     def recover(self: Any) -> int:
         now = self._clock.now()
         with self._database.read() as tx:
-            lost = actions.expired(tx, now=now, limit=100)
+            lost = deadlines.late_actions(tx, now=now, limit=100)
         with self._database.write() as tx:
             for seen in lost:
                 run, row = queue.hold(tx, seen["id"])
@@ -129,7 +130,7 @@ def lost_leases_cost_nothing() -> Iterator[None]:
             ActionStatus.RETRYING, action.attempt, 0, available_at=now, error=change.error, ended=change.ended
         )
 
-    with patch.object(queue, "lose", forgiving):
+    with patch.object(queue_machine, "lose", forgiving):
         yield
 
 
@@ -306,9 +307,82 @@ def delays_are_kept_in_memory() -> Iterator[None]:
 
 
 @contextmanager
+def slots_without_counting() -> Iterator[None]:
+    """Nobody looks how many hold a slot already."""
+
+    def line(tx: Transaction, key: slots.Key, /, *, most: int) -> Row:
+        return real(tx, key, most=most) | {"held": 0, "waiting": 0}
+
+    real = slots.line
+    with patch.object(slots, "line", line):
+        yield
+
+
+@contextmanager
+def slots_are_not_handed_on() -> Iterator[None]:
+    """A run that ends frees its slot, and nobody tells those in line."""
+    with patch.object(advance, "hand_on", lambda *_, **__: None):
+        yield
+
+
+@contextmanager
+def the_last_in_line_comes_first() -> Iterator[None]:
+    """Slots go to whoever came last."""
+
+    def head(tx: Transaction, key: slots.Key, /) -> Row | None:
+        first = real(tx, key)
+        waiting = [row for row in slots.rivals(tx, key) if row["slot"] == "waiting"]
+        return first and runs.get(tx, waiting[-1]["id"] if waiting else first["id"])
+
+    real = slots.head
+    with patch.object(slots, "head", head):
+        yield
+
+
+@contextmanager
+def a_stop_forgets_the_queue() -> Iterator[None]:
+    """A run that is told to end asks who works to stop, and leaves in the queue what lies there."""
+
+    def stopped(stop: Any, standings: Iterable[Any]) -> Any:
+        return real(stop, [each for each in standings if each.status is not ActionStatus.QUEUED])
+
+    real = machine.stopped
+    with patch.object(machine, "stopped", stopped):
+        yield
+
+
+@contextmanager
+def a_late_completion_counts() -> Iterator[None]:
+    """Whoever was asked to stop may as well say that it is done."""
+
+    def may_finish(action: Action, holder: Holder, *, verb: str, now: int) -> Refusal | None:
+        return real(action._replace(stopping=None), holder, verb=verb, now=now)
+
+    real = queue.may_finish
+    with patch.object(queue, "may_finish", may_finish):
+        yield
+
+
+@contextmanager
+def what_is_over_is_cancelled_again() -> Iterator[None]:
+    """A run that is over is told to end, as if it went on."""
+
+    def stop(tx: Transaction, row: Row, /) -> bool:
+        changed = tx.run(
+            """UPDATE runs SET stop = :stop, stop_scope = :stop_scope, stop_by = :stop_by, stop_reason = :stop_reason,
+                 stop_at = :now WHERE id = :id""",
+            **row,
+        )
+        return changed == 1
+
+    with patch.object(runs, "stop", stop), patch.object(cancel, "_may_cancel", lambda _: None):
+        yield
+
+
+@contextmanager
 def nobody_recovers() -> Iterator[None]:
     """Claims whose lease ran out stay claimed: nothing wrong ever happens, and nothing at all. Only rest shows it."""
-    with patch.object(actions, "expired", lambda *_, **__: []):
+    with patch.object(deadlines, "late_actions", lambda *_, **__: []):
         yield
 
 
@@ -369,5 +443,11 @@ PLANTED: Mapping[str, Planted] = {
         delays_are_kept_in_memory,
         questions_lapse_at_once,
         replays_go_on_counting,
+        slots_without_counting,
+        slots_are_not_handed_on,
+        the_last_in_line_comes_first,
+        a_stop_forgets_the_queue,
+        a_late_completion_counts,
+        what_is_over_is_cancelled_again,
     )
 }

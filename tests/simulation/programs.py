@@ -10,6 +10,8 @@ from automations.services.apply import Apply
 from automations.services.approval import Approvals
 from automations.services.approval import Parts as ApprovalParts
 from automations.services.audit import Sealer
+from automations.services.cancel import Cancel
+from automations.services.cancel import Parts as CancelParts
 from automations.services.definitions import Bindings
 from automations.services.expire import Expiry
 from automations.services.ingest import Ingest
@@ -103,6 +105,7 @@ class Program:
         clock, ids, telemetry = outside.clock, outside.ids, outside.telemetry
         self.queue = WatchedQueue(database, self.programs, clock=clock, ids=ids, telemetry=telemetry)
         self.queue.stage = outside.stage
+        self.cancel = Cancel(CancelParts(database, self.programs, clock, telemetry))
         self.apply = Apply(database, clock=clock, ids=ids, telemetry=telemetry)
         self.bindings = Bindings(database)
         self.approvals = Approvals(ApprovalParts(database, self.programs, clock, ids, telemetry))

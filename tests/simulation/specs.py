@@ -44,6 +44,9 @@ class Wish:
     renamed_from: str | None = None
     paused: bool = False
     limits: str = ""
+    sharing: dict[str, Any] | None = None
+    times: dict[str, Any] | None = None
+    """`timeout` and `finallyTimeout` of the run, `step` for those of every step."""
 
 
 LIMITS: dict[str, dict[str, Any]] = {
@@ -101,6 +104,12 @@ def automation(wish: Wish) -> Text:
     }
     if final:
         document["finally"] = final
+    if wish.sharing:
+        document["concurrency"] = wish.sharing
+    times = dict(wish.times or {})
+    for step in (*steps, *final):
+        step.update(times.get("step", {}))
+    document.update({word: each for word, each in times.items() if word != "step"})
     if wish.renamed_from:
         document["lifecycle"] = {"renamedFrom": wish.renamed_from}
     raw = json.dumps(document, indent=1).encode()
@@ -118,6 +127,30 @@ def spoilt(text: Text, revision: int, *, how: str) -> Text:
 def _step(identity: str, action: str, **more: Any) -> dict[str, Any]:
     given = {"n": "${{ event.data.n }}", "rev": "${{ vars.rev }}"}
     return {"id": identity, "actionId": action, "input": given, **more}
+
+
+SHARINGS: tuple[dict[str, Any] | None, ...] = (
+    None,
+    None,
+    {"key": "all", "maxQueued": 2},
+    {"key": "${{ event.data.for }}", "limit": 2},
+    {"key": "n${{ event.data.n % 2 }}", "overlap": "latest"},
+    {"key": "all", "overlap": "cancel-running"},
+    {"key": "${{ event.data.n }}", "limit": 2, "overlap": "cancel-running"},
+    {"overlap": "skip"},
+    {"key": "all", "overlap": "parallel"},
+    {"key": "all", "releaseWhileWaiting": True},
+)
+TIMES: tuple[dict[str, Any] | None, ...] = (
+    None,
+    None,
+    None,
+    None,
+    {"timeout": "20s"},
+    {"timeout": "2m", "finallyTimeout": "20s"},
+    {"step": {"timeout": "3s"}},
+    {"step": {"timeout": "10s", "totalTimeout": "30s"}, "timeout": "5m"},
+)
 
 
 def _chain() -> tuple[Steps, Steps]:

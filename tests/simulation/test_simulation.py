@@ -35,7 +35,8 @@ MET = (
     "timer.closed", "timer.passed", "timer.dropped",
     "approved", "approved_in_part", "rejected", "approval.expire", "decision_refused", "put_back", "action.replayed",
     "replay_failed-actions", "replay_entire-run", "replay_from", "replay_current", "replay_dry",
-    "run_succeeded", "run_failed", "lease_held", "lease_refused",
+    "run_succeeded", "run_failed", "run_pending", "run_dropped", "run_superseded", "run_cancelled", "run_timed_out",
+    "action_cancelled", "action.timed_out", "cancel_refused", "lease_held", "lease_refused",
     "untrusted", "reconcile.untrusted", "reconcile.invalid", "reconcile.failed", "apply.committed", "applied",
     "apply_spec_invalid", "edit_rename", "edit_remove", "edit_empty", "edit_swap_paths", "edit_take_path_over", "edit_copy",
 )  # fmt: skip

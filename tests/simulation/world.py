@@ -22,7 +22,7 @@ from automations.store.migrate import migrate
 from automations.store.sqlite import SqliteDatabase
 from automations.store.sqlite_file import connect_memory
 from automations.store.sqlite_lanes import SingleLane
-from simulation.clients import Operator, Runner, Sender
+from simulation.clients import Canceller, Operator, Runner, Sender
 from simulation.deciding import Decider
 from simulation.editor import Editor
 from simulation.faults import Fault, FaultyDatabase, Killed, Process, Weather
@@ -75,6 +75,7 @@ class World:
         self.sender = Sender(self.random, self.count)
         self.runner = Runner(self.random, self.count)
         self.editor = Editor(self.outside.tree, self.random, count=self.count)
+        self.canceller = Canceller(self.random, self.mirror, count=self.count)
         self.operator = Operator(self.outside.tree, self.clock, count=self.count)
         self.decider = Decider(self.mirror, self.random, count=self.count)
         self._lives: Counter[str] = Counter()
@@ -283,7 +284,10 @@ class World:
         if event == "run.set_aside":  # that is for what should never be
             self.stop([f"{event}: {dict(fields)}"])
         excused = self.stage.frames and (self.stage.frame.faults or RACED in str(fields.get("error")))
-        if event in ("ingest.failed", "ingest.group_retried") or (event == "reconcile.failed" and not excused):
+        moved = event == "ingest.group_retried" and fields.get("error") == "RouteMoved"  # its sender sends it again
+        if (event in ("ingest.failed", "ingest.group_retried") and not moved) or (
+            event == "reconcile.failed" and not excused
+        ):
             self.stop([f"{event}: {dict(fields)}"])
 
     def _note(self, changes: list[Any]) -> None:
@@ -385,6 +389,11 @@ def _expire(world: World) -> None:
         world.perform(daemon, "expiry", lambda: daemon.expiry.tick(world.clock.now()))
 
 
+def _cancel(world: World) -> None:
+    program = world.commander()
+    world.perform(program, "canceller", lambda: world.canceller.turn(program))
+
+
 def _edit(world: World) -> None:
     world.say(f"edit: {world.editor.turn()}")
 
@@ -423,6 +432,7 @@ TURNS: tuple[tuple[Callable[[World], None], float], ...] = (
     (_confirm, 0.7),
     (_suspend, 0.7),
     (_expire, 0.7),
+    (_cancel, 2),
     (_lease, 3),
     (_wait, 18),
     (_jump, 1.2),

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from automations.cli import cancel
 from automations.cli.command import Argument, Command, Option
 from automations.errors import InvalidInput, UsageError
 
@@ -285,4 +286,5 @@ COMMANDS = (
         options=(REASON,),
         quick=True,
     ),
+    cancel.ACTION,
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from automations.cli import cancel
 from automations.cli.command import Argument, Command, Option
 from automations.cli.replay import COMMAND as REPLAY
 from automations.cli.table import clean, table
@@ -66,6 +67,7 @@ def story(record: Mapping[str, Any]) -> Iterator[str]:
     if "replayOf" in record:
         yield f"  replay of   {record['replayOf']}"
     yield f"  created     {record['createdAt']}"
+    yield from _place(record)
     if "completedAt" in record:
         yield f"  completed   {record['completedAt']}"
     if "error" in record:
@@ -79,11 +81,27 @@ def story(record: Mapping[str, Any]) -> Iterator[str]:
         yield from _step(action)
 
 
+def _place(record: Mapping[str, Any]) -> Iterator[str]:
+    """Its slot, until when it may go on, and how it was told to end."""
+    slot = record.get("slot")
+    if slot:
+        state = f", {slot['state']}" if "state" in slot else ""
+        key = clean(slot["key"]) or "(all runs of the automation)"
+        yield f"  slot        {key}: one of {slot['limit']}{state}"
+    if "deadlineAt" in record:
+        yield f"  deadline    {record['deadlineAt']}"
+    stop = record.get("stop")
+    if stop:
+        by = f" by {clean(stop['by'])}" if "by" in stop else ""
+        because = f": {clean(stop['reason'])}" if "reason" in stop else ""
+        yield f"  stopped     {stop['status']}{by} at {stop['at']}{because}"
+
+
 def _step(action: Mapping[str, Any]) -> Iterator[str]:
     state = action.get("state", action["status"])
     because = f" ({action['reason']})" if "reason" in action else ""
     yield f"    {action['stepId']}: {state}{because}  {action['actionId']}"
-    if state not in ("succeeded", "skipped", "blocked"):
+    if state not in ("succeeded", "skipped", "blocked", "cancelled"):
         yield f"      action  {action['id']}"
     for attempt in action["attempts"]:
         error = attempt.get("error", {})
@@ -98,6 +116,8 @@ def _step(action: Mapping[str, Any]) -> Iterator[str]:
         yield from _error(action["error"], indent=6)
     if state == "claimed":
         yield f"      held by {clean(action['claimedBy'])} until {action['leaseExpiresAt']}"
+    if "cancelRequested" in action:
+        yield f"      asked to stop at {action['cancel']['requestedAt']}"
     if state == "retrying":
         yield f"      next attempt at {action['availableAt']}"
     if state == "queued" and "result" not in action:
@@ -136,4 +156,5 @@ COMMANDS = (
     ),
     Command(("runs", "show"), "Tell one run's story.", run_show, arguments=(Argument("id", "A run id."),), quick=True),
     REPLAY,
+    cancel.RUN,
 )

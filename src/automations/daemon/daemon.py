@@ -22,6 +22,7 @@ from automations.daemon.ending import Ending
 from automations.daemon.pidfile import PidFile
 from automations.daemon.supervisor import Service, Supervised, Supervisor
 from automations.errors import AutomationsError, LockNotHeld
+from automations.services import in_flight
 from automations.services.lease import DaemonLease, Identity
 
 if TYPE_CHECKING:
@@ -231,7 +232,10 @@ class Daemon:
 
     def _recover(self, now: int) -> int:
         self._runtime.queue.recover()
-        return now + RECOVER
+        for stalled in in_flight.tell_stalled(self._runtime.database, now=now):
+            self._runtime.telemetry.emit("automation.drain_stalled", automation=stalled)
+        due = self._runtime.queue.next_deadline()
+        return now + RECOVER if due is None else min(now + RECOVER, max(due, now + REFRESH // 10))
 
     def _fatal(self, problem: AutomationsError, /) -> None:
         self._problem = problem

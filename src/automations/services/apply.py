@@ -16,9 +16,10 @@ from automations.core.plan.plan import Change, Plan
 from automations.core.spec.model import Automation, Route
 from automations.core.trigger.envelope import route_scope
 from automations.errors import Conflict, Refused, SpecInvalid, StalePlan
-from automations.services import audit
+from automations.services import audit, in_flight
 from automations.services.lock import Lock, check_lock
 from automations.services.ports import Clock, Ids, Telemetry
+from automations.services.programs import Programs
 from automations.store import (
     applied_plans,
     automations,
@@ -78,6 +79,8 @@ class Apply:
         self._clock = clock
         self._ids = ids
         self._telemetry = telemetry
+        self._programs = Programs()
+        """Of runs that an apply ends."""
 
     def strict(self, plan: Plan, authority: Authority, *, prefix: str = "", alongside: Alongside = _NOTHING) -> Applied:
         """Apply a whole plan or nothing.
@@ -101,6 +104,7 @@ class Apply:
         now = self._clock.now()
         with self._database.write() as tx:
             check_unused(tx, alongside.plan_file)
+            ending = in_flight.doomed(tx, plan.changes)
             if not state.bump(tx, serial=plan.serial):
                 standing = state.read(tx)
                 raise StalePlan(
@@ -115,6 +119,7 @@ class Apply:
                 writer.unbind(change)
             for change in sorted(plan.changes, key=_order):
                 writer.write(change, revision=plan.source_revision)
+            in_flight.end(tx, ending, actor=authority.actor, programs=self._programs, now=now)
             _record(tx, plan, alongside, authority=authority, now=now)
         self._telemetry.emit("apply.committed", source=plan.source, serial=plan.serial + 1, **plan.summary())
         return Applied(plan.serial + 1, len(plan.changes))

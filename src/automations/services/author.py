@@ -14,9 +14,10 @@ from automations.core.record import automation_record
 from automations.core.spec.catalogue import Interpreted
 from automations.core.spec.model import Automation
 from automations.errors import Conflict, InvalidInput, SpecInvalid, StalePlan
-from automations.services import audit
+from automations.services import audit, in_flight
 from automations.services.apply import Writer
 from automations.services.ports import Clock, Ids
+from automations.services.programs import Programs
 from automations.store import automations, routes, state
 from automations.store.database import Database, Row, Transaction
 
@@ -37,32 +38,38 @@ class Author:
             held = automations.get(tx, automation.id)
             _check(tx, automation, held)
             if held is None or held["deleted_at"] is not None or held["digest"] != automation.digest:
-                self._write(tx, automation, held=held, actor=actor, now=now)
+                change = _change(automation, held)
+                ending = in_flight.doomed(tx, [change])
+                self._write(tx, change, actor=actor, now=now)
+                in_flight.end(tx, ending, actor=actor, programs=Programs(), now=now)
             row = automations.get(tx, automation.id)
         assert row is not None  # noqa: S101  # it was just written
         return automation_record(row)
 
-    def _write(self, tx: Transaction, automation: Automation, *, held: Row | None, actor: str, now: int) -> None:
+    def _write(self, tx: Transaction, change: Change, *, actor: str, now: int) -> None:
         serial = state.read(tx)["serial"]
         if not state.bump(tx, serial=serial):
             raise StalePlan("another definition was committed at the same moment", hint="try again")
-        change = Change(
-            id=automation.id,
-            resource="automation",
-            action="update" if held else "create",
-            reason="created",
-            file=None,
-            line=1,
-            uid=held["uid"] if held else None,
-            based_on=held["generation"] if held else 0,
-            automation=automation,
-        )
         writer = Writer(tx, owner=API_OWNER, actor=actor, prefix="", now=now, ids=self.ids)
-        if any(trigger.route for trigger in automation.triggers):
+        if change.automation and any(trigger.route for trigger in change.automation.triggers):
             writer.unbind(change)
         writer.write(change, revision=None)
         detail = {"serial": serial + 1, "generation": change.based_on + 1}
-        audit.append(tx, Entry(now, actor, "create", automation.id, detail))
+        audit.append(tx, Entry(now, actor, "create", change.id, detail))
+
+
+def _change(automation: Automation, held: Row | None) -> Change:
+    return Change(
+        id=automation.id,
+        resource="automation",
+        action="update" if held else "create",
+        reason="created",
+        file=None,
+        line=1,
+        uid=held["uid"] if held else None,
+        based_on=held["generation"] if held else 0,
+        automation=automation,
+    )
 
 
 def accepted(interpreted: Interpreted) -> Automation:

@@ -13,9 +13,11 @@ from automations.core.instant import iso
 from automations.core.run.materialize import Materialized
 from automations.core.trigger.schedule import between, local_time
 from automations.errors import Conflict, InvalidInput, NotFound
+from automations.services.admit import admit_runs
+from automations.services.programs import Programs
 from automations.services.schedule_line import FIRED_BEFORE, Line, lines, start
 from automations.services.suspend import check_not_suspended
-from automations.store import actions, runs, schedules
+from automations.store import schedules
 
 if TYPE_CHECKING:
     from automations.services.definitions import Bindings
@@ -49,6 +51,8 @@ class Backfill:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._programs = Programs()
+        """Of runs that new ones replace."""
         self.wake: Wake = lambda: None
         """Called after a commit that queued work."""
 
@@ -77,8 +81,7 @@ class Backfill:
         with self._parts.database.write() as tx:
             started = start(tx, line, nominal, now=now, ids=self._parts.ids)
             if isinstance(started, Materialized):
-                runs.insert(tx, [started.run])
-                actions.insert(tx, started.actions)
+                admit_runs(tx, [started], programs=self._programs, now=now)
         if isinstance(started, Materialized):
             automation, run_id = line.bound.automation.id, started.run["id"]
             self._parts.telemetry.emit(

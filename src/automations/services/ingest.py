@@ -17,9 +17,11 @@ from automations.core.trigger.cause import too_many_hops
 from automations.core.trigger.envelope import Envelope, identity, scope_of, to_document
 from automations.errors import AutomationsError, EventRejected, RouteMoved, StoreUnavailable
 from automations.services.admission import Arrival, admit, outcome
+from automations.services.admit import admit_runs, tell
 from automations.services.definitions import Bindings
 from automations.services.ports import Clock, Ids, Telemetry, Wake
-from automations.store import actions, events, outcomes, runs
+from automations.services.programs import Programs
+from automations.store import events, outcomes
 from automations.store.database import Database, Row, Transaction
 
 MOST_ERRORS = 100
@@ -59,6 +61,8 @@ class Ingest:
         self._clock = clock
         self._ids = ids
         self._telemetry = telemetry
+        self._programs = Programs()
+        """Of runs that new ones replace."""
         self.wake: Wake = lambda: None
         """Called after a commit that queued work here."""
         self.timer_set: Wake = lambda: None
@@ -102,7 +106,9 @@ class Ingest:
                 at: _take(tx, deliveries[at], table=table, now=now, ids=self._ids) for at in self._order(deliveries)
             }
             timed = _admit(tx, taken.values(), now=now, ids=self._ids)
-            _insert(tx, [made for at in range(len(deliveries)) for made in taken[at].made])
+            started = [made for at in range(len(deliveries)) for made in taken[at].made]
+            admit_runs(tx, started, programs=self._programs, now=now)
+        tell(self._telemetry, started)
         results = [taken[at].ingested() for at in range(len(deliveries))]
         for delivery, result in zip(deliveries, results, strict=True):
             self._tell(delivery.envelope, result)
@@ -230,12 +236,6 @@ def _record(tx: Transaction, taken: _Taken, held_up: Sequence[Row]) -> None:
         events.answered(tx, row_id, materialized_json=encode(_references(taken.made)))
     else:
         events.settle(tx, row_id)
-
-
-def _insert(tx: Transaction, made: Sequence[Materialized]) -> None:
-    if made:
-        runs.insert(tx, [each.run for each in made])
-        actions.insert(tx, [action for each in made for action in each.actions])
 
 
 def _occasion(

@@ -23,19 +23,22 @@ from automations.core.run.queue import (
     Taken,
     complete,
     completed_again,
+    expire,
     fail,
     failed_again,
-    lose,
+    let_go,
     may_finish,
 )
 from automations.core.run.states import ActionStatus
 from automations.errors import Conflict, InvalidInput, NotFound, StoreError
 from automations.services import advance
-from automations.store import actions, runs
+from automations.services.deadlines import expire_run, overdue
+from automations.store import actions, cancels, deadlines, runs, slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from automations.services.deadlines import Overdue
     from automations.services.ports import Clock, Ids, Telemetry, Wake
     from automations.services.programs import Programs
     from automations.store.database import Database, Row, Transaction
@@ -87,9 +90,9 @@ class Queue:
         """Lease ready actions, after taking back what expired. Raises StoreUnavailable."""
         now = self._clock.now()
         with self._database.write() as tx:
-            late = self._late(tx, now=now)
-            rows = [] if late else self._take(tx, asked, now=now)
-        if late:  # in commits of their own, so that none of them can fail the claim
+            late = overdue(tx, now=now)
+            rows = [] if any(late) else self._take(tx, asked, now=now)
+        if any(late):  # in commits of their own, so that none of them can fail the claim
             self._take_back(late, now=now)
             with self._database.write() as tx:
                 rows = self._take(tx, asked, now=now)
@@ -112,6 +115,7 @@ class Queue:
         now = self._clock.now()
         given = list(reports)
         with self._database.write() as tx:
+            slots.hold_of(tx, actions=[each.action_id for each in given])
             done = [(at, each) for at, each in enumerate(given) if isinstance(each, Done)]
             plain = settle_plain(tx, done, acceptable=partial(self._acceptable, tx, now=now), now=now)
             rows = [
@@ -135,8 +139,11 @@ class Queue:
     def release(self, action_id: str, holder: Holder) -> bool:
         """Give a claim back without spending an attempt; False when it is no longer this holder's."""
         now = self._clock.now()
+        named: dict[str, Any] = {"action_id": action_id, "runner": holder.runner, "fence": holder.fence or 0}
         with self._database.write() as tx:
-            return actions.release(tx, action_id=action_id, runner=holder.runner, fence=holder.fence or 0, now=now)
+            released = actions.release(tx, **named, now=now) or self._let_go(tx, action_id, holder, now=now)
+        self.wake()
+        return released
 
     def keep(self, action_id: str, holder: Holder, *, lease: int = LEASE) -> Row:
         """Prolong a live lease (microseconds from now); the action. Raises NotFound, Conflict in `may_finish`'s words."""
@@ -152,19 +159,33 @@ class Queue:
         with self._database.write() as tx:
             row = _held(tx, action_id, holder, verb="release", now=now)
             named = {"action_id": action_id, "runner": holder.runner, "fence": row["fence"]}
-            given = _current(tx, action_id, done=actions.release(tx, **named, now=now))
+            done = actions.release(tx, **named, now=now) or self._let_go(tx, action_id, holder, now=now)
+            given = _current(tx, action_id, done=done)
         self.wake()
         return given
 
+    def asked_to_stop(self, runner: str) -> set[str]:
+        """Ids of the actions that this runner holds and is to let go."""
+        with self._database.read() as tx:
+            return cancels.asked(tx, runner)
+
     def recover(self) -> int:
-        """Take back claims whose lease ran out; how many. Raises StoreUnavailable."""
+        """Take back claims whose lease ran out, end what ran out of time, hand free slots on; how much that was.
+
+        Raises StoreUnavailable.
+        """
         now = self._clock.now()
         with self._database.read() as tx:
-            late = self._late(tx, now=now)
-        count = self._take_back(late, now=now)
+            late, idle = overdue(tx, now=now), slots.idle(tx, limit=RECOVERED_AT_ONCE)
+        count = self._take_back(late, now=now) + self._hand_on(idle, now=now)
         if count:
             self.wake()
         return count
+
+    def next_deadline(self) -> int | None:
+        """When the next lease, attempt, step or run is out of time (microseconds), or None."""
+        with self._database.read() as tx:
+            return deadlines.next_deadline(tx)
 
     def next_available(self, which: actions.Which = ANY) -> int | None:
         """When the next such claimable action becomes available, or None."""
@@ -218,33 +239,56 @@ class Queue:
             return None
         return "" if report.result is None else encode(dict(report.result))
 
-    def _late(self, tx: Transaction, *, now: int) -> list[str]:
-        return [row["id"] for row in actions.expired(tx, now=now, limit=RECOVERED_AT_ONCE)]
-
-    def _take_back(self, late: list[str], *, now: int) -> int:
-        """Take back what is still late; how much that was."""
-        if not late:
-            return 0
+    def _take_back(self, late: Overdue, *, now: int) -> int:
+        """End what still is out of time; how much that was."""
         from automations.services.set_aside import each_or_aside  # noqa: PLC0415  # see the module's head
 
-        taken: dict[str, Row] = {}
+        taken: dict[str, tuple[Row, str]] = {}
 
         def take_back(tx: Transaction, action_id: str) -> None:
             run, row = hold(tx, action_id)
-            if row["status"] == ActionStatus.CLAIMED and row["lease_expires_at"] <= now:
-                self._persist(tx, run, row=row, change=lose(action_of(row), now=now), result=None, now=now)
-                taken[action_id] = row
+            policy = self._programs.retry_of(tx, run, row["step_id"])
+            change = expire(action_of(row), policy, now=now, fraction=self._ids.fraction())
+            if change is not None:
+                self._persist(tx, run, row=row, change=change, result=None, now=now)
+                taken[action_id] = row, change.ended or "timed_out"
 
-        each_or_aside(self._database, late, take_back, telemetry=self._telemetry, now=now)
-        for row in taken.values():
-            self._telemetry.emit("action.lease_expired", **_names(row), runner=row["claimed_by"])
-        return len(taken)
+        def end_run(tx: Transaction, action_id: str) -> None:
+            run, _ = hold(tx, action_id)
+            expire_run(tx, run["id"], programs=self._programs, now=now)
+
+        for ids, deed in ((late.actions, take_back), (late.runs, end_run)):
+            if ids:
+                each_or_aside(self._database, ids, deed, telemetry=self._telemetry, now=now)
+        for row, ended in taken.values():
+            self._telemetry.emit(f"action.{ended}", **_names(row), runner=row["claimed_by"])
+        return len(taken) + len(late.runs)
+
+    def _hand_on(self, idle: list[slots.Key], *, now: int) -> int:
+        """Hand on slots that are free though somebody waits: of a run that was set aside, for one."""
+        for key in idle:
+            with self._database.write() as tx:
+                slots.hold(tx, [key])
+                advance.hand_on(tx, key, programs=self._programs, now=now)
+        return len(idle)
+
+    def _let_go(self, tx: Transaction, action_id: str, holder: Holder, *, now: int) -> bool:
+        """End an action whose holder was asked to stop, and says that it did."""
+        try:
+            run, row = hold(tx, action_id)
+        except NotFound:
+            return False
+        action = action_of(row)
+        if action.stopping is None or may_finish(action, holder, verb="release", now=now):
+            return False
+        self._persist(tx, run, row=row, change=let_go(action), result=None, now=now)
+        return True
 
     def _persist(
         self, tx: Transaction, run: Row, *, row: Row, change: Change, result: Mapping[str, Any] | None, now: int
     ) -> Row:
         over = change.status.final
-        reported = change.ended != "lease_expired"  # then the row goes on to say who reported last
+        reported = change.ended not in ("lease_expired", "timed_out")  # then the row goes on to say who reported last
         changed = {
             "status": str(change.status),
             "attempt": change.attempt,
@@ -255,15 +299,17 @@ class Queue:
             "dead_letter_json": _text(change.dead_letter) if change.dead_letter else None,
             "claimed_by": row["claimed_by"] if reported else None,
             "claimed_at": row["claimed_at"] if reported else None,
+            "reason": row["reason"],
             "completed_at": now if over else None,
         }
-        if not actions.settle(tx, {"id": row["id"], "fence": row["fence"], "now": now, **changed}):
-            raise StoreError(f"action {row['id']} was no longer claimed by {row['claimed_by']}")
-        if change.ended != "succeeded":
+        judged = {"id": row["id"], "fence": row["fence"], "judged": row["status"], "now": now}
+        if not actions.settle(tx, judged | changed):
+            raise StoreError(f"action {row['id']} was no longer {row['status']}, claimed by {row['claimed_by']}")
+        if change.ended not in ("succeeded", ""):
             actions.keep_attempt(tx, _attempt(row, change, now=now))
         if over:
             advance.advance_run(tx, run, programs=self._programs, now=now)
-        return row | changed | {"turn": None, "lease_expires_at": None, "updated_at": now}
+        return row | changed | {"turn": None, "lease_expires_at": None, "attempt_deadline_at": None, "updated_at": now}
 
 
 def _repeats(report: Done | Undone, action: Action, row: Row, *, now: int) -> bool:
@@ -285,7 +331,14 @@ def action_of(row: Row) -> Action:
         fence=row["fence"],
         claimed_by=row["claimed_by"],
         lease_expires_at=row["lease_expires_at"],
+        attempt_deadline_at=row["attempt_deadline_at"],
+        step_deadline_at=row["step_deadline_at"],
+        stopping=None if row["cancel_requested_at"] is None else _why(row["cancel_by"], row["cancel_reason"]),
     )
+
+
+def _why(by: str | None, reason: str | None) -> str:
+    return ": ".join(part for part in (f"by {by}" if by else "", reason or "") if part)
 
 
 def records(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -300,6 +353,7 @@ def input_of(row: Row) -> Any:
 
 def hold(tx: Transaction, action_id: str) -> tuple[Row, Row]:
     """An action and its run, both held until commit, in the order that everybody takes. Raises NotFound."""
+    slots.hold_of(tx, actions=[action_id])
     run = runs.hold(tx, action_id)
     if run is None:
         raise NotFound(f"queued action not found: {action_id}", hint="see: automations runs list")

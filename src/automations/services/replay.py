@@ -15,13 +15,15 @@ from automations.core.run.states import ActionStatus, RunStatus
 from automations.core.trigger.bindings import Bound
 from automations.errors import AutomationsError, Conflict, NotFound, StoreError
 from automations.services import audit
-from automations.services.advance import advance_run
+from automations.services.admit import admit_runs
+from automations.services.advance import advance_run, reopen_run
+from automations.services.cancel import hold_run
 from automations.services.definitions import Bindings
 from automations.services.ports import Clock, Ids, Telemetry, Wake
 from automations.services.programs import Programs
 from automations.services.queue import hold
-from automations.services.replay_run import check_inputs, made_anew, pinned, today
-from automations.store import actions, replays, runs
+from automations.services.replay_run import carry_over, check_inputs, made_anew, pinned, today
+from automations.store import actions, replays, runs, slots
 from automations.store.database import Database, Row, Transaction
 
 AT_ONCE = 50
@@ -89,6 +91,7 @@ class Replay:
         for begin in range(0, len(waiting), AT_ONCE):
             now, done, skipped = self._parts.clock.now(), [], []
             with self._parts.database.write() as tx:
+                slots.hold_of(tx, actions=waiting[begin : begin + AT_ONCE])
                 for action_id in waiting[begin : begin + AT_ONCE]:
                     try:
                         self._action(tx, action_id, wanted, actor=actor, now=now)
@@ -149,9 +152,7 @@ class Replay:
 
     def _run(self, tx: Transaction, run_id: str, wanted: Wanted, *, actor: str) -> dict[str, Any]:
         now = self._parts.clock.now()
-        run = runs.hold_one(tx, run_id)
-        if run is None:
-            raise NotFound(f"run not found: {run_id}", hint="see: automations runs list")
+        run = hold_run(tx, run_id)
         if wanted.from_step is not None and wanted.mode is not Mode.ENTIRE_RUN:
             raise Conflict("only an entire run begins at a step", hint="say: --mode entire-run --from STEP")
         over = RunStatus(run["status"]).final
@@ -222,10 +223,7 @@ class Replay:
                 done = actions.restart(tx, {**blanks[each.step_id], "id": each.id, "was": str(each.was), "now": now})
             if not done:
                 raise StoreError(f"action {each.id} was no longer {each.was}")
-        runs.reopen(tx, run["id"], based_on=run["status"], now=now)
-        standing = runs.get(tx, run["id"])
-        assert standing is not None  # noqa: S101  # it is held
-        advance_run(tx, standing, programs=self._parts.programs, now=now)
+        reopen_run(tx, run, programs=self._parts.programs, now=now)
 
     def _entire(self, tx: Transaction, run: Row, wanted: Wanted, *, bound: Bound, request: Row) -> str:
         rows = actions.of_run(tx, run["id"])
@@ -237,10 +235,13 @@ class Replay:
                 raise Conflict(f"{bound.automation.id} has no step {wanted.from_step}", hint=f"its steps are: {names}")
             over = kept(wanted.from_step, steps, [_ended(row) for row in rows])
         keeping = {row["step_id"]: row for row in rows if row["step_id"] in over}
-        made = made_anew(tx, bound, run, request=request, keeping=keeping, new_id=self._parts.ids.new)
+        fresh = made_anew(tx, bound, run, request=request, blank=bool(keeping), new_id=self._parts.ids.new)
+        admit_runs(tx, [fresh], programs=self._parts.programs, now=request["now"])
+        carry_over(tx, fresh, keeping, now=request["now"])
+        made = str(fresh.run["id"])
         standing = runs.get(tx, made)
         assert standing is not None  # noqa: S101  # it was just inserted
-        if keeping:
+        if keeping and standing["completed_at"] is None:
             advance_run(tx, standing, programs=self._parts.programs, now=request["now"])
         return made
 

@@ -6,11 +6,12 @@ from typing import Any
 from automations.core.canonical import decode
 from automations.core.run.materialize import Materialized, Occasion, materialize
 from automations.core.run.program import Program
+from automations.core.run.states import ActionStatus
 from automations.core.spec.conform import compile_schema
 from automations.core.spec.model import Trigger
 from automations.core.trigger.bindings import Bound, Table
 from automations.errors import Conflict, InvalidInput
-from automations.store import actions, events, runs
+from automations.store import actions, events
 from automations.store.database import Row, Transaction
 
 
@@ -45,20 +46,21 @@ def check_inputs(bound: Bound, run: Row) -> None:
 
 
 def made_anew(
-    tx: Transaction, bound: Bound, run: Row, /, *, request: Row, keeping: Mapping[str, Row], new_id: Callable[[], str]
-) -> str:
-    """Insert a new run for what caused an old one; the rows in `keeping` (by step id) end in it as they ended in the old."""
+    tx: Transaction, bound: Bound, run: Row, /, *, request: Row, blank: bool, new_id: Callable[[], str]
+) -> Materialized:
+    """A new run for what caused an old one, to be admitted; `blank` if nothing of it is to be decided yet."""
     made = materialize(bound, _occasion(tx, bound, run, request=request), now=request["now"], new_id=new_id)
-    if keeping:
-        made = _blank(made)
-    runs.insert(tx, [made.run])
-    actions.insert(tx, made.actions)
+    usable = made.actions[0]["status"] != ActionStatus.CANCELLED  # else it has no key for its slot
+    return _blank(made) if blank and usable else made
+
+
+def carry_over(tx: Transaction, made: Materialized, keeping: Mapping[str, Row], /, *, now: int) -> None:
+    """The steps in `keeping` (rows by step id) end in the new run as they ended in the old one."""
     for row in made.actions:
         old = keeping.get(row["step_id"])
         if old is not None:
             columns = ("status", "reason", "input_json", "input_digest", "result_json")
-            actions.carry(tx, {"id": row["id"], "now": request["now"], **{key: old[key] for key in columns}})
-    return str(made.run["id"])
+            actions.carry(tx, {"id": row["id"], "now": now, **{key: old[key] for key in columns}})
 
 
 def _occasion(tx: Transaction, bound: Bound, run: Row, *, request: Row) -> Occasion:
@@ -89,5 +91,9 @@ def _blank(made: Materialized) -> Materialized:
     """The run before anything was decided about it."""
     cleared = {"status": "blocked", "reason": None, "input_json": None, "input_digest": None, "error_json": None}
     run = {**made.run, "status": "materialized", "error_json": None, "completed_at": None}
+
+    def begin() -> None:
+        run["slot"] = "held"
+
     rows = ({**row, **cleared, "approval_expires_at": None, "completed_at": None} for row in made.actions)
-    return Materialized(run, tuple(rows))
+    return Materialized(run, tuple(rows), made.contest, begin)

@@ -14,8 +14,10 @@ from automations.core.run.materialize import Materialized
 from automations.core.trigger.schedule import Skip, due, next_due, passed
 from automations.errors import StoreError
 from automations.services import schedule_pause
+from automations.services.admit import admit_runs, tell
+from automations.services.programs import Programs
 from automations.services.schedule_line import FIRED_BEFORE, Line, keep_skips, lines, start
-from automations.store import actions, runs, schedule_failures, schedules
+from automations.store import schedule_failures, schedules
 
 if TYPE_CHECKING:
     from automations.core.trigger.schedule import Due
@@ -59,6 +61,8 @@ class Scheduler:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._programs = Programs()
+        """Of runs that new ones replace."""
         self._serial = -1
         self._standing: dict[str, _Standing] = {}
         self.wake: Wake = lambda: None
@@ -162,31 +166,36 @@ class Scheduler:
             fired, skipped = self._persist(tx, line, row, judged, now=now)
         _place(standing, judged.cursor)
         automation = line.bound.automation.id
-        for run_id in fired:
-            self._parts.telemetry.emit("schedule.fired", automation=automation, run=run_id)
+        for made in fired:
+            self._parts.telemetry.emit("schedule.fired", automation=automation, run=made.run["id"])
+        tell(self._parts.telemetry, fired)
         for skip in skipped:
             nominal = iso(skip.nominal)
             self._parts.telemetry.emit("schedule.skipped", automation=automation, nominal=nominal, reason=skip.reason)
         if fired:
             self.wake()
 
-    def _persist(self, tx: Transaction, line: Line, row: Row, judged: Due, *, now: int) -> tuple[list[str], list[Skip]]:
+    def _persist(
+        self, tx: Transaction, line: Line, row: Row, judged: Due, *, now: int
+    ) -> tuple[list[Materialized], list[Skip]]:
         """Move the cursor and write the runs of the slots that it passes; what fired, and what did not."""
         if judged.cursor == row["cursor_at"]:
             return [], []
         moved = {**line.names, "digest": row["digest"], "based_on": row["cursor_at"], "cursor_at": judged.cursor}
         if not schedules.advance(tx, {**moved, "now": now}):
             raise StoreError(f"the schedule of {line.bound.automation.id} was judged by somebody else meanwhile")
-        fired: list[str] = []
+        fired: list[Materialized] = []
         skipped = list(judged.skip)
         for nominal in judged.fire:
             started = start(tx, line, nominal, now=now, ids=self._parts.ids)
             if isinstance(started, Materialized):
-                runs.insert(tx, [started.run])
-                actions.insert(tx, started.actions)
-                fired.append(started.run["id"])
+                fired.append(started)
+                if line.schedule.overlap == "skip":  # the next slot looks whether this run is over
+                    admit_runs(tx, [started], programs=self._programs, now=now)
             elif started != FIRED_BEFORE:
                 skipped.append(Skip(nominal, started))
+        if line.schedule.overlap != "skip":
+            admit_runs(tx, fired, programs=self._programs, now=now)
         keep_skips(tx, line, skipped, now=now)
         schedules.forget_before(tx, **line.names, nominal_at=now - KEPT)
         return fired, skipped

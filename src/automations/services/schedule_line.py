@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from automations.core.instant import iso
 from automations.core.run.materialize import Materialized, Occasion, materialize
-from automations.core.spec.model import TriggerKind
+from automations.core.spec.model import Overlap, TriggerKind
 from automations.core.trigger.schedule import Schedule, local_time, schedule_of
 from automations.store import runs, schedules
 
@@ -54,7 +54,7 @@ def start(tx: Transaction, line: Line, nominal: int, *, now: int, ids: Ids) -> M
     """A slot's run for the caller to write down, or why there is none: `fired_before`, or an earlier run that is not over."""
     if schedules.has_fired(tx, {**line.names, "nominal_at": nominal}):
         return FIRED_BEFORE
-    if line.schedule.overlap != "parallel" and runs.live_of_trigger(tx, line.bound.uid, line.trigger.id):
+    if line.schedule.overlap == "skip" and runs.live_of_trigger(tx, line.bound.uid, line.trigger.id):
         return OVERLAP
     made = materialize(line.bound, _occasion(line, nominal), now=now, new_id=ids.new)
     if not schedules.fire(tx, {**line.names, "nominal_at": nominal, "run_id": made.run["id"]}):
@@ -77,4 +77,9 @@ def _occasion(line: Line, nominal: int) -> Occasion:
         "timezone": line.schedule.timezone,
     }
     identity = f"schedule:{line.trigger.id}:{iso(nominal)}"
-    return Occasion(identity=identity, trigger=line.trigger, schedule=schedule)
+    overlap = _OVERLAPS.get(line.schedule.overlap)
+    return Occasion(identity=identity, trigger=line.trigger, schedule=schedule, overlap=overlap)
+
+
+_OVERLAPS: dict[str, Overlap] = {"queue": "queue", "cancel-running": "cancel-running"}
+"""The words of a schedule that need a slot; `skip` looks at its own runs only, and says so in its ledger."""

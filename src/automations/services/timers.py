@@ -16,9 +16,11 @@ from automations.core.trigger.bindings import judge
 from automations.core.trigger.debounce import Window, about
 from automations.errors import AutomationsError, StoreUnavailable
 from automations.services.admission import Arrival, gather
+from automations.services.admit import admit_runs
 from automations.services.event_view import envelope_of
+from automations.services.programs import Programs
 from automations.services.run_event import windowed
-from automations.store import actions, buckets, events, outcomes, runs, timers
+from automations.store import buckets, events, outcomes, timers
 
 if TYPE_CHECKING:
     from automations.core.trigger.bindings import BoundTrigger, Table
@@ -64,6 +66,8 @@ class Timers:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._programs = Programs()
+        """Of runs that new ones replace."""
         self._tidied: int | None = None
         self.wake: Wake = lambda: None
         """Called after a commit that queued work."""
@@ -164,8 +168,7 @@ class Timers:
 
     def _started(self, tx: Transaction, candidate: BoundTrigger, occasion: Occasion, *, now: int) -> Materialized:
         made = materialize(candidate.bound, occasion, now=now, new_id=self._parts.ids.new)
-        runs.insert(tx, [made.run])
-        actions.insert(tx, made.actions)
+        admit_runs(tx, [made], programs=self._programs, now=now)
         return made
 
     def _tidy(self, *, now: int) -> None:

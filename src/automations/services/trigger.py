@@ -12,10 +12,12 @@ from automations.core.spec.model import AutomationStatus, Trigger, TriggerKind
 from automations.core.trigger.bindings import Bound
 from automations.core.trigger.envelope import short_text
 from automations.errors import Conflict, InvalidInput, NotFound
+from automations.services.admit import admit_runs, tell
 from automations.services.definitions import Bindings
 from automations.services.ports import Clock, Ids, Telemetry, Wake
+from automations.services.programs import Programs
 from automations.services.suspend import check_not_suspended
-from automations.store import actions, runs, start_requests
+from automations.store import start_requests
 from automations.store.database import Database, Transaction
 
 
@@ -43,6 +45,8 @@ class Start:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._programs = Programs()
+        """Of runs that new ones replace."""
         self.wake: Wake = lambda: None
         """Called after a commit that queued work."""
 
@@ -100,8 +104,8 @@ class Start:
                 request = {"uid": bound.uid, "key": key, "body_digest": body_digest, "now": now}
                 if not start_requests.keep(tx, {**request, "answer_json": encode(answer)}):
                     return self._answered_meanwhile(tx, bound.uid, key, body_digest=body_digest)
-            runs.insert(tx, [made.run])
-            actions.insert(tx, made.actions)
+            admit_runs(tx, [made], programs=self._programs, now=now)
+        tell(self._parts.telemetry, [made])
         self._parts.telemetry.emit("run.started", run=answer["runId"], automation=automation_id, actor=actor)
         self.wake()
         return Started(answer)

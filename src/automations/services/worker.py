@@ -58,8 +58,9 @@ class Worker:
         self.telemetry: Telemetry | None = None
 
     def tick(self, now: int) -> int:
-        """Report what ended, keep leases, start what fits; when to come back (microseconds)."""
+        """Report what ended, stop what was cancelled, keep leases, start what fits; when to come back (microseconds)."""
         self._reap()
+        self._heed()
         self._beat(now)
         free = self.concurrency - self.busy
         if free > 0 and not self._draining:
@@ -108,6 +109,7 @@ class Worker:
                 case Cancelled():
                     self._queue.release(action_id, slot.holder)
         except (Conflict, NotFound) as lost:
+            self._queue.release(action_id, slot.holder)  # it may have ended while it was asked to stop
             if self.telemetry:
                 self.telemetry.emit("action.report_refused", action=action_id, reason=lost.message)
         except StoreUnavailable:
@@ -115,6 +117,14 @@ class Worker:
         except Exception as problem:  # noqa: BLE001  # made again it would fail again, for ever before all others
             if self.telemetry:
                 self.telemetry.emit("action.report_failed", action=action_id, reason=str(problem))
+
+    def _heed(self) -> None:
+        """Stop what somebody cancelled; its end is reported when nothing of it runs any more."""
+        if self._slots:
+            asked = self._queue.asked_to_stop(self.runner)
+            for slot in self._slots:
+                if slot.row["id"] in asked:
+                    slot.running.cancel("cancelled")
 
     def _beat(self, now: int) -> None:
         for slot in self._slots:

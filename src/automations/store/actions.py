@@ -69,9 +69,10 @@ def hold(tx: Transaction, action_id: str, /) -> Row | None:
     return tx.one(f"SELECT * FROM actions WHERE id = :id{tx.for_update}", id=action_id)
 
 
-def of_run(tx: Transaction, run_id: str, /) -> list[Row]:
-    """A run's actions in their author's order."""
-    return tx.all("SELECT * FROM actions WHERE run_id = :run_id ORDER BY position", run_id=run_id)
+def of_run(tx: Transaction, run_id: str, /, *, held: bool = False) -> list[Row]:
+    """A run's actions in their author's order; `held` until commit, which the run must be before."""
+    locked = tx.for_update if held else ""
+    return tx.all(f"SELECT * FROM actions WHERE run_id = :run_id ORDER BY position{locked}", run_id=run_id)
 
 
 class Only(NamedTuple):
@@ -110,7 +111,8 @@ def claim(tx: Transaction, which: Which, /, *, runner: str, limit: int, now: int
     heads, values = _heads(which, locked=tx.skip_locked)
     rows = tx.all(
         f"""UPDATE actions SET status = 'claimed', claimed_by = :runner, claimed_at = :now, lease_expires_at = :until,
-              fence = fence + 1, updated_at = :now
+              fence = fence + 1, updated_at = :now, attempt_deadline_at = :now + attempt_limit,
+              step_deadline_at = coalesce(step_deadline_at, :now + step_limit)
             WHERE id IN ({heads})
             RETURNING *""",  # fixed texts only
         runner=runner,
@@ -194,35 +196,30 @@ def _named(only: Only, at: int) -> tuple[str, dict[str, Any]]:
     return condition, {f"prefix{at}": only.prefix, f"suffix{at}": only.suffix, **lengths}
 
 
-def expired(tx: Transaction, /, *, now: int, limit: int) -> list[Row]:
-    """Claimed actions whose lease ran out."""
-    return tx.all(
-        """SELECT * FROM actions WHERE status = 'claimed' AND lease_expires_at <= :now
-           ORDER BY lease_expires_at LIMIT :limit""",
-        now=now,
-        limit=limit,
-    )
-
-
 def settle(tx: Transaction, row: Row, /) -> bool:
-    """End an attempt. Guarded: still claimed, by the fence that was judged."""
+    """End an attempt, or give up between two. Guarded: the status and the fence that were judged still stand."""
     changed = tx.run(
         """UPDATE actions SET status = :status, attempt = :attempt, crashes = :crashes, available_at = :available_at,
              result_json = :result_json, error_json = :error_json, dead_letter_json = :dead_letter_json, turn = NULL,
-             lease_expires_at = NULL, claimed_by = :claimed_by, claimed_at = :claimed_at, updated_at = :now,
-             completed_at = :completed_at
-           WHERE id = :id AND status = 'claimed' AND fence = :fence""",
+             lease_expires_at = NULL, attempt_deadline_at = NULL, claimed_by = :claimed_by, claimed_at = :claimed_at,
+             reason = :reason, updated_at = :now, completed_at = :completed_at
+           WHERE id = :id AND status = :judged AND fence = :fence""",
         **row,
     )
     return changed == 1
 
 
 def extend(tx: Transaction, /, *, action_id: str, runner: str, fence: int, now: int, until: int) -> bool:
-    """Prolong a live lease; False when the holder no longer holds it. A `fence` of 0 goes by the runner's name alone."""
+    """Prolong a live lease; False when the holder no longer holds it. A `fence` of 0 goes by the runner's name alone.
+
+    One that is asked to stop stays as it is: nobody holds on to it for ever.
+    """
     changed = tx.run(
-        """UPDATE actions SET lease_expires_at = :until, updated_at = :now
+        """UPDATE actions SET lease_expires_at = CASE WHEN cancel_requested_at IS NULL THEN :until ELSE lease_expires_at END,
+             updated_at = :now
            WHERE id = :id AND status = 'claimed' AND claimed_by = :runner AND (:fence = 0 OR fence = :fence)
-             AND lease_expires_at > :now""",
+             AND lease_expires_at > :now AND (attempt_deadline_at IS NULL OR attempt_deadline_at > :now)
+             AND (step_deadline_at IS NULL OR step_deadline_at > :now)""",
         id=action_id,
         runner=runner,
         fence=fence,
@@ -233,12 +230,15 @@ def extend(tx: Transaction, /, *, action_id: str, runner: str, fence: int, now: 
 
 
 def release(tx: Transaction, /, *, action_id: str, runner: str, fence: int, now: int) -> bool:
-    """Give a claimed action back without spending an attempt; False when the holder no longer holds it."""
+    """Give a claimed action back without spending an attempt; False when it no longer holds it, or must stop."""
     changed = tx.run(
         """UPDATE actions SET status = CASE WHEN attempt > 0 THEN 'retrying' ELSE 'queued' END, claimed_by = NULL,
-             claimed_at = NULL, lease_expires_at = NULL, turn = NULL, available_at = :now, updated_at = :now
+             claimed_at = NULL, lease_expires_at = NULL, attempt_deadline_at = NULL, turn = NULL, available_at = :now,
+             updated_at = :now
            WHERE id = :id AND status = 'claimed' AND claimed_by = :runner AND (:fence = 0 OR fence = :fence)
-             AND lease_expires_at > :now""",
+             AND lease_expires_at > :now AND cancel_requested_at IS NULL
+             AND (attempt_deadline_at IS NULL OR attempt_deadline_at > :now)
+             AND (step_deadline_at IS NULL OR step_deadline_at > :now)""",
         id=action_id,
         runner=runner,
         fence=fence,
@@ -278,7 +278,8 @@ def requeue(tx: Transaction, action_id: str, /, *, now: int) -> bool:
     changed = tx.run(
         f"""UPDATE actions SET status = 'queued', attempt = 0, crashes = 0, error_json = NULL, dead_letter_json = NULL,
              result_json = NULL, claimed_by = NULL, claimed_at = NULL, turn = {_NEXT_TURN}, available_at = :now,
-             updated_at = :now, completed_at = NULL
+             updated_at = :now, completed_at = NULL, step_deadline_at = NULL, cancel_requested_at = NULL,
+             cancel_by = NULL, cancel_reason = NULL
            WHERE id = :id AND status = 'dead'""",  # fixed texts only
         id=action_id,
         now=now,

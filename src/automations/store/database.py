@@ -48,6 +48,13 @@ class Transaction(Protocol):
         """Run several statements that take no parameters, inside this transaction."""
         ...
 
+    def exclude(self, names: Iterable[str], /) -> None:
+        """Hold these names until commit, in one order for everybody: who else wants one of them waits.
+
+        A second call may only name what is held already: two calls are two orders, and then two can wait for each other.
+        """
+        ...
+
 
 class Database(Protocol):
     """Opens transactions. Thread-safe: any thread may begin one; each thread has at most one open."""

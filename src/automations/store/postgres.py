@@ -101,6 +101,17 @@ class PostgresTransaction(Statements):
         except _TROUBLE as error:
             raise self._failed(error) from error
 
+    def exclude(self, names: Iterable[str], /) -> None:
+        """See `database.Transaction`. Advisory locks, taken in the order of their numbers."""
+        wanted = sorted(set(names))
+        if wanted:
+            self.all(
+                """SELECT pg_advisory_xact_lock(number) FROM (
+                     SELECT DISTINCT hashtextextended(name, 0) AS number
+                     FROM unnest(CAST(:names AS TEXT[])) AS name ORDER BY 1) AS ordered""",
+                names=wanted,
+            )
+
     def _execute(self, sql: str, parameters: dict[str, Any]) -> None:
         self.check(parameters)
         try:

@@ -9,11 +9,11 @@ from automations.store.lists import AT_ONCE, listed
 INSERT = """INSERT INTO runs (id, automation_uid, automation_id, generation, digest, manifests_json, status, trigger_json,
     event_row_id, trigger_event_id, schedule_trigger_id, idempotency_key, inputs_json, error_json, metadata_json,
     slot_key, slot_limit, slot, slot_turn, stop, stop_scope, stop_reason, stop_at, deadline_at,
-    replay_of, created_at, updated_at, completed_at)
+    deadline_left, finally_at, replay_of, created_at, updated_at, completed_at)
   VALUES (:id, :automation_uid, :automation_id, :generation, :digest, :manifests_json, :status, :trigger_json,
     :event_row_id, :trigger_event_id, :schedule_trigger_id, :idempotency_key, :inputs_json, :error_json, :metadata_json,
     :slot_key, :slot_limit, :slot, :slot_turn, :stop, :stop_scope, :stop_reason, :stop_at, :deadline_at,
-    :replay_of, :now, :now, :completed_at)"""
+    :deadline_left, :finally_at, :replay_of, :now, :now, :completed_at)"""
 
 
 def insert(tx: Transaction, rows: Iterable[Row], /) -> None:
@@ -72,23 +72,17 @@ def page(
     )
 
 
-def move(
-    tx: Transaction, run_id: str, /, *, based_on: str, status: str, error_json: str | None, now: int, over: bool
-) -> bool:
-    """Set a run's status; guarded by the status that the decision was based on. Its end goes into the audit log."""
+def move(tx: Transaction, row: Row, /) -> bool:
+    """Set a run's status and its place; guarded by the status that the decision was based on. Its end goes into the audit log."""
     changed = tx.run(
-        """UPDATE runs SET status = :status, error_json = :error_json, updated_at = :now,
-             started_at = coalesce(started_at, :now), completed_at = :completed_at
+        """UPDATE runs SET status = :status, error_json = :error_json, updated_at = :now, started_at = :started_at,
+             completed_at = :completed_at, slot = :slot, slot_turn = :slot_turn, deadline_at = :deadline_at,
+             deadline_left = :deadline_left, finally_at = :finally_at
            WHERE id = :id AND status = :based_on""",
-        id=run_id,
-        based_on=based_on,
-        status=status,
-        error_json=error_json,
-        now=now,
-        completed_at=now if over else None,
+        **row,
     )
-    if changed == 1 and over:
-        audit.write_ends(tx, [run_id])
+    if changed == 1 and row["completed_at"] is not None:
+        audit.write_ends(tx, [row["id"]])
     return changed == 1
 
 
@@ -121,16 +115,50 @@ def set_aside(tx: Transaction, run_id: str, /, *, error_json: str, now: int) -> 
     audit.write_ends(tx, [run_id])
 
 
-def reopen(tx: Transaction, run_id: str, /, *, based_on: str, now: int) -> bool:
-    """A run that was over runs again, because one of its dead actions is replayed."""
+def stop(tx: Transaction, row: Row, /) -> bool:
+    """Tell a run to end early; False when it is over, or was told something before."""
     changed = tx.run(
-        """UPDATE runs SET status = 'running', error_json = NULL, completed_at = NULL, updated_at = :now
+        """UPDATE runs SET stop = :stop, stop_scope = :stop_scope, stop_by = :stop_by, stop_reason = :stop_reason,
+             stop_at = :now, updated_at = :now
+           WHERE id = :id AND stop IS NULL AND completed_at IS NULL""",
+        **row,
+    )
+    return changed == 1
+
+
+def widen_stop(tx: Transaction, run_id: str, /, *, now: int) -> bool:
+    """Stop the `finally` steps of a run too that was told to end before."""
+    changed = tx.run(
+        """UPDATE runs SET stop_scope = 'all', deadline_at = NULL, updated_at = :now
+           WHERE id = :id AND stop IS NOT NULL AND completed_at IS NULL""",
+        id=run_id,
+        now=now,
+    )
+    return changed == 1
+
+
+def reopen(tx: Transaction, run_id: str, /, *, based_on: str, now: int) -> bool:
+    """A run that was over runs again, because one of its actions is replayed: as if it had never been stopped."""
+    changed = tx.run(
+        """UPDATE runs SET status = 'running', error_json = NULL, completed_at = NULL, updated_at = :now, slot = NULL,
+             stop = NULL, stop_scope = NULL, stop_by = NULL, stop_reason = NULL, stop_at = NULL, deadline_at = NULL,
+             deadline_left = NULL, finally_at = NULL
            WHERE id = :id AND status = :based_on""",
         id=run_id,
         based_on=based_on,
         now=now,
     )
     return changed == 1
+
+
+def under_way(tx: Transaction, uid: str, /, *, begun: bool) -> list[Row]:
+    """`{id}` of an automation's runs that are not over; without `begun` only those of which nothing was handed out."""
+    untouched = "" if begun else "AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.run_id = runs.id AND a.fence > 0)"
+    return tx.all(
+        f"""SELECT id FROM runs WHERE automation_uid = :uid AND completed_at IS NULL {untouched}
+            ORDER BY id DESC""",  # fixed texts only
+        uid=uid,
+    )
 
 
 def live_of_trigger(tx: Transaction, uid: str, trigger_id: str, /) -> bool:

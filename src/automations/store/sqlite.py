@@ -105,6 +105,9 @@ class SqliteTransaction(Statements):
         except _TROUBLE as error:
             raise self._failed(error) from error
 
+    def exclude(self, names: Iterable[str], /) -> None:
+        """See `database.Transaction`. The writer is alone."""
+
     def _learn(self, sql: str, cursor: apsw.Cursor) -> tuple[str, ...]:
         try:
             names = tuple(column[0] for column in cursor.get_description())

@@ -54,6 +54,8 @@ def blueprint_of(program: Program, manifest_digests: Mapping[str, str]) -> Bluep
             "stop_reason": None,
             "stop_at": None,
             "deadline_at": None,
+            "deadline_left": None,
+            "finally_at": None,
             "completed_at": None,
         },
         actions=tuple(

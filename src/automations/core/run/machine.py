@@ -2,9 +2,10 @@
 
 `advance` is called after everything that can move a run (it was created, an action ended, an approval was given). It goes on
 until nothing more follows: a skipped step may release its dependants, which may be skipped in turn. Only this machine moves
-blocked steps and runs; only the queue machine moves a queued action.
+blocked steps and runs, and stops what a run no longer needs; else only the queue machine moves a queued action.
 
     blocked ──dependencies, when, input──► queued | waiting_approval | skipped | failed
+    blocked | waiting_approval | queued | retrying ──the run is stopped──► cancelled
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from automations.core.instant import iso
 from automations.core.run.program import Program, StepProgram
 from automations.core.run.readiness import Skip, Standing, Waiting, readiness
 from automations.core.run.states import ActionStatus, RunStatus, SkipReason, standing
+from automations.core.run.stop import Standing as StepStanding
+from automations.core.run.stop import Stop, Stopped, outcome, stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,10 @@ class ActionView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run as it stands. `event` is the envelope's document. Times in microseconds."""
+    """A run as it stands. `event` is the envelope's document. Times in microseconds.
+
+    `holds` is whether it has its slot, or needs none; without it no step goes on.
+    """
 
     id: str
     status: RunStatus
@@ -45,6 +51,8 @@ class RunView:
     schedule: Mapping[str, Any] | None = None
     shared: Activation | None = None
     """The event as expressions read it, converted once for all the runs that it starts."""
+    stop: Stop | None = None
+    holds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +70,28 @@ class ActionChange:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to persist, all in one transaction. `run` is None when the run's own status stays."""
+    """What to persist, all in one transaction. `run` is None when the run's own status stays.
+
+    `statuses` are those that the actions then have; `finishing` says that the main steps are over and `finally` is not.
+    """
 
     actions: tuple[ActionChange, ...]
     run: RunStatus | None
     error: Mapping[str, Any] | None = None
+    stopped: tuple[Stopped, ...] = ()
+    statuses: frozenset[ActionStatus] = frozenset()
+    finishing: bool = False
 
 
 def advance(program: Program, run: RunView) -> Decision:
     """Everything that follows from how the run stands now."""
     states = {action.step_id: action for action in run.actions}
+    stops = stopped(run.stop, _step_standings(program, states))
+    for each in stops:
+        if not each.asked:
+            states[each.step_id] = replace(states[each.step_id], status=ActionStatus.CANCELLED, reason=each.reason)
     changes: dict[str, ActionChange] = {}
-    moved = True
+    moved = run.holds
     while moved:
         moved = False
         for step in program.steps:
@@ -84,14 +102,24 @@ def advance(program: Program, run: RunView) -> Decision:
                     states[change.step_id], status=change.status, reason=change.reason, error=change.error
                 )
                 moved = True
-    statuses = {action.status for action in states.values()}
-    status = standing(run.status, statuses, failed=bool(_failures(program, states)))
-    failed = status is RunStatus.FAILED
+    statuses = frozenset(action.status for action in states.values())
+    status = _status(program, run, states=states)
     return Decision(
         actions=tuple(changes.values()),
         run=None if status is run.status else status,
-        error=_run_error(program, states) if failed else None,
+        error=_run_error(program, run, states) if status is RunStatus.FAILED else None,
+        stopped=stops,
+        statuses=statuses,
+        finishing=not status.final and _main_steps_over(program, states),
     )
+
+
+def _status(program: Program, run: RunView, *, states: Mapping[str, ActionView]) -> RunStatus:
+    failed = bool(_failures(program, run, states))
+    status = standing(run.status, {action.status for action in states.values()}, failed=failed)
+    if status.final:
+        return outcome(run.stop, failed=failed)
+    return status if run.holds else run.status
 
 
 def scope(program: Program, run: RunView, *, states: Mapping[str, ActionView] | None = None) -> dict[str, Any]:
@@ -103,7 +131,7 @@ def scope(program: Program, run: RunView, *, states: Mapping[str, ActionView] | 
         "schedule": run.schedule or {},
         "vars": program.automation.vars,
         "steps": {step_id: _step_scope(action) for step_id, action in actions.items()},
-        "run": {"id": run.id, "status": str(_outcome(program, actions)), "createdAt": iso(run.created_at)},
+        "run": {"id": run.id, "status": str(_outcome(program, run, actions)), "createdAt": iso(run.created_at)},
         "automation": {
             "id": program.automation.id,
             "name": program.automation.name,
@@ -171,27 +199,39 @@ def _standings(program: Program, states: Mapping[str, ActionView]) -> dict[str, 
     }
 
 
+def _step_standings(program: Program, states: Mapping[str, ActionView]) -> list[StepStanding]:
+    return [
+        StepStanding(states[each.step.id].id, each.step.id, states[each.step.id].status, each.step.final)
+        for each in program.steps
+    ]
+
+
 def _main_steps_over(program: Program, states: Mapping[str, ActionView]) -> bool:
     return all(states[each.step.id].status.final for each in program.steps if not each.step.final)
 
 
-def _failures(program: Program, states: Mapping[str, ActionView]) -> list[ActionView]:
+def _failures(program: Program, run: RunView, states: Mapping[str, ActionView]) -> list[ActionView]:
+    """Steps that ended as their author did not hope, but for those that the run's own stop ended."""
+    stopped_by = run.stop.reason if run.stop else ""
     return [
         states[each.step.id]
         for each in program.steps
-        if states[each.step.id].status.unsuccessful and each.step.on_failure == "stop"
+        if states[each.step.id].status.unsuccessful
+        and each.step.on_failure == "stop"
+        and not (states[each.step.id].status is ActionStatus.CANCELLED and states[each.step.id].reason == stopped_by)
     ]
 
 
-def _outcome(program: Program, states: Mapping[str, ActionView]) -> RunStatus:
+def _outcome(program: Program, run: RunView, states: Mapping[str, ActionView]) -> RunStatus:
     """What `run.status` says to an expression: how the run would end if no more went wrong."""
-    if _failures(program, states):
-        return RunStatus.FAILED
-    return RunStatus.SUCCEEDED if _main_steps_over(program, states) else RunStatus.RUNNING
+    failed = bool(_failures(program, run, states))
+    if failed or run.stop is not None or _main_steps_over(program, states):
+        return outcome(run.stop, failed=failed)
+    return RunStatus.RUNNING
 
 
-def _run_error(program: Program, states: Mapping[str, ActionView]) -> dict[str, Any] | None:
-    for action in _failures(program, states):
+def _run_error(program: Program, run: RunView, states: Mapping[str, ActionView]) -> dict[str, Any] | None:
+    for action in _failures(program, run, states):
         error = action.error or {"code": str(action.status).upper(), "message": action.reason or str(action.status)}
         return {
             "code": error["code"],

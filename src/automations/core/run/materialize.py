@@ -12,10 +12,13 @@ from automations.core.canonical import encode
 from automations.core.expression.activation import Activation
 from automations.core.run.approval import asked_gate, content_of, pending_gate
 from automations.core.run.blueprint import requirement_of
+from automations.core.run.concurrency import KEY_INVALID, Contest, KeyInvalid, policy_of, rendered
 from automations.core.run.machine import ActionChange, ActionView, RunView, advance
+from automations.core.run.place import Move, place
 from automations.core.run.program import StepProgram
 from automations.core.run.states import ActionStatus, RunStatus
-from automations.core.spec.model import Trigger
+from automations.core.run.stop import Stop
+from automations.core.spec.model import Concurrency, Overlap, Trigger
 from automations.core.trigger.bindings import Bound
 from automations.core.trigger.cause import hops_of
 
@@ -40,14 +43,22 @@ class Occasion:
     replay_of: str | None = None
     window: Mapping[str, Any] | None = None
     shared: Activation | None = None
+    overlap: Overlap | None = None
+    """A schedule's own word for what happens while its earlier runs go on; None for the automation's."""
+
+
+def _begun() -> None:
+    """Nothing is left to do: the run was begun when it was made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Materialized:
-    """The rows of one new run."""
+    """The rows of one new run. One that contends for a slot is not begun yet: its admission decides, see `services.admit`."""
 
     run: Row
     actions: tuple[Row, ...]
+    contest: Contest | None = None
+    begin: Callable[[], None] = _begun
 
     def reference(self) -> dict[str, Any]:
         """What a webhook's answer says of it: `{automationId, runId, actionIds}`."""
@@ -75,9 +86,74 @@ def materialize(bound: Bound, occasion: Occasion, *, now: int, new_id: Callable[
         }
         for blank in blueprint.actions
     )
+    policy = policy_of(bound.automation.concurrency, overlap=occasion.overlap, trigger_id=occasion.trigger.id)
+    if policy is not None:
+        return _contending(bound, occasion, Materialized(run, actions), policy=policy)
     if not blueprint.opened:
         _open(bound, occasion, run, actions)
+    elif bound.automation.timeouts.run is not None:
+        run["deadline_at"] = now + bound.automation.timeouts.run
     return Materialized(run, actions)
+
+
+def pend(made: Materialized) -> None:
+    """The run waits in line: none of its steps goes on."""
+    made.run.update(status=str(RunStatus.PENDING), slot="waiting")
+
+
+def drop(made: Materialized, reason: str) -> None:
+    """The run is recorded and never begins."""
+    now = made.run["now"]
+    stop = Stop(RunStatus.DROPPED, "all")
+    made.run.update(
+        status=str(stop.status),
+        stop=str(stop.status),
+        stop_scope=stop.scope,
+        stop_reason=reason,
+        stop_at=now,
+        completed_at=now,
+    )
+    _cancel(made.actions, stop.reason, now=now)
+
+
+def _contending(bound: Bound, occasion: Occasion, made: Materialized, *, policy: Concurrency) -> Materialized:
+    """A run that must have a slot before anything of it goes on; one without a usable key has failed."""
+    run = made.run
+    for row in made.actions:
+        row.update(status=str(ActionStatus.BLOCKED), input_json=None, input_digest=None)
+    key = _key(bound, occasion, policy)
+    if isinstance(key, KeyInvalid):
+        error = {"code": KEY_INVALID, "message": key.message}
+        run.update(status=str(RunStatus.FAILED), error_json=encode(error), completed_at=run["now"])
+        _cancel(made.actions, "run_failed", now=run["now"])
+        return made
+    run.update(slot_key=key, slot_limit=policy.limit)
+
+    def begin() -> None:
+        run["slot"] = "held"
+        _open(bound, occasion, run, made.actions)
+
+    return Materialized(run, made.actions, Contest(key, policy), begin)
+
+
+def _key(bound: Bound, occasion: Occasion, policy: Concurrency) -> str | KeyInvalid:
+    template = bound.program.key
+    if template is None:
+        return policy.key
+    automation = bound.automation
+    roots = {
+        "event": occasion.event or {},
+        "inputs": occasion.inputs or {},
+        "schedule": occasion.schedule or {},
+        "vars": automation.vars,
+        "automation": {"id": automation.id, "name": automation.name, "version": automation.version},
+    }
+    return rendered(template, roots)
+
+
+def _cancel(actions: tuple[Row, ...], reason: str, *, now: int) -> None:
+    for row in actions:
+        row.update(status=str(ActionStatus.CANCELLED), reason=reason, completed_at=now)
 
 
 def _open(bound: Bound, occasion: Occasion, run: Row, actions: tuple[Row, ...]) -> None:
@@ -98,10 +174,11 @@ def _open(bound: Bound, occasion: Occasion, run: Row, actions: tuple[Row, ...]) 
         if row["id"] in changes:
             step = bound.program.step(row["step_id"])
             row.update(changed(changes[row["id"]], program=step, spec=run["digest"], now=run["now"]))
-    if decision.run is not None:
-        run["status"] = str(decision.run)
-        run["error_json"] = encode(decision.error) if decision.error else None
-        run["completed_at"] = run["now"] if decision.run.final else None
+    status = decision.run or RunStatus.MATERIALIZED
+    move = Move(status, decision.finishing, run["now"])
+    run.update(place(run, bound.automation, move)._asdict(), status=str(status))
+    run["error_json"] = encode(decision.error) if decision.error else None
+    run["completed_at"] = run["now"] if status.final else None
 
 
 def changed(change: ActionChange, *, program: StepProgram, spec: str, now: int) -> Row:

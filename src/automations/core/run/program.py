@@ -10,6 +10,7 @@ from automations.core.expression.matcher import When, compile_when
 from automations.core.expression.secret import SecretText, secret_field, without_fields
 from automations.core.expression.template import INPUT_ROOTS, Template, compile_template
 from automations.core.instant import SECOND
+from automations.core.run.concurrency import KEY_ROOTS
 from automations.core.spec.conform import Conformity, compile_schema
 from automations.core.spec.model import Approval, Automation, Binding, Manifest, Step
 
@@ -82,6 +83,8 @@ class Program:
     generation: int
     automation: Automation
     steps: tuple[StepProgram, ...]
+    key: Template | None = None
+    """The concurrency key; None where runs share no slots."""
 
     def step(self, step_id: str) -> StepProgram:
         """The step of that id. Raises KeyError."""
@@ -104,7 +107,14 @@ def compile_program(uid: str, generation: int, *, automation: Automation, manife
 
     Raises InvalidInput (from the compilers) for a spec that its checks would have refused.
     """
-    return Program(uid, generation, automation, tuple(_step(each, manifests.get(each.id)) for each in automation.steps))
+    concurrency = automation.concurrency
+    return Program(
+        uid,
+        generation,
+        automation,
+        tuple(_step(each, manifests.get(each.id)) for each in automation.steps),
+        compile_template(concurrency.key, roots=KEY_ROOTS) if concurrency else None,
+    )
 
 
 def _step(step: Step, manifest: Manifest | None) -> StepProgram:

@@ -6,7 +6,8 @@ The refusals' words are those of the original.
 
     queued | retrying ──claim──► claimed ──complete──► succeeded
                                     │ ──fail──► retrying | dead
-                                    └─lease lost─► retrying | dead (poison after 3)
+                                    │ ──lease or time lost──► retrying | dead (poison after 3)
+                                    └─asked to stop, and let go─► cancelled
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,10 @@ POISON_AFTER = 3
 """Lost leases after which an action is taken out of circulation."""
 REPEATABLE = 600 * SECOND
 """How long a report that was taken may be made again and is answered as it was (microseconds)."""
+TIMEOUT = "TIMEOUT"
+"""The error of an attempt that took longer than its timeout, whoever noticed; it may be made again."""
+STEP_TIMEOUT = "STEP_TIMEOUT"
+"""The error of a step whose attempts took longer than its `totalTimeout`; it is not tried again."""
 OUTPUT_INVALID = "OUTPUT_INVALID"
 """The error of a completion whose output the action's manifest does not allow."""
 
@@ -39,6 +44,10 @@ class Action(NamedTuple):
     fence: int
     claimed_by: str | None
     lease_expires_at: int | None
+    attempt_deadline_at: int | None = None
+    step_deadline_at: int | None = None
+    stopping: str | None = None
+    """Who asked its holder to stop, and why; None while nobody did."""
 
 
 class Holder(NamedTuple):
@@ -102,7 +111,17 @@ def may_finish(action: Action, holder: Holder, *, verb: str, now: int) -> Refusa
         return Refusal(f"queued action {action.id} was claimed again: fence {action.fence}, not {holder.fence}")
     if action.lease_expires_at is None or action.lease_expires_at <= now:
         return Refusal(f"queued action lease expired: {action.id}")
+    if late(action, now=now):
+        return Refusal(f"queued action ran out of time: {action.id}")
+    if action.stopping is not None and verb == "complete":
+        return Refusal(f"cannot complete cancelled queued action: {action.id}")
     return None
+
+
+def late(action: Action, *, now: int) -> bool:
+    """Whether the attempt, or the step with all its attempts, has had its time."""
+    ends = (action.attempt_deadline_at, action.step_deadline_at)
+    return any(at is not None and at <= now for at in ends)
 
 
 def completed_again(
@@ -119,6 +138,8 @@ def completed_again(
 
 def failed_again(action: Action, holder: Holder, *, failure: Failure, taken: Taken, now: int) -> bool:
     """Whether this failure was taken already, see `completed_again`."""
+    if action.status is ActionStatus.CANCELLED:  # whatever is said about it again, it was let go
+        return _same_hand(action, holder, taken=taken, now=now)
     if action.status not in (ActionStatus.RETRYING, ActionStatus.DEAD):
         return False
     return _same_hand(action, holder, taken=taken, now=now) and taken.error == encode(failure.document())
@@ -137,6 +158,8 @@ def complete(action: Action) -> Change:
 
 def fail(action: Action, failure: Failure, policy: "Retry", *, now: int, fraction: float) -> Change:
     """The holder could not: try again later, or give up."""
+    if action.stopping is not None:
+        return let_go(action)
     attempt = action.attempt + 1
     error = failure.document()
     if not failure.retryable:
@@ -148,11 +171,42 @@ def fail(action: Action, failure: Failure, policy: "Retry", *, now: int, fractio
             pause = max(0, min(failure.backoff, LONGEST_WAIT))
         else:
             pause = wait(policy, attempt, fraction=fraction, retry_after=failure.retry_after)
-        return Change(
-            ActionStatus.RETRYING, attempt, action.crashes, available_at=now + pause, error=error, ended="failed"
-        )
+        if action.step_deadline_at is None or now + pause < action.step_deadline_at:
+            return Change(
+                ActionStatus.RETRYING, attempt, action.crashes, available_at=now + pause, error=error, ended="failed"
+            )
+        reason = "no time left for another attempt"
     letter = dead_letter(reason, attempts=attempt, now=now, error=error)
     return Change(ActionStatus.DEAD, attempt, action.crashes, error=error, dead_letter=letter, ended="failed")
+
+
+def let_go(action: Action) -> Change:
+    """The holder of an action that it was asked to stop let it go, or lost it: it is over, and no attempt is spent."""
+    error = {"code": "CANCELLED", "message": f"cancelled {action.stopping or ''}".strip(), "retryable": False}
+    return Change(ActionStatus.CANCELLED, action.attempt, action.crashes, error=error, ended="cancelled")
+
+
+def expire(action: Action, policy: "Retry", *, now: int, fraction: float) -> Change | None:
+    """What an action whose lease, attempt or step may be out of time becomes; None where nothing is."""
+    held = action.status is ActionStatus.CLAIMED
+    lost = held and (action.lease_expires_at is None or action.lease_expires_at <= now)
+    if action.stopping is not None and held:
+        return let_go(action) if lost or late(action, now=now) else None
+    if action.step_deadline_at is not None and action.step_deadline_at <= now and not action.status.final:
+        return _step_over(action, now=now)
+    if held and late(action, now=now):
+        failure = Failure(TIMEOUT, "the attempt took longer than its timeout")
+        return fail(action, failure, policy, now=now, fraction=fraction)._replace(ended="timed_out")
+    return lose(action, now=now) if lost else None
+
+
+def _step_over(action: Action, *, now: int) -> Change:
+    held = action.status is ActionStatus.CLAIMED
+    attempt = action.attempt + held
+    error = {"code": STEP_TIMEOUT, "message": "all attempts together took longer than totalTimeout", "retryable": False}
+    letter = dead_letter("step timeout", attempts=attempt, now=now, error=error)
+    ended = "timed_out" if held else ""
+    return Change(ActionStatus.DEAD, attempt, action.crashes, error=error, dead_letter=letter, ended=ended)
 
 
 def lose(action: Action, *, now: int) -> Change:

@@ -1,5 +1,6 @@
 """The words for where a run and an action stand, and which of them are final."""
 
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 
@@ -65,15 +66,16 @@ UNSUCCESSFUL = frozenset({ActionStatus.FAILED, ActionStatus.DEAD, ActionStatus.R
 FINAL = UNSUCCESSFUL | {ActionStatus.SUCCEEDED, ActionStatus.SKIPPED}
 
 
-_MOVING = frozenset({ActionStatus.QUEUED, ActionStatus.CLAIMED, ActionStatus.RETRYING})
+MOVING = frozenset({ActionStatus.QUEUED, ActionStatus.CLAIMED, ActionStatus.RETRYING})
+"""A runner has it, or may take it."""
 _BEGUN = frozenset({ActionStatus.CLAIMED, ActionStatus.RETRYING})
 
 
-def standing(run: RunStatus, statuses: set[ActionStatus], *, failed: bool) -> RunStatus:
+def standing(run: RunStatus, statuses: AbstractSet[ActionStatus], *, failed: bool) -> RunStatus:
     """Where a run stands now that its actions stand so; `failed` is whether one of them ended in a way that counts."""
     if statuses <= FINAL:
         return RunStatus.FAILED if failed else RunStatus.SUCCEEDED
-    if statuses & _MOVING:
+    if statuses & MOVING:
         begun = run is not RunStatus.MATERIALIZED or statuses & _BEGUN
         return RunStatus.RUNNING if begun else RunStatus.MATERIALIZED
     return RunStatus.WAITING_APPROVAL if ActionStatus.WAITING_APPROVAL in statuses else run

@@ -12,6 +12,7 @@ from automations.core.diagnostic import Diagnostic, Path, Severity
 from automations.core.expression.cel import BODY_ROOTS, ExpressionInvalid
 from automations.core.expression.matcher import compile_when
 from automations.core.expression.template import INPUT_ROOTS, problems, references
+from automations.core.run.concurrency import KEY_ROOTS
 from automations.core.spec.conform import compile_schema
 from automations.core.spec.document import Document
 from automations.core.spec.finding import Finding, paths_of_steps, place
@@ -80,6 +81,9 @@ def _dependency_problem(step: Step, target: Step | None, *, name: str) -> str | 
 def _expressions(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
     for index, trigger in enumerate(automation.triggers):
         yield from _trigger_expressions(("triggers", index), trigger)
+    if automation.concurrency:
+        for _, problem in problems(automation.concurrency.key, roots=KEY_ROOTS):
+            yield Finding("spec/expression", ("concurrency", "key"), problem.message, problem.hint)
     for path, raw in paths_of_steps(spec):
         if "when" in raw:
             try:
@@ -193,24 +197,12 @@ def _schedules(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding
             yield Finding("spec/schedule", ("triggers", index, word), problem, "see: automations schedules next --help")
 
 
-def _not_executed(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
-    for path, what in (*_idle_triggers(automation), *_idle_keys(spec)):
+def _not_executed(spec: Mapping[str, Any], _: Automation) -> Iterator[Finding]:
+    for path, what in _idle_keys(spec):
         yield Finding("spec/not-executed", path, f"{what}: {_NOT_EXECUTED}", severity=Severity.WARNING)
 
 
-def _idle_triggers(automation: Automation) -> Iterator[tuple[Path, str]]:
-    for index, trigger in enumerate(automation.triggers):
-        if trigger.raw.get("overlap") in ("queue", "cancel-running"):
-            yield ("triggers", index, "overlap"), f"overlap {trigger.raw['overlap']} (it skips instead)"
-
-
 def _idle_keys(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    for word in ("concurrency", "timeout"):
-        if word in spec:
-            yield (word,), word
-    for word in ("onUpdate", "onDelete", "drainTimeout"):
-        if word in spec.get("lifecycle", {}):
-            yield ("lifecycle", word), f"lifecycle.{word} (runs in flight finish)"
     for path, raw in paths_of_steps(spec):
         if raw.get("approval", {}).get("mode") == "policy":
             yield (*path, "approval", "mode"), "approval by policy (people are asked where requiresApproval is true)"
