@@ -176,7 +176,7 @@ def _branch() -> tuple[Steps, Steps]:
         _step("s2", "sim.local", dependsOn=["s1"], when="event.data.n % 2 == 0"),
         _step("s3", "sim.http", dependsOn=[{"step": "s2", "on": "succeeded"}]),
         _step("s4", "sim.local", dependsOn=[{"step": "s1", "on": "failed"}]),
-        _step("s5", "sim.local", dependsOn=["s2"], when="steps.s1.output.value > 2"),
+        _step("s5", "sim.local", dependsOn=["s2"], when="has(steps.s1.output) && steps.s1.output.value > 2"),
     ], []
 
 
