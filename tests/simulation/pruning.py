@@ -42,6 +42,8 @@ def _deletes(moment: Moment) -> Problems:
         if absence is None or absence["snapshots"] < 2 or absence["first_at"] + GONE_AFTER > moment.frame.read_at:
             yield f"{name} was deleted, remembered as missing: {absence}"
     known = {row["file"] for table in ("automations", "manifests") for row in moment.mirror.rows[table].values()}
+    # What this commit moved elsewhere was known by its old name when it was judged.
+    known |= {each.old["file"] for table in ("automations", "manifests") for each in moment.of(table) if each.old}
     riddles = [
         name
         for name, text in (moment.frame.files or {}).items()

@@ -75,7 +75,8 @@ def tell_stalled(database: Database, *, now: int) -> list[str]:
             condition = Condition("Stalled", "True", "DrainTimeout", message) if late else _drained()
             after = updated(held, [condition], now=now)
             if differ(held, after):
-                automations.set_conditions(tx, row["uid"], encode(after))
+                kept = {"uid": row["uid"], "conditions": encode(after), "observed": row["observed_generation"]}
+                automations.set_conditions(tx, [kept])
                 stalled += [row["id"]] if late else []
     return stalled
 

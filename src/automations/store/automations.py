@@ -57,10 +57,10 @@ def perhaps_protected(tx: Transaction, /) -> list[Row]:
 def draining(tx: Transaction, /) -> list[Row]:
     """Deleted automations whose spec bounds how long their runs may go on, and any of which it was said that they took longer.
 
-    `{uid, id, deleted_at, conditions_json, spec_json}` each.
+    `{uid, id, deleted_at, conditions_json, observed_generation, spec_json}` each.
     """
     return tx.all(
-        """SELECT a.uid, a.id, a.deleted_at, a.conditions_json, g.spec_json FROM automations a
+        """SELECT a.uid, a.id, a.deleted_at, a.conditions_json, a.observed_generation, g.spec_json FROM automations a
            JOIN generations g ON g.uid = a.uid AND g.generation = a.generation
            WHERE (a.deleted_at IS NOT NULL AND g.spec_json LIKE '%"drainTimeout":%')
              OR a.conditions_json LIKE '%"DrainTimeout"%'"""
