@@ -280,10 +280,12 @@ class Operator:
             return
         try:
             catalogue = catalogue_of(database, snapshot, owner=source_owner(SOURCE))
+            made = plan(
+                database, catalogue, Request(SOURCE, now=self._clock.now()), prefix=snapshot.prefix
+            )  # reads what it looks at only now
         except Conflict:
             self._count("apply_raced")
             return
-        made = plan(database, catalogue, Request(SOURCE, now=self._clock.now()), prefix=snapshot.prefix)
         authority = Authority("operator", made.destroys if made.destroys and confirms else None)
         try:
             program.apply.strict(made, authority, prefix=snapshot.prefix)

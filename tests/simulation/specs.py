@@ -54,10 +54,10 @@ LIMITS: dict[str, dict[str, Any]] = {
     "window": {"debounce": {"key": "${{ event.data.n }}", "quiet": "4s", "max": "20s"}},
     "first": {"debounce": {"quiet": "2s", "emit": "first"}},
     "all": {"debounce": {"quiet": "3s", "max": "9s", "emit": "all"}},
-    "drop": {"rateLimit": {"limit": 1, "per": "10s", "burst": 2}},
-    "delay": {"rateLimit": {"limit": 1, "per": "3s", "excess": "delay"}},
+    "drop": {"rateLimit": {"limit": 1, "per": "60s"}},
+    "delay": {"rateLimit": {"limit": 1, "per": "30s", "excess": "delay"}},
     "both": {
-        "rateLimit": {"limit": 1, "per": "2s", "burst": 2, "excess": "delay"},
+        "rateLimit": {"limit": 1, "per": "20s", "excess": "delay"},
         "debounce": {"key": "${{ event.source }}", "quiet": "5s", "max": "15s"},
     },
 }
