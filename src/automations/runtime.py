@@ -165,7 +165,8 @@ class Runtime:
         from automations.core.retention import Policy
         from automations.services.retention import Janitor
 
-        return Janitor(self.database, Policy(), clock=self.clock, telemetry=self.telemetry)
+        policy = Policy(**self.settings.retention._asdict())
+        return Janitor(self.database, policy, clock=self.clock, telemetry=self.telemetry)
 
     @cached_property
     def schedule_pause(self) -> "SchedulePause":

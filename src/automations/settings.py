@@ -27,6 +27,8 @@ LARGEST_NUMBER = 2**53 - 1
 
 FILE_NAME = "automations.toml"
 _DATA_DIR = "~/.hasna/automations"
+_DAY = 86_400_000_000
+_RETENTION = "retention."
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 Kind = Literal["text", "path", "number", "flag", "duration"]
@@ -150,6 +152,41 @@ SETTINGS = (
         kind="number",
         low=SHORTEST_INTERVAL_MS,
     ),
+    Setting(
+        "AUTOMATIONS_RETENTION_SUCCEEDED",
+        "7d",
+        "How long runs that succeeded, were superseded or dropped are kept after their end.",
+        key="retention.succeeded",
+        kind="duration",
+    ),
+    Setting(
+        "AUTOMATIONS_RETENTION_DEAD",
+        "30d",
+        "How long runs that failed, timed out or were cancelled are kept, with their dead letters.",
+        key="retention.dead",
+        kind="duration",
+    ),
+    Setting(
+        "AUTOMATIONS_RETENTION_ATTEMPTS",
+        "14d",
+        "How long ended attempts are kept, but for those of dead letters.",
+        key="retention.attempts",
+        kind="duration",
+    ),
+    Setting(
+        "AUTOMATIONS_RETENTION_EVENTS",
+        "7d",
+        "How long the content of events that no run needs is kept; their identities are kept 7 days at least.",
+        key="retention.events",
+        kind="duration",
+    ),
+    Setting(
+        "AUTOMATIONS_RETENTION_AUDIT",
+        "400d",
+        "How long old generations and replay requests are kept.",
+        key="retention.audit",
+        kind="duration",
+    ),
 )
 """In the order of the reference page."""
 
@@ -205,6 +242,16 @@ class DaemonSettings(NamedTuple):
     ttl_ms: int = 15_000
 
 
+class RetentionSettings(NamedTuple):
+    """How long what ended is kept (microseconds)."""
+
+    succeeded: int = 7 * _DAY
+    dead: int = 30 * _DAY
+    attempts: int = 14 * _DAY
+    events: int = 7 * _DAY
+    audit: int = 400 * _DAY
+
+
 class Settings(NamedTuple):
     """Everything the program takes from its surroundings. `environment` is kept for secrets and child processes only."""
 
@@ -212,6 +259,7 @@ class Settings(NamedTuple):
     store_url: str
     sources: tuple[SourceSettings, ...]
     daemon: DaemonSettings
+    retention: RetentionSettings
     secrets_dir: str | None
     named_actor: str | None
     log_format: str
@@ -265,6 +313,7 @@ def load(environment: Mapping[str, str] | None = None, words: Words = NOTHING_SA
         store_url=words.store or said.get("store") or f"sqlite:///{data_dir / 'automations.db'}",
         sources=_sources(said, file),
         daemon=DaemonSettings(**daemon),
+        retention=_retention(said),
         secrets_dir=said.get("secrets_dir"),
         named_actor=words.actor or said.get("actor"),
         log_format=said.get("log_format", ""),
@@ -274,6 +323,11 @@ def load(environment: Mapping[str, str] | None = None, words: Words = NOTHING_SA
         mcp_servers=Path(said.get("mcp_servers") or data_dir / "mcp.json").absolute(),
         file=file.path if file else None,
     )
+
+
+def _retention(said: Mapping[str, Any]) -> RetentionSettings:
+    given = {key.removeprefix(_RETENTION): value for key, value in said.items() if key.startswith(_RETENTION)}
+    return RetentionSettings(**given)
 
 
 def _file(named: str | None, data_dir: Path) -> "Configuration | None":
@@ -297,7 +351,7 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
             problem = unfit(setting, value)
             if problem:
                 raise InvalidInput(f"{setting.name} {problem}", hint="see docs/reference/settings.md", code="usage")
-            said[setting.key] = value
+            said[setting.key] = _duration(value) if setting.kind == "duration" else value
     return said
 
 
@@ -322,15 +376,19 @@ def unfit(setting: Setting, value: Any) -> str:
     if not isinstance(value, str) or not value:
         return f"must be a text that is not empty, not {_shown(value)}"
     if setting.kind == "duration":
-        from automations.core.instant import parse_duration  # noqa: PLC0415  # few files hold one
-
         try:
-            parse_duration(value)
+            _duration(value)
         except ValueError:
             return f"must be a duration such as 30s or 1h30m, not {_shown(value)}"
     if setting.choices and value not in setting.choices:
         return f"must be one of {', '.join(setting.choices)}, not {_shown(value)}"
     return ""
+
+
+def _duration(text: str) -> int:
+    from automations.core.instant import parse_duration  # noqa: PLC0415  # few say one
+
+    return parse_duration(text)
 
 
 def _shown(value: Any) -> str:

@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automations.configuration import read
+from automations.core.instant import parse_duration
+from automations.core.retention import Policy
 from automations.errors import ConfigInvalid, InvalidInput
 from automations.settings import (
     NOTHING_SAID,
     SETTINGS,
     SOURCE_SETTINGS,
     DaemonSettings,
+    RetentionSettings,
     Setting,
     Settings,
     SourceSettings,
@@ -42,6 +45,13 @@ max_body_bytes = 2_048
 worker = false
 interval_ms = 1000
 ttl_ms = 9000
+
+[retention]
+succeeded = "1d"
+dead = "2d"
+attempts = "3d"
+events = "4d"
+audit = "5d"
 
 [[source]]
 name = "platform"
@@ -84,6 +94,7 @@ def test_every_setting_can_stand_in_the_file(here: Path) -> None:
     assert (found.secrets_dir, found.actor, found.log_format) == ("/run/secrets", "ops", "json")
     assert (found.python, found.mcp_servers) == ("/usr/bin/python3", Path("/etc/mcp.json"))
     assert found.daemon == DaemonSettings("0.0.0.0", 80, 2048, worker=False, interval_ms=1000, ttl_ms=9000)  # noqa: S104  # a value
+    assert found.retention == RetentionSettings(*(days * 86_400 * 1_000_000 for days in (1, 2, 3, 4, 5)))
     assert found.sources == (
         SourceSettings("platform", str(here / "platform.d"), "auto", 5400 * 1_000_000, self_heal=True),
         SourceSettings("payments", "/srv/payments.d"),
@@ -103,6 +114,9 @@ def test_nothing_is_needed(here: Path) -> None:
 def test_defaults_are_those_that_the_reference_page_tells() -> None:
     told = {each.key.removeprefix("daemon."): each.default for each in SETTINGS if each.key.startswith("daemon.")}
     assert told == {key: str(value).lower() for key, value in DaemonSettings()._asdict().items()}
+    kept = {each.key.removeprefix("retention."): each.default for each in SETTINGS if each.key.startswith("retention.")}
+    assert {key: parse_duration(text) for key, text in kept.items()} == RetentionSettings()._asdict()
+    assert Policy() == Policy(**RetentionSettings()._asdict())
     source = SourceSettings("x", "y")
     assert [each.default for each in SOURCE_SETTINGS[2:]] == [source.prune, "60s", str(source.self_heal).lower()]
     assert source.prune_after == 60 * 1_000_000
@@ -122,6 +136,7 @@ def test_what_is_said_nearer_wins(here: Path) -> None:
     assert (found.store_url, found.actor, found.daemon.port, found.daemon.worker) == ("sqlite:///v.db", "v", 2, False)
     found = loaded(here, Words(store="sqlite:///w.db", actor="w", directory=str(here / "w")), **variables)
     assert (found.store_url, found.actor, found.data_dir) == ("sqlite:///w.db", "w", here / "w")
+    assert loaded(here, AUTOMATIONS_RETENTION_EVENTS="36h").retention.events == 36 * 3600 * 1_000_000
     assert loaded(here, AUTOMATIONS_STORE="").store_url == "sqlite:///file.db", "an empty variable says nothing"
 
 
