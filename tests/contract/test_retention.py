@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from automations.core.retention import DAY, Policy
+from automations.services.audit_view import verify
 from automations.services.retention import Janitor
 from automations.store.database import Database
 from control_plane import ControlPlane
@@ -133,3 +134,22 @@ def test_an_event_that_waits_or_is_part_of_a_kept_run_is_kept_whole(database: Da
     plane.clock.at += 30 * DAY
     plane.clean()
     assert (plane.count("runs"), plane.count("events"), plane.count("event_outcomes")) == (0, 0, 0)
+
+
+def test_the_oldest_entries_of_the_audit_chain_go_and_the_rest_stays_whole(plane: Kept, database: Database) -> None:
+    for number in range(3):
+        plane.apply({"a.yaml": spec("a", name=f"name {number}", actions=[step("one")])})
+    plane.clock.at += 401 * DAY
+    plane.apply({"a.yaml": spec("a", name="today", actions=[step("one")])})
+    plane.clean()
+    found = verify(database)
+    assert (found["ok"], found["entries"]) == (True, 2), "the newest apply, and the entry that says what went"
+    with database.write() as tx:
+        tx.run("DELETE FROM audit WHERE seq = (SELECT min(seq) FROM audit)")
+    assert not verify(database)["ok"], "what was removed otherwise is missed"
+
+
+def test_a_store_in_which_nothing_was_done_for_long_keeps_its_last_entries(plane: Kept, database: Database) -> None:
+    plane.clock.at += 401 * DAY
+    plane.clean()
+    assert verify(database) == {"ok": True, "entries": 1, "last": verify(database)["last"]}

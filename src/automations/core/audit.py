@@ -13,6 +13,8 @@ from automations.core.canonical import encode
 
 GENESIS = "0" * 64
 """What the first entry calls its predecessor."""
+CUT = "audit.cut"
+"""The action of an entry that says that older ones went because their time was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,18 @@ def seal(entry: Entry, *, last: Mapping[str, Any] | None) -> dict[str, Any]:
     return row | {"hash": _hash(row)}
 
 
-def broken_at(rows: Iterable[Mapping[str, Any]]) -> int | None:
-    """The `seq` of the first entry that does not fit the chain, or None when all do."""
-    previous, expected = GENESIS, 1
+def cut_off(last: Mapping[str, Any], *, now: int) -> Entry:
+    """What is recorded when the chain is cut short by retention: `last` is the newest entry that goes (`{seq, hash}`)."""
+    return Entry(now, "automations", CUT, "audit", {"through": last["seq"], "hash": last["hash"]})
+
+
+def broken_at(rows: Iterable[Mapping[str, Any]], *, cut: Mapping[str, Any] | None = None) -> int | None:
+    """The `seq` of the first entry that does not fit the chain, or None when all do.
+
+    `cut` is the detail of the newest entry that says that older ones went; the chain then begins where it says, and that
+    entry is itself part of what is checked.
+    """
+    previous, expected = (cut["hash"], cut["through"] + 1) if cut else (GENESIS, 1)
     for row in rows:
         if row["seq"] != expected or row["previous"] != previous or row["hash"] != _hash(row):
             return int(row["seq"])

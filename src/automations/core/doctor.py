@@ -211,12 +211,16 @@ def schedule_checks(overdue: Iterable[Mapping[str, Any]], *, now: int) -> Iterat
         yield Check("schedules.overdue", Grade.OK, "no schedule is overdue")
 
 
-def audit_check(broken_at: int | None, *, entries: int) -> Check:
-    """Whether the audit chain is whole."""
-    if broken_at is None:
-        return Check("audit.chain", Grade.OK, f"whole, {entries} entries")
-    message = f"entry {broken_at} of {entries} is not what was written"
-    return Check("audit.chain", Grade.ERROR, message, hint="somebody changed the record; see: automations audit verify")
+def audit_checks(found: Mapping[str, Any]) -> Iterator[Check]:
+    """Whether the audit chain is whole and says what runs say; `found` is what `audit verify` prints."""
+    hint = "somebody changed the record; see: automations audit verify"
+    if "brokenAt" in found:
+        message = f"entry {found['brokenAt']} of {found['entries']} is not what was written"
+        yield Check("audit.chain", Grade.ERROR, message, hint=hint)
+    for run in found.get("runs", ()):
+        yield Check("audit.chain", Grade.ERROR, run["problem"], run["run"], hint)
+    if found["ok"]:
+        yield Check("audit.chain", Grade.OK, f"whole, {found['entries']} entries")
 
 
 def worst(checks: Iterable[Check]) -> Grade:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from automations.core.audit import broken_at
+from automations.core.audit import CUT, broken_at
 from automations.core.canonical import decode
 from automations.core.instant import iso
 from automations.errors import NotFound
@@ -34,7 +34,8 @@ def verify(database: Database) -> dict[str, Any]:
     """
     with database.read() as tx:
         chain = Chain(tx)
-        broken = broken_at(chain)
+        cut = audit.newest(tx, CUT)
+        broken = broken_at(chain, cut=decode(cut["detail_json"]) if cut else None)
         found: dict[str, Any] = {"ok": broken is None, "entries": chain.count}
         if broken is not None:
             return {**found, "brokenAt": broken, "entries": audit.count(tx)}

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automations.core import doctor
-from automations.core.audit import broken_at
 from automations.core.plan.health import QUIET, sync
 from automations.core.spec.model import AutomationStatus, TriggerKind
-from automations.services.audit_view import Chain
+from automations.services.audit_view import verify
 from automations.store import actions, health, schedules, sources
 
 if TYPE_CHECKING:
@@ -49,7 +48,8 @@ class Doctor:
         now = self._clock.now()
         table = self._bindings.current()
         with self._database.read() as tx:
-            return list(self._checks(tx, table, now=now))
+            found = list(self._checks(tx, table, now=now))
+        return [*found, *doctor.audit_checks(verify(self._database))]
 
     def _checks(self, tx: Transaction, table: Table, *, now: int) -> Iterator[doctor.Check]:
         yield from doctor.engine_checks(self._engine(tx), now=now)
@@ -67,8 +67,6 @@ class Doctor:
         yield from doctor.schedule_checks(list(_overdue(tx, table, now=now))[:MOST_NAMED], now=now)
         yield from doctor.source_checks(_source(row) for row in standing)
         yield from doctor.secret_checks(self._around.missing(_live_routes(table)))
-        chain = Chain(tx)
-        yield doctor.audit_check(broken_at(chain), entries=chain.count)
 
     def _engine(self, tx: Transaction) -> doctor.Engine:
         facts = health.engine(tx, self._database.dialect)

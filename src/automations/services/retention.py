@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from automations.core.audit import cut_off
 from automations.core.instant import SECOND
 from automations.core.retention import KEPT_ON_SUCCESS, cutoffs
-from automations.store import retention
+from automations.services import audit
+from automations.store import audit as audit_rows
+from automations.store import retention, state
 
 if TYPE_CHECKING:
     from automations.core.retention import Cutoffs, Policy
@@ -40,6 +43,7 @@ class Janitor:
             "events": self._events(limits),
             "requests": self._records(limits),
             "generations": self._generations(limits),
+            "audit": self._audit(limits, now=now),
         }
         if not any(removed.values()):
             return now + EVERY
@@ -67,6 +71,22 @@ class Janitor:
             skips = retention.delete_skips(tx, before=limits.dead)
             skips += retention.delete_start_requests(tx, before=limits.identities)
             return skips + retention.delete_replay_requests(tx, before=limits.audit)
+
+    def _audit(self, limits: Cutoffs, *, now: int) -> int:
+        """The oldest entries go, and one says so and where the chain begins now. Looked at first: most stores are young."""
+        with self._database.read() as tx:
+            if audit_rows.old(tx, before=limits.audit, limit=ROWS_AT_ONCE) is None:
+                return 0
+        with self._database.write() as tx:
+            state.hold(tx)
+            last = audit_rows.old(tx, before=limits.audit, limit=ROWS_AT_ONCE)
+            if last is None:
+                return 0
+            before = audit_rows.count(tx)
+            audit_rows.cut(tx, through=last["seq"])
+            gone = before - audit_rows.count(tx)
+            audit.append(tx, cut_off(last, now=now))
+        return gone
 
     def _generations(self, limits: Cutoffs) -> int:
         """Old generations that no run is pinned to; looking who is costs a scan, so only when there are any."""

@@ -127,6 +127,30 @@ def recorded_since(tx: Transaction, /) -> int:
     return int(row["applied_at"]) if row else 0
 
 
+def old(tx: Transaction, /, *, before: int, limit: int) -> Row | None:
+    """`{seq, hash}` of the newest of the oldest entries that all lie before an instant; None when there are none.
+
+    The newest entry of all is never among them: it is what the next one is sealed onto.
+    """
+    return tx.one(
+        """SELECT seq, hash FROM (SELECT seq, hash FROM audit
+             WHERE seq < (SELECT min(seq) FROM audit WHERE at >= :before) ORDER BY seq LIMIT :limit) AS oldest
+           ORDER BY seq DESC LIMIT 1""",
+        before=before,
+        limit=limit,
+    )
+
+
+def cut(tx: Transaction, /, *, through: int) -> None:
+    """Delete entries up to this one."""
+    tx.run("DELETE FROM audit WHERE seq <= :through", through=through)
+
+
+def newest(tx: Transaction, action: str, /) -> Row | None:
+    """The newest entry of an action."""
+    return tx.one("SELECT * FROM audit WHERE action = :action ORDER BY seq DESC LIMIT 1", action=action)
+
+
 def count(tx: Transaction, /) -> int:
     """How many entries are sealed."""
     row = tx.one("SELECT count(*) AS n FROM audit")
