@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from automations.services.send import Send
     from automations.services.suspend import Suspend
     from automations.services.timers import Timers
+    from automations.services.tokens import Tokens
     from automations.services.trigger import Start
     from automations.services.webhook_routes import WebhookRoutes
     from automations.services.worker import Worker
@@ -188,6 +189,14 @@ class Runtime:
         from automations.services.timers import Parts, Timers
 
         return Timers(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
+
+    def tokens(self) -> "Tokens":
+        """Tells who a request speaks for."""
+        from os import urandom
+
+        from automations.services.tokens import Tokens
+
+        return Tokens(self.database, clock=self.clock, ids=self.ids, randomness=urandom)
 
     @cached_property
     def author(self) -> "Author":

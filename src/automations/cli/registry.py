@@ -43,6 +43,7 @@ FILES = {
     "runtimes": "runtimes",
     "import-store": "import_store",
     "doctor": "doctor",
+    "token": "token",
 }
 """First word of a command to the module of `automations.cli` that declares it."""
 
@@ -59,6 +60,7 @@ GROUPS = {
     "dlq": "Dead letters: what was given up, and trying it again.",
     "webhooks": "Webhook routes made here, beside those that specs declare.",
     "spec": "Specs to start from.",
+    "token": "Who may talk to the server.",
 }
 
 
