@@ -183,7 +183,7 @@ SETTINGS = (
     Setting(
         "AUTOMATIONS_RETENTION_AUDIT",
         "400d",
-        "How long old generations and replay requests are kept.",
+        "How long old generations, replay requests and audit entries are kept.",
         key="retention.audit",
         kind="duration",
     ),
