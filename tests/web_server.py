@@ -25,6 +25,7 @@ from automations.services.plan import plan
 from automations.settings import load
 from automations.store.database import Row
 from automations.store.sqlite import SqliteDatabase
+from automations.web.api import Verbs
 from automations.web.limits import Limits
 from automations.web.server import Parts, WebConfig, WebServer
 
@@ -194,7 +195,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             database = SqliteDatabase.open(str(opened.settings.database_path), busy_timeout_ms=200)
             runtime = Runtime(opened.settings, database, clock=opened.clock, ids=opened.ids, telemetry=telemetry)
             secrets = EnvironmentSecrets(environment, secrets_dir)
-            parts = Parts(runtime.ingest, runtime.bindings, secrets, runtime.clock, telemetry, ready or (lambda: None))
+            verbs = Verbs(runtime.tokens.bearer, runtime.tokens.any_live, runtime.send, runtime.start)
+            at_ease = ready or (lambda: None)
+            parts = Parts(runtime.ingest, runtime.bindings, secrets, runtime.clock, telemetry, at_ease, verbs)
             server = WebServer(parts, WebConfig(port=0, limits=limits or Limits()))
             served = Served(tmp_path, runtime, server, telemetry)
             stack.callback(served.close)

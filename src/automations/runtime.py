@@ -190,6 +190,7 @@ class Runtime:
 
         return Timers(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
+    @cached_property
     def tokens(self) -> "Tokens":
         """Tells who a request speaks for."""
         from os import urandom

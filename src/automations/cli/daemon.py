@@ -35,6 +35,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 def serve(context: "Context", given: Mapping[str, Any]) -> int:
     """Everything, until a signal."""
     from automations.daemon.daemon import Daemon
+    from automations.web.api import Verbs
     from automations.web.limits import Limits
     from automations.web.route_secrets import looked_for, without_secret
     from automations.web.server import Parts, WebConfig, WebServer
@@ -52,7 +53,8 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
     def ready() -> str | None:
         return daemon.trouble()
 
-    parts = Parts(runtime.ingest, runtime.bindings, runtime.secrets, runtime.clock, runtime.telemetry, ready)
+    verbs = Verbs(runtime.tokens.bearer, runtime.tokens.any_live, runtime.send, runtime.start)
+    parts = Parts(runtime.ingest, runtime.bindings, runtime.secrets, runtime.clock, runtime.telemetry, ready, verbs)
     web = WebServer(parts, WebConfig(host=host, port=port, limits=Limits(body_bytes=largest)))
     daemon = Daemon(runtime, options, web=web)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from automations.core.trigger.cause import caused
+from automations.core.trigger.envelope import short_text
 from automations.core.trigger.intake import Read, read_events
-from automations.errors import AutomationsError
+from automations.errors import AutomationsError, InvalidInput
 from automations.services.ingest import Delivery, Ingested
 
 if TYPE_CHECKING:
@@ -46,18 +47,26 @@ class Send:
     clock: Clock
     ids: Ids
 
-    def take(self, raw: bytes, *, cause: Cause | None = None) -> Answers:
+    def take(self, raw: bytes, *, cause: Cause | None = None, key: str | None = None) -> Answers:
         """Take in every event that can be read; those of a run with `cause` carry its hop count.
+
+        `key` stands for a dedupe key where an event has none (the second's is `key#1`, and so on); with it, a repetition with
+        another body is refused (`idempotency_key_reused`), because its sender means something new.
 
         Raises InvalidInput when nothing of it can be read, or when the only event is refused.
         """
         handed = read_events(raw, received_at=self.clock.now(), new_id=self.ids.new)
+        if key is not None:
+            short_text(key, "the idempotency key")
         reads = [each if cause is None else _with(each, cause) for each in handed.reads]
+        reads = [_keyed(each, key, place=place) for place, each in enumerate(reads)]
         wanted = [Delivery(each.envelope, each.digest) for each in reads if each.envelope is not None]
         results = iter(self.ingest.many(wanted) if len(wanted) > 1 else self._alone(wanted))
         answers = []
         for index, read in enumerate(reads):
             result = next(results) if read.envelope is not None else read.problem
+            if key is not None and isinstance(result, Ingested) and result.conflict:
+                result = _reused()
             taken = result if isinstance(result, Ingested) else None
             problem = result if isinstance(result, AutomationsError) else None
             answers.append(Answer(index, read.envelope, taken, problem))
@@ -74,3 +83,15 @@ class Send:
 
 def _with(read: Read, cause: Cause) -> Read:
     return read if read.envelope is None else Read(caused(read.envelope, cause), read.digest)
+
+
+def _keyed(read: Read, key: str | None, *, place: int) -> Read:
+    if key is None or read.envelope is None or read.envelope.dedupe_key is not None:
+        return read
+    own = key if place == 0 else f"{key}#{place}"
+    return Read(replace(read.envelope, dedupe_key=own), read.digest)
+
+
+def _reused() -> InvalidInput:
+    hint = "use a new key for a new request"
+    return InvalidInput("this idempotency key was used for other events", hint=hint, code="idempotency_key_reused")

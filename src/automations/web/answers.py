@@ -18,13 +18,17 @@ STATUSES: Mapping[str, int] = {
     "malformed_request": 400,
     "invalid_content_length": 400,
     "malformed_json": 400,
+    "unauthorized": 401,
     "webhook_signature_missing": 401,
     "webhook_signature_invalid": 401,
+    "forbidden": 403,
     "webhook_route_inactive": 403,
+    "not_found": 404,
     "webhook_route_not_found": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
     "webhook_route_gone": 410,
+    "payload_too_large": 413,
     "webhook_payload_too_large": 413,
     "unsupported_content_encoding": 415,
     "expectation_failed": 417,
@@ -51,6 +55,8 @@ def refuse(code: str, *, route_id: str | None = None, close: bool = False, **mor
     headers: tuple[tuple[str, str], ...] = ()
     if code == "method_not_allowed":
         headers = (("Allow", "POST"),)
+    elif code == "unauthorized":
+        headers = (("WWW-Authenticate", "Bearer"),)
     elif code in _RETRY_LATER:
         wait = 1 + int(random.random() * _RETRY_SPREAD)  # noqa: S311  # spreads load, guards nothing
         headers = (("Retry-After", str(wait)),)
@@ -70,6 +76,11 @@ def accept(route: Route, envelope: Envelope, result: Ingested) -> Response:
     if result.duplicate:
         body["duplicate"] = True
     return Response(202, orjson.dumps(body))
+
+
+def answer(status: int, body: Mapping[str, Any]) -> Response:
+    """Answer with a status and a JSON document."""
+    return Response(status, orjson.dumps(dict(body)))
 
 
 def ok(**fields: Any) -> Response:

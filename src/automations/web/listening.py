@@ -9,21 +9,21 @@ from automations.errors import AutomationsError, InvalidInput, Refused
 _BACKLOG = 1024
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Bind and listen; port 0 takes any free one.
+def listen(host: str, port: int, *, guarded: bool = False) -> socket.socket:
+    """Bind and listen; port 0 takes any free one. `guarded` says that there are tokens to tell callers apart.
 
     Raises InvalidInput for a host that does not resolve or a port that cannot be, Refused for an address that others
-    than this machine can reach, AutomationsError (`port_in_use`) when somebody listens there already.
+    than this machine can reach while nothing is guarded, AutomationsError (`port_in_use`) when somebody listens there already.
     """
     if not host:
         raise InvalidInput("the host to listen on is empty", hint="give an address such as 127.0.0.1")
     if not 0 <= port <= 65_535:
         raise InvalidInput(f"the port {port} is not from 0 to 65535", hint="give a free port such as 7391")
     family, address = _resolved(host, port)
-    if not ip_address(address[0]).is_loopback:
+    if not guarded and not ip_address(address[0]).is_loopback:
         raise Refused(
             f"listening on {host} would let other machines in, and there are no API tokens to tell them apart",
-            hint="listen on 127.0.0.1 and put a proxy in front that lets only your webhook paths through",
+            hint="make one with: automations token create NAME, or listen on 127.0.0.1 behind a proxy that knows your callers",
         )
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

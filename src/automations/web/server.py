@@ -18,7 +18,8 @@ from automations.errors import AutomationsError
 from automations.services.definitions import Bindings
 from automations.services.ingest import Delivery, Ingest
 from automations.services.ports import Clock, Secrets, Telemetry
-from automations.web.answers import STATUSES
+from automations.web.answers import STATUSES, refuse
+from automations.web.api import PREFIX, Api, Verbs
 from automations.web.commit import GroupCommit, Result
 from automations.web.connections import Connections
 from automations.web.health import Health, Ready
@@ -53,6 +54,8 @@ class Parts:
     clock: Clock
     telemetry: Telemetry
     ready: Ready = lambda: None
+    verbs: Verbs | None = None
+    """What the API offers; without it there is none."""
 
 
 class WebServer:
@@ -68,7 +71,8 @@ class WebServer:
 
     def start(self) -> None:
         """Listen and serve. Raises what `listen` raises, and AutomationsError when the loop does not come up."""
-        listener = listen(self._config.host, self._config.port)
+        verbs = self._parts.verbs
+        listener = listen(self._config.host, self._config.port, guarded=verbs is not None and verbs.guarded())
         self.port = int(listener.getsockname()[1])
         self._thread = Thread(target=self._run, args=(listener,), name="web", daemon=True)
         self._thread.start()
@@ -117,6 +121,7 @@ class _Running:
         self._tables = Tables(parts.bindings)
         self._commit = GroupCommit(self._commit_group, self.loop)
         self._health = Health(self._tables, parts.ready)
+        self._api = Api(parts.verbs) if parts.verbs is not None else None
         self._webhooks = Webhooks(
             self._tables,
             RouteSecrets(parts.secrets),
@@ -130,10 +135,13 @@ class _Running:
 
     def handle(self, request: Request) -> Answer:
         """See `message.Site`."""
-        return self._health.handle(request) or self._webhooks.handle(request)
+        found = self._health.handle(request) or (self._api.handle(request) if self._api else None)
+        return found or self._webhooks.handle(request)
 
     def oversized(self, request: Request) -> Answer:
         """See `message.Site`."""
+        if self._api and request.path.startswith(PREFIX):
+            return refuse("payload_too_large", maxBodyBytes=self._max_body_bytes)
         return self._webhooks.oversized(request, self._max_body_bytes)
 
     async def open(self, listener: socket.socket) -> None:
@@ -152,6 +160,8 @@ class _Running:
         """End the writer thread after its last commit, and the connections after their last answers."""
         self._commit.finish()
         await self.loop.run_in_executor(None, self._commit.join)
+        if self._api:
+            await self.loop.run_in_executor(None, self._api.close)
         await self.drain(grace=_LAST_WORDS)
         self._tables.close()
 
