@@ -91,6 +91,13 @@ def test_what_began_a_run_is_named(keys: dict[str, Any], sentence: str) -> None:
     assert told(run(**keys)) == [f"- began: {sentence}"]
 
 
+def test_a_run_that_waits_or_was_told_to_end_says_so() -> None:
+    waiting = run(status="pending", slot={"key": "prod", "limit": 1, "state": "waiting"})
+    assert told(waiting) == ["- began: by ada", "- waits for one of 1 slots of prod"]
+    stop = {"status": "cancelled", "by": "bob", "reason": "wrong tag", "at": at(2)}
+    assert told(run(stop=stop))[1:] == ["- told to end, cancelled by bob: wrong tag"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.35, "350 ms"), (59.94, "59.9 s"), (125, "2 min 5 s"), (7260, "2 h 1 min"), (-5, "0 ms")]
 )

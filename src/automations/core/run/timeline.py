@@ -64,6 +64,15 @@ def lasted(since: str, until: str) -> str:
 
 def _beginning(run: Record) -> Iterator[Moment]:
     yield Moment(run["createdAt"], None, f"began: {_cause(run)}")
+    slot = run.get("slot")
+    if slot and run["status"] == "pending":
+        key = slot["key"] or "its automation"
+        yield Moment(run["createdAt"], None, f"waits for one of {slot['limit']} slots of {key}")
+    stop = run.get("stop")
+    if stop:
+        by = f" by {stop['by']}" if "by" in stop else ""
+        why = f": {stop['reason']}" if "reason" in stop else ""
+        yield Moment(stop["at"], None, f"told to end, {stop['status'].replace('_', ' ')}{by}{why}")
 
 
 def _cause(run: Record) -> str:
