@@ -114,7 +114,8 @@ def test_a_run_tells_its_event_its_steps_and_their_attempts(automations: Command
     assert set(attempt) == {"attempt", "runner", "fence", "startedAt", "endedAt", "outcome", "error"}
     shown = automations("runs", "show", action["automationRunId"]).out
     assert "event       test ticket e1" in shown
-    assert "attempt 1 by r: failed" in shown
+    assert "attempt 1 begins at r\n" in shown
+    assert "attempt 1 failed after" in shown
     assert "ACTION_FAILED: \\x1b[31mbroke\\nbadly" in shown
 
 

@@ -1,4 +1,4 @@
-"""`runs list` and `runs show`: what ran, and its story."""
+"""`runs list`, `runs show` and `runs watch`: what ran, its story, and what happens now."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ from automations.cli import cancel
 from automations.cli.command import Argument, Command, Option
 from automations.cli.replay import COMMAND as REPLAY
 from automations.cli.table import clean, table
+from automations.cli.watch import run_watch
 from automations.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,6 +80,17 @@ def story(record: Mapping[str, Any]) -> Iterator[str]:
     yield "  steps"
     for action in record["actions"]:
         yield from _step(action)
+    yield "  what happened"
+    yield from _happened(record)
+
+
+def _happened(record: Mapping[str, Any]) -> Iterator[str]:
+    """Everything in order of time, beside how long after the beginning."""
+    from automations.core.run.timeline import lasted, timeline
+
+    for moment in timeline(record):
+        since = lasted(record["createdAt"], moment.at)
+        yield f"    {moment.at}  +{since:<9}  {moment.step or '':<16}  {clean(moment.text)}".rstrip()
 
 
 def _place(record: Mapping[str, Any]) -> Iterator[str]:
@@ -103,11 +115,8 @@ def _step(action: Mapping[str, Any]) -> Iterator[str]:
     yield f"    {action['stepId']}: {state}{because}  {action['actionId']}"
     if state not in ("succeeded", "skipped", "blocked", "cancelled"):
         yield f"      action  {action['id']}"
-    for attempt in action["attempts"]:
-        error = attempt.get("error", {})
-        yield f"      attempt {attempt['attempt']} by {clean(attempt['runner'])}: {attempt['outcome']} at {attempt['endedAt']}"
-        if error:
-            yield from _error(error, indent=8)
+    if action["attempts"] and state != "succeeded":
+        yield from _error(action["attempts"][-1].get("error"), indent=6)
     if action["invocation"]["input"]:
         yield f"      input   {_short(action['invocation']['input'])}"
     if "result" in action:
@@ -126,8 +135,10 @@ def _step(action: Mapping[str, Any]) -> Iterator[str]:
         yield f"      dead: {clean(action['deadLetter']['reason'])} after {action['deadLetter']['attempts']} attempts"
 
 
-def _error(error: Mapping[str, Any], *, indent: int) -> Iterator[str]:
+def _error(error: Mapping[str, Any] | None, *, indent: int) -> Iterator[str]:
     """An error's code and message, and the last thing that a process said on stderr."""
+    if not error:
+        return
     yield f"{' ' * indent}{error['code']}: {clean(error['message'])}"
     said = error.get("metadata", {}).get("stderr", "").strip().splitlines()
     if said:
@@ -155,6 +166,12 @@ COMMANDS = (
         quick=True,
     ),
     Command(("runs", "show"), "Tell one run's story.", run_show, arguments=(Argument("id", "A run id."),), quick=True),
+    Command(
+        ("runs", "watch"),
+        "Watch a run until it is over (exit 0 when it succeeds, else 1), or all runs until Ctrl-C.",
+        run_watch,
+        arguments=(Argument("id", "A run id; without one, all runs.", required=False),),
+    ),
     REPLAY,
     cancel.RUN,
 )
