@@ -22,6 +22,7 @@ from automations.core.spec.finding import Finding, paths_of_steps
 from automations.core.spec.graph import succeeded
 from automations.core.spec.model import Automation, Manifest, Step, Trigger, TriggerKind
 from automations.core.spec.scopes import (
+    asked_by,
     asked_by_condition,
     asked_by_filter,
     asked_by_triggers,
@@ -49,13 +50,28 @@ _NO_TEXT = frozenset({"map", "list", "null"})
 def check_triggers(automation: Automation) -> Iterator[Finding]:
     """Every finding in the expressions of triggers, which see no manifest."""
     for index, trigger in enumerate(automation.triggers):
-        if trigger.expr is None or not ("eventSchema" in trigger.raw or "vars" in trigger.expr):
+        texts = (trigger.expr or "", *(_key(trigger, word) for word in _KEYED))
+        if not any(text and ("eventSchema" in trigger.raw or "vars" in text) for text in texts):
             continue
-        with suppress(ExpressionInvalid):
-            condition = compile_when(trigger.expr, roots=TRIGGER_ROOTS)
-            present = partial(asked_by_filter, trigger)
-            site = _Site(("triggers", index, "expr"), partial(trigger_roots, automation, trigger), present)
-            yield from site.condition(condition)
+        roots = partial(trigger_roots, automation, trigger)
+        if trigger.expr is not None:
+            with suppress(ExpressionInvalid):
+                condition = compile_when(trigger.expr, roots=TRIGGER_ROOTS)
+                yield from _Site(("triggers", index, "expr"), roots, partial(asked_by_filter, trigger)).condition(
+                    condition
+                )
+        for word in _KEYED:
+            site = _Site(("triggers", index, word, "key"), roots, partial(asked_by, trigger))
+            for located in expressions(_key(trigger, word), roots=TRIGGER_ROOTS):
+                yield from site.template(located)[1]
+
+
+_KEYED = ("rateLimit", "debounce")
+"""What a trigger does by a key that it renders from the event."""
+
+
+def _key(trigger: Trigger, word: str) -> str:
+    return str(trigger.raw.get(word, {}).get("key", ""))
 
 
 def check_steps(automation: Automation, manifests: Mapping[str, Manifest]) -> Iterator[Finding]:
