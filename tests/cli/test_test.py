@@ -187,6 +187,45 @@ def test_events_that_are_gathered_start_one_run_when_it_has_been_quiet(automatio
     assert (ended.status, ended.err) == (0, ""), ended.out
 
 
+PUSHES = """
+automation: p
+cases:
+  - name: four pushes while the first is under way
+    events:
+      - {source: test, type: ticket}
+      - {after: 5s, source: test, type: ticket}
+      - {after: 5s, source: test, type: ticket}
+      - {after: 5s, source: test, type: ticket}
+    results: {only: {takes: 1m}}
+    expect: {runs: RUNS}
+"""
+DONE, SUPERSEDED, CANCELLED = "{run: succeeded}", "{run: superseded}", "{run: cancelled}"
+
+
+@pytest.mark.parametrize(
+    ("overlap", "runs"),
+    [
+        ("queue", [DONE, DONE, DONE, DONE]),
+        ("parallel", [DONE, DONE, DONE, DONE]),
+        ("latest", [DONE, SUPERSEDED, SUPERSEDED, DONE]),
+        ("cancel-running", [CANCELLED, CANCELLED, CANCELLED, DONE]),
+    ],
+)
+def test_runs_meet_while_their_steps_take_time(automations: CommandLine, overlap: str, runs: list[str]) -> None:
+    automations.write("p", PLAIN + f"concurrency: {{{{key: k, limit: 1, overlap: {overlap}}}}}\n")
+    (automations.specs / "p.test.yaml").write_text(PUSHES.replace("RUNS", f"[{', '.join(runs)}]"))
+    ended = automations("test")
+    assert (ended.status, ended.err) == (0, ""), ended.out
+
+
+def test_an_attempt_that_takes_longer_than_it_may_is_tried_again_and_given_up(automations: CommandLine) -> None:
+    automations.write("t", PLAIN + "    timeout: 10m\n")
+    cases = "automation: t\ncases: [{name: n, event: {source: test, type: ticket}, results: {only: {takes: 20m}}, "
+    (automations.specs / "t.test.yaml").write_text(cases + "expect: {run: failed, steps: {only: {attempts: 2}}}}]")
+    ended = automations("test")
+    assert (ended.status, ended.err) == (0, ""), ended.out
+
+
 def test_a_tree_without_tests_says_so(automations: CommandLine) -> None:
     automations.write("a", SPEC)
     ended = automations("test")

@@ -212,7 +212,10 @@ def mutations(draw: st.DrawFn) -> tuple[str, Any]:
     name, original = draw(st.sampled_from(SAMPLES))
     value = copy.deepcopy(original)
     for _ in range(draw(st.integers(1, 3))):
-        *above, key = draw(st.sampled_from(list(places(value)) or [()]))
+        found = list(places(value))
+        if not found:  # everything was deleted
+            break
+        *above, key = draw(st.sampled_from(found))
         holder = value
         for part in above:
             holder = holder[part]

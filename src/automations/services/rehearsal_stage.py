@@ -22,7 +22,7 @@ from automations.services.timers import Timers
 from automations.services.trigger import Parts as StartParts
 from automations.services.trigger import Start
 from automations.services.webhook_routes import Wanted, WebhookRoutes
-from automations.store import actions, events, roles, timers
+from automations.store import actions, deadlines, events, roles, timers
 from automations.store.database import Database, Row
 from automations.store.migrate import migrate
 
@@ -100,13 +100,19 @@ class Stage:
     def next_due(self) -> int | None:
         """When something that waits for its time goes on (microseconds); None when nothing does."""
         with self.database.read() as tx:
-            instants = (actions.next_available(tx, actions.Which()), actions.next_expiry(tx), timers.next_due(tx))
+            instants = (
+                actions.next_available(tx, actions.Which()),
+                actions.next_expiry(tx),
+                timers.next_due(tx),
+                deadlines.next_deadline(tx),
+            )
         return min((at for at in instants if at is not None), default=None)
 
     def tick(self) -> None:
         """Let everything that waits for its time look at the clock."""
         self.approvals.tick(self.clock.now())
         self.timers.tick(self.clock.now())
+        self.queue.recover()
 
     def vouch(self, actor: str, row: Row) -> None:
         """Whoever a case names has the roles that its step asks for: a case says what follows, not who is who."""

@@ -14,7 +14,6 @@ from automations.core.canonical import decode, digest
 from automations.core.fixture.case import Answer, Case
 from automations.core.fixture.expectation import RunSeen, Seen, StepSeen
 from automations.core.instant import SECOND, parse_iso
-from automations.core.run.queue import Failure, Holder
 from automations.core.run.states import ActionStatus
 from automations.core.spec.catalogue import Catalogue
 from automations.core.spec.model import Automation, TriggerKind
@@ -22,12 +21,11 @@ from automations.core.trigger.bindings import Bound, BoundTrigger, judge
 from automations.core.trigger.envelope import Envelope, from_document, to_document
 from automations.errors import AutomationsError, Conflict, InvalidInput
 from automations.services.ingest import Delivery
-from automations.services.queue import Claim, Done, Undone
+from automations.services.rehearsal_hands import RUNNER, Hands
 from automations.services.rehearsal_stage import Stage
 from automations.store import actions, runs, schedules
 from automations.store.database import Database, Row, Transaction
 
-RUNNER = "test"
 MOST_MOVES = 5_000
 """Attempts and ticks in one case; past this it would never end."""
 HORIZON = 30 * 86_400 * SECOND
@@ -66,6 +64,7 @@ class _Play:
         self._stage = stage
         self._automation = automation
         self._case = case
+        self._hands = Hands(stage, case.answers)
         self._moves = count(1)
         self._decided: dict[str, int] = {}
         self._refused = ""
@@ -135,7 +134,8 @@ class _Play:
         """Do everything that is due up to an instant, each thing at its time; the clock ends at the last of them."""
         while True:
             self._work()
-            due = self._stage.next_due()
+            waiting = (self._stage.next_due(), self._hands.next_due())
+            due = min((at for at in waiting if at is not None), default=None)
             if due is None or due > until:
                 break
             self._stage.clock.at = max(due, self._stage.clock.at)
@@ -149,25 +149,11 @@ class _Play:
         moved = True
         while moved:
             moved = False
-            for row in self._stage.queue.claim(Claim(RUNNER)):
+            while self._hands.move():
                 self._count()
-                self._report(row)
                 moved = True
             if not moved:
                 moved = sum(self._decide(row) for row in self._stage.waiting()) > 0  # all of them, not the first
-
-    def _report(self, row: Row) -> None:
-        answer = self._case.answers.get(row["step_id"], _ANY).of_attempt(row["attempt"])
-        holder = Holder(RUNNER, row["fence"])
-        if "error" not in answer:
-            result = {"output": answer["output"]} if "output" in answer else None
-            self._stage.queue.complete(Done(row["id"], holder, result))
-            return
-        error = answer["error"]
-        given: Mapping[str, Any] = {"code": error} if isinstance(error, str) else error
-        message = given.get("message", f"{given['code']}, as the test says")
-        failure = Failure(given["code"], message, retryable=given.get("retryable", True))
-        self._stage.queue.fail(Undone(row["id"], holder, failure))
 
     def _decide(self, row: Row) -> bool:
         """Take the next decision about a waiting step; whether there was one."""
