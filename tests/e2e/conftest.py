@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from postgres_server import fresh_schema, postgres_server
 from processes import announced, end_all
+
+__all__ = ["postgres_server"]
 
 BIN = Path(sys.executable).parent
 PATIENCE = 30.0
@@ -62,12 +65,21 @@ class Site:
 
     def automations(self, *words: str, check: bool = True) -> Any:
         """Run `automations --json …`; its document, or None when it printed none."""
-        ended = subprocess.run(
+        ended = self._command(words)
+        assert not check or ended.returncode == 0, ended.stdout + ended.stderr
+        return json.loads(ended.stdout) if ended.stdout else None
+
+    def refused(self, *words: str) -> str:
+        """Run `automations --json …`, which must be refused; its reason."""
+        ended = self._command(words)
+        assert ended.returncode != 0, ended.stdout
+        return str(json.loads(ended.stderr)["error"])
+
+    def _command(self, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [BIN / "automations", "--json", *words],
             cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-        assert not check or ended.returncode == 0, ended.stdout + ended.stderr
-        return json.loads(ended.stdout) if ended.stdout else None
 
     def start(self, *words: str, program: str = "automations-daemon") -> tuple[subprocess.Popen[str], dict[str, Any]]:
         """Start a daemon (or what else stays) and wait for what it announces."""
@@ -107,6 +119,11 @@ class Site:
         assert len(found) == 1, f"{step} is {len(found)} steps of {identity}"
         return found[0]
 
+    def standing(self, identity: str, step: str) -> str:
+        """Where a step of a run stands, in today's word for it where clients of the original are told another."""
+        found = self.step(identity, step)
+        return str(found.get("state", found["status"]))
+
     def over(self, identity: str) -> dict[str, Any]:
         """The story of a run when it has ended."""
         told: dict[str, Any] = until(lambda: self._ended(identity), what=f"run {identity} ends: {self.run(identity)}")
@@ -131,3 +148,15 @@ def site(tmp_path: Path) -> Iterator[Site]:
     made.specs.mkdir()
     yield made
     made.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def shared(request: pytest.FixtureRequest, site: Site) -> Iterator[Site]:
+    """A site whose store is of either kind."""
+    if request.param == "sqlite":
+        yield site
+        return
+    with fresh_schema(request.getfixturevalue("postgres_server"), f"e2e_{os.getpid()}") as url:
+        site.environment["AUTOMATIONS_STORE"] = url
+        yield site
+        site.stop()

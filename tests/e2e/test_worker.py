@@ -4,16 +4,12 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.conftest import BIN, PATIENCE, Site, until
-from postgres_server import fresh_schema, postgres_server
-
-__all__ = ["postgres_server"]
 
 ACTION = """\
 id: {name}
@@ -39,18 +35,6 @@ actions:
     retry: {{maxAttempts: 5, base: 100ms, cap: 200ms}}
 """
 LEASE = ("--lease-ms", "2000")
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def shared(request: pytest.FixtureRequest, site: Site) -> Iterator[Site]:
-    """A site whose store is of either kind."""
-    if request.param == "sqlite":
-        yield site
-        return
-    with fresh_schema(request.getfixturevalue("postgres_server"), f"worker_{os.getpid()}") as url:
-        site.environment["AUTOMATIONS_STORE"] = url
-        yield site
-        site.stop()
 
 
 def job(site: Site, name: str, script: str) -> None:
