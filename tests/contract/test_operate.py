@@ -137,7 +137,7 @@ def test_only_a_dead_action_is_replayed(plane: Operated) -> None:
 def test_every_decision_is_in_the_audit_chain(plane: Operated) -> None:
     plane.apply({"a.yaml": spec("a", actions=[step("pay", **GATE)])})
     plane.approvals.approve(plane.action(), actor="ada")
-    plane.approvals.reject(plane.action(), actor="bob")
+    plane.approvals.reject(plane.action(), actor="bob", reason="not on a Friday")
     with plane.database.read() as tx:
         rows = audit.after(tx, 0, limit=10_000)
     assert [(row["action"], row["actor"]) for row in rows] == [
@@ -145,6 +145,7 @@ def test_every_decision_is_in_the_audit_chain(plane: Operated) -> None:
         ("approval.approve", "ada"),
         ("approval.reject", "bob"),
     ]
+    assert decode(rows[-1]["detail_json"])["reason"] == "not on a Friday"
     assert broken_at(rows) is None
 
 

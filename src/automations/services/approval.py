@@ -159,7 +159,8 @@ def _lapsed(decided: Decided) -> str:
 
 
 def _about(run: Row, row: Row, *, decided: Decided) -> Mapping[str, Any]:
-    return {"run": run["id"], "input": row["input_digest"] or "", "status": str(decided.status)}
+    why = {"reason": str(decided.dead_letter["reason"])} if decided.dead_letter else {}
+    return {"run": run["id"], "input": row["input_digest"] or "", "status": str(decided.status), **why}
 
 
 def _columns(row: Row, decided: Decided, *, now: int) -> Row:
