@@ -279,6 +279,19 @@ def test_a_new_generation_takes_part_in_the_same_slots(plane: Sharing) -> None:
     assert plane.statuses([old, *wide]) == ["materialized", "materialized", "pending"]
 
 
+def test_a_wider_limit_is_used_by_the_first_run_that_has_it(plane: Sharing) -> None:
+    plane.share(key="k", overlap="cancel-running")
+    plane.arrive(1)
+    plane.claim()
+    plane.share(key="k", limit=3, overlap="cancel-running")
+    assert plane.statuses(plane.arrive(2)) == ["materialized", "materialized"]
+
+
+def test_a_line_may_be_as_long_as_a_number_can_say(plane: Sharing) -> None:
+    plane.share(key="k", maxQueued=2**63 - 1, limit=2**63 - 1)
+    assert plane.statuses(plane.arrive(2)) == ["materialized", "materialized"]
+
+
 def test_a_group_of_events_is_admitted_in_its_order(plane: Sharing) -> None:
     plane.share(key="k", maxQueued=1)
     results = plane.ingest.many([plane.delivery(identity) for identity in ("z", "a", "m")])

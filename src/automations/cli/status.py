@@ -42,7 +42,8 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
                 if condition["message"]:
                     yield f"    {condition['message']}"
         for each in source.get("terminating", ()):
-            yield f"  terminating: {each['id']}: {each['conditions']['Terminating']['message']}"
+            late = " (Stalled: longer than its drainTimeout)" if "Stalled" in each["conditions"] else ""
+            yield f"  terminating: {each['id']}: {each['conditions']['Terminating']['message']}{late}"
         for each in source.get("suspended", ()):
             yield f"  suspended: {each['id']} by {each['owner']}, since {each['since']}: {each['reason']}"
     for paused in status.get("pausedSchedules", ()):

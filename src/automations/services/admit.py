@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from automations.store.database import Transaction
 
 
+MOST_COUNTED = 1 << 40
+"""No line is longer; a `maxQueued` above it is none."""
+
+
 def admit_runs(tx: Transaction, made: Sequence[Materialized], *, programs: Programs, now: int) -> None:
     """Write new runs down, in the order in which they came. Nothing that this transaction does later may hold a key."""
     contested = [each for each in made if each.contest is not None]
@@ -61,7 +65,7 @@ def _enter(tx: Transaction, made: Materialized, *, programs: Programs, now: int)
     admission = _judge(tx, made.contest, key)
     for run_id in (*admission.supersede, *admission.cancel):
         _replace(tx, run_id, made, programs=programs, now=now)
-    if admission.cancel:  # some held nothing that anybody works on, and are over
+    if admission.supersede or admission.cancel:  # some held nothing that anybody works on, and are over
         admission = _judge(tx, made.contest, key)
     if admission.status is RunStatus.MATERIALIZED:
         made.begin()
@@ -76,7 +80,7 @@ def _enter(tx: Transaction, made: Materialized, *, programs: Programs, now: int)
 
 def _judge(tx: Transaction, contest: Contest, key: slots.Key) -> Admission:
     policy = contest.policy
-    line = slots.line(tx, key, most=policy.max_queued + 1)
+    line = slots.line(tx, key, most=min(policy.max_queued, MOST_COUNTED) + 1)
     rivals: list[Rival] = []
     if policy.overlap in ("latest", "cancel-running"):
         rivals = [Rival(row["id"], row["slot"], row["stop"] is not None) for row in slots.rivals(tx, key)]

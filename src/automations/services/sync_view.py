@@ -126,7 +126,9 @@ def _terminating(tx: Transaction, owner: str) -> list[dict[str, Any]] | None:
     for row in automations.terminating(tx, owner):
         words = f"deleted; {row['runs']} of its runs go on"
         said = {"status": "True", "reason": "Draining", "message": words, "since": iso(row["deleted_at"])}
-        found.append({"id": row["id"], "runs": row["runs"], "conditions": {"Terminating": said}})
+        stalled = json.loads(row["conditions_json"]).get("Stalled", {})
+        late = {"Stalled": stalled} if stalled.get("reason") == "DrainTimeout" else {}
+        found.append({"id": row["id"], "runs": row["runs"], "conditions": {"Terminating": said, **late}})
     return found or None
 
 

@@ -100,11 +100,12 @@ def delete(tx: Transaction, uid: str, /, *, generation: int, now: int) -> bool:
 
 
 def terminating(tx: Transaction, owner: str, /) -> list[Row]:
-    """`{id, deleted_at, runs}` of an owner's deleted automations that have runs under way."""
+    """`{id, deleted_at, conditions_json, runs}` of an owner's deleted automations that have runs under way."""
     return tx.all(
-        """SELECT a.id, a.deleted_at, count(*) AS runs FROM automations a
+        """SELECT a.id, a.deleted_at, a.conditions_json, count(*) AS runs FROM automations a
            JOIN runs r ON r.automation_id = a.id AND r.completed_at IS NULL
-           WHERE a.owner = :owner AND a.deleted_at IS NOT NULL GROUP BY a.id, a.deleted_at ORDER BY a.id""",
+           WHERE a.owner = :owner AND a.deleted_at IS NOT NULL
+           GROUP BY a.id, a.deleted_at, a.conditions_json ORDER BY a.id""",
         owner=owner,
     )
 
