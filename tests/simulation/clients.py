@@ -280,9 +280,7 @@ class Operator:
             return
         try:
             catalogue = catalogue_of(database, snapshot, owner=source_owner(SOURCE))
-            made = plan(
-                database, catalogue, Request(SOURCE, now=self._clock.now()), prefix=snapshot.prefix
-            )  # reads what it looks at only now
+            made = plan(database, catalogue, Request(SOURCE, now=self._clock.now()), prefix=snapshot.prefix)
         except Conflict:
             self._count("apply_raced")
             return

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from automations.services.reconcile import Round
     from automations.settings import SourceSettings
 
+MOST_RACES = 20
 PAUSE = 0.1
 """Seconds between looks at a tree in which somebody is writing; the loop itself bounds how often."""
 
@@ -52,9 +53,11 @@ def _round(context: "Context", source: "SourceSettings", number: int | None) -> 
     reconciler = context.runtime.reconciler(source)
     reconciler.watch_healthy = None
     reconciler.actor = context.settings.actor
+    raced = 0
     while True:
         found = reconciler.reconcile(afresh=True, confirm=number)
-        if found.outcome != "unsettled":
+        raced += found.outcome == "raced"
+        if found.outcome not in ("unsettled", "raced") or raced > MOST_RACES:
             return found
         sleep(PAUSE)
 

@@ -16,7 +16,7 @@ from automations.core.plan.standing import Pause
 from automations.core.plan.state import State, source_owner
 from automations.core.spec.catalogue import Catalogue
 from automations.core.spec.snapshot import Snapshot, Untrusted
-from automations.errors import AutomationsError, LockNotHeld, Refused, StalePlan
+from automations.errors import AutomationsError, Conflict, LockNotHeld, Refused, StalePlan
 from automations.services.apply import Apply, Authority
 from automations.services.definitions import Bindings, load_state
 from automations.services.heal import Drift, drift, heal
@@ -158,7 +158,11 @@ class Reconciler:
         return serial, self.watch_healthy, snapshot.revision, snapshot.problems, files
 
     def _round(self, settled: Settled, confirm: int | None) -> Round:
-        catalogue = self._recollection.catalogue(settled.snapshot, owner=self._source.owner)
+        try:
+            catalogue = self._recollection.catalogue(settled.snapshot, owner=self._source.owner)
+        except Conflict as raced:
+            self._recollection.forget()
+            return Round("raced", raced.message)
         now = self._parts.clock.now()
         if confirm is None and self._failing.waits(catalogue.digest, now=now):
             return Round("failing", "the last attempts with this tree failed", again_at=self._failing.until)
