@@ -4,7 +4,7 @@ Imports stand in the functions that need them: a runner calls `queue claim` in a
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,16 +16,21 @@ from automations.store.database import Database
 from automations.store.migrate import migrate
 from automations.store.open import open_database
 
+MANY = 500
+"""New files from which on reading them is prepared for."""
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from automations.adapters.secrets import EnvironmentSecrets
+    from automations.core.spec.catalogue import Interpreted
     from automations.services.apply import Apply
     from automations.services.approval import Approvals
     from automations.services.audit import Sealer
     from automations.services.author import Author
     from automations.services.backfill import Backfill
     from automations.services.cancel import Cancel
+    from automations.services.catalogue import Progress
     from automations.services.definitions import Bindings
     from automations.services.doctor import Doctor, Surroundings
     from automations.services.expire import Expiry
@@ -244,7 +249,9 @@ class Runtime:
         from automations.services.reconcile import Parts, Reconciler, Source
 
         tree = DirectoryTree(Path(source.path))
-        parts = Parts(self.database, self.bindings, self.apply, self.clock, self.ids, self.telemetry)
+        parts = Parts(
+            self.database, self.bindings, self.apply, self.clock, self.ids, self.telemetry, reading=_with_help
+        )
         policy = Policy(source.prune, source.self_heal, source.prune_after)
         return Reconciler(Source(source.name, tree.root, policy), tree, parts)
 
@@ -308,3 +315,14 @@ def rehearsal() -> "Rehearsal":
     from automations.store.sqlite import SqliteDatabase
 
     return Rehearsal(SqliteDatabase.memory)
+
+
+def _with_help(files: "Sequence[tuple[str, bytes]]", progress: "Progress | None") -> "list[Interpreted]":
+    """Thousands of files are read with helper processes, a few here."""
+    from automations.services.catalogue import one_by_one
+
+    if len(files) < MANY:
+        return one_by_one(files, progress)
+    from automations.adapters.reading import read_all
+
+    return read_all(files, progress)

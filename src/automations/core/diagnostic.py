@@ -76,7 +76,7 @@ def dotted(path: Path) -> str:
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Stable order: by file, then line, then column, then code, then message."""
-    return tuple(sorted(set(diagnostics), key=lambda d: (d.span, d.code, d.message)))
+    return tuple(sorted(set(diagnostics), key=lambda d: (d.span.file, d.span.line, d.span.column, d.code, d.message)))
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

@@ -7,12 +7,14 @@ stamp moved though its bytes are the same (a checkout, a `touch`) keeps its mean
 from dataclasses import dataclass, replace
 
 from automations.core.canonical import digest_bytes
-from automations.core.spec.catalogue import Catalogue, Interpreted, assemble, interpret
+from automations.core.spec.catalogue import Catalogue, Interpreted, assemble
 from automations.core.spec.snapshot import Snapshot, SpecFile
 from automations.services.catalogue import (
     Memory,
+    Reading,
     elsewhere_known,
     known_stamps,
+    one_by_one,
     reading_of,
     remember,
     remembered_of,
@@ -32,9 +34,10 @@ class _Kept:
 class Recollection:
     """The memory of one loop."""
 
-    def __init__(self, database: Database, root: str) -> None:
+    def __init__(self, database: Database, root: str, *, reading: Reading = one_by_one) -> None:
         self._database = database
         self._root = root
+        self._reading = reading
         self._kept: dict[str, _Kept] = {}
         self.parsed = 0
         """How many files were parsed, ever."""
@@ -50,7 +53,8 @@ class Recollection:
         with self._database.read() as tx:
             elsewhere = elsewhere_known(tx, owner)
             memory = None if self._kept else remembered_of(tx, self._database, snapshot)
-        found = {file.name: self._of(file, memory, prefix=snapshot.prefix) for file in snapshot.files}
+        anew = self._read_anew(snapshot)
+        found = {file.name: anew.get(file.name) or self._known(file, memory) for file in snapshot.files}
         interpreted = [each.interpreted for each in found.values()]
         catalogue = assemble(interpreted, known=elsewhere)
         fresh = [row for file in snapshot.files if (row := self._fresh(file, found[file.name])) is not None]
@@ -65,16 +69,27 @@ class Recollection:
         """Know nothing: the next look reads what the store remembers."""
         self._kept = {}
 
-    def _of(self, file: SpecFile, memory: Memory | None, *, prefix: str) -> _Kept:
+    def _read_anew(self, snapshot: Snapshot) -> dict[str, _Kept]:
+        """What files mean whose bytes are others than before."""
+        new = []
+        for file in snapshot.files:
+            kept = self._kept.get(file.name)
+            digest = "" if file.raw is None else digest_bytes(file.raw)
+            if file.raw is not None and (kept is None or kept.digest != digest):
+                new.append((file, file.raw, digest))
+        self.parsed += len(new)
+        found = self._reading([(snapshot.prefix + file.name, raw) for file, raw, _ in new], None)
+        return {
+            file.name: _Kept(file.stamp, digest, interpreted)
+            for (file, _, digest), interpreted in zip(new, found, strict=True)
+        }
+
+    def _known(self, file: SpecFile, memory: Memory | None) -> _Kept:
+        """What a file means whose bytes are the same."""
         kept = self._kept.get(file.name)
-        digest = "" if file.raw is None else digest_bytes(file.raw)
-        if kept is not None and digest in ("", kept.digest):
-            return kept if kept.stamp == file.stamp else replace(kept, stamp=file.stamp)
-        if file.raw is None:
-            again = memory or self._memory_of(file)
-            return _Kept(file.stamp, "", again.recall(file))
-        self.parsed += 1
-        return _Kept(file.stamp, digest, interpret(file.raw, prefix + file.name))
+        if kept is None:
+            return _Kept(file.stamp, "", (memory or self._memory_of(file)).recall(file))
+        return kept if kept.stamp == file.stamp else replace(kept, stamp=file.stamp)
 
     def _memory_of(self, file: SpecFile) -> Memory:
         """What the store knows of a file that this loop does not: another process read it."""

@@ -18,6 +18,7 @@ from automations.core.spec.catalogue import Catalogue
 from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.errors import AutomationsError, Conflict, LockNotHeld, Refused, StalePlan
 from automations.services.apply import Apply, Authority
+from automations.services.catalogue import Reading, one_by_one
 from automations.services.definitions import Bindings, load_state
 from automations.services.heal import Drift, drift, heal
 from automations.services.plan import with_old
@@ -31,6 +32,8 @@ from automations.store import state as states
 from automations.store.database import ConstraintViolated, Database
 
 RESYNC = 60 * SECOND
+VERIFY = 600 * SECOND
+"""How often a resync reads every file, though its times and inode say that it is the same."""
 POLL = 2 * SECOND
 """How often the tree is looked at while it is not watched."""
 LONGEST_BACKOFF = RESYNC
@@ -63,6 +66,7 @@ class Parts:
     clock: Clock
     ids: Ids
     telemetry: Telemetry
+    reading: Reading = one_by_one
 
 
 Outcome = Literal["settled", "untrusted", "unsettled", "suspended", "failing", "raced"]
@@ -78,11 +82,18 @@ class Round:
     verdict: Verdict = field(default_factory=Verdict)
     again_at: int | None = None
     """When to look again before the resync (microseconds), if there is a reason."""
+    drifted: bool = False
 
     @property
     def settled(self) -> bool:
         """Whether nothing is left to do."""
         return self.outcome == "settled"
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the next look has nothing to do as long as nothing changes."""
+        waits = self.plan is not None and (self.plan.withheld or self.plan.held_back)
+        return self.settled and not waits and not self.drifted
 
 
 class Reconciler:
@@ -92,11 +103,12 @@ class Reconciler:
         self._source = source
         self._tree = tree
         self._parts = parts
-        self._recollection = Recollection(parts.database, source.root)
+        self._recollection = Recollection(parts.database, source.root, reading=parts.reading)
         self._standing = Standing(source, parts.database, parts.clock, parts.telemetry)
         self._unreadable = Backoff()
         self._failing = Backoff()
         self._resync_at = 0
+        self._verified_at = -VERIFY
         self._settling = Settling()
         self._quiet: object = None
         self.watch_healthy = watching
@@ -112,15 +124,19 @@ class Reconciler:
     def resync(self) -> None:
         """Let the next tick believe nothing that is remembered of the files."""
         self._resync_at = 0
+        self._verified_at = -VERIFY
 
     def tick(self, now: int) -> int:
         """Look, decide, act; when to look again (microseconds): the resync, sooner after a failure."""
         resync = now >= self._resync_at or self._resync_at > now + 2 * RESYNC
+        verify = resync and not self._verified_at <= now < self._verified_at + VERIFY
         try:
-            found = self.reconcile(afresh=resync)
+            found = self.reconcile(resync=resync, afresh=verify)
         except AutomationsError as problem:
             self._parts.telemetry.emit("reconcile.failed", source=self._source.name, error=problem.message)
             found = Round("failing", problem.message)
+        if verify:
+            self._verified_at = now
         if resync:
             self._resync_at = now + int(RESYNC * (0.9 + 0.2 * self._parts.ids.fraction()))
         if found.outcome in ("untrusted", "failing", "raced") and found.again_at is None:
@@ -130,9 +146,10 @@ class Reconciler:
         due = [self._resync_at, now + POLL] if self.watch_healthy is False else [self._resync_at]
         return min(due if found.again_at is None else [*due, found.again_at])
 
-    def reconcile(self, *, afresh: bool = False, confirm: int | None = None) -> Round:
-        """One round. `afresh` believes no file's times; `confirm` is the exact number of removals that a person agreed to.
+    def reconcile(self, *, resync: bool = False, afresh: bool = False, confirm: int | None = None) -> Round:
+        """One round. `resync` looks for drift too where nothing else changed, `afresh` believes no file's times.
 
+        `confirm` is the exact number of removals that a person agreed to.
         Raises Refused when another number waits, Conflict and StoreError.
         """
         known = self._recollection.stamps()
@@ -142,11 +159,12 @@ class Reconciler:
         settled = self._settling.sort_out(snapshot, known, now=self._parts.clock.now())
         snapshot = settled.snapshot
         mark = self._mark(snapshot)
-        if self._quiet == mark and not afresh and confirm is None and settled.again_at is None:
+        quiet = self._quiet == mark and not afresh and confirm is None and settled.again_at is None
+        if quiet and not (resync and self._drift()):
             return Round("settled")
         self._quiet = None
         found = self._round(settled, confirm)
-        if found.settled and found.plan is not None and not (found.plan.withheld or found.plan.held_back):
+        if found.plan is not None and found.at_rest:
             self._quiet = self._mark(snapshot)
         return found
 
@@ -209,13 +227,14 @@ class Reconciler:
                 continue
             except LockNotHeld as held:
                 return Round("raced", held.message)
-            look = Look(snapshot, catalogue, made, verdict, self._drift())
+            drifted = self._drift()
+            look = Look(snapshot, catalogue, made, verdict, drifted)
             self._standing.record(look, watching=self.watch_healthy)
             waits = [settled.again_at, ripens(seen, policy, now=now)]
             again_at = min((each for each in waits if each is not None), default=None)
             outcome: Outcome = "settled" if settled.again_at is None else "unsettled"
             message = "" if settled.again_at is None else "somebody is writing in the tree"
-            return Round(outcome, message, plan=made, verdict=verdict, again_at=again_at)
+            return Round(outcome, message, made, verdict, again_at, drifted=bool(drifted))
         return Round("raced", "others kept changing definitions meanwhile")
 
     def _drift(self) -> Drift:

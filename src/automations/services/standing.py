@@ -71,6 +71,8 @@ class Standing:
         self._clock = clock
         self._telemetry = telemetry
         self._told: tuple[Diagnostic, ...] = ()
+        self._marked: dict[str, tuple[str, int, int, Facts]] = {}
+        """By uid, what was found to need no writing: thousands of automations do not change because one does."""
 
     def untrusted(self, untrusted: Untrusted, *, watching: bool | None) -> None:
         """The tree could not be read whole; whatever runs keeps running."""
@@ -139,7 +141,8 @@ class Standing:
             by_file[error.span.file].append(error)
         waits = {change.id for change in look.made.withheld}
         rejected = {change.previous_id or change.id for change in look.made.held_back} - look.verdict.held
-        changed = []
+        changed: list[Row] = []
+        now = self._clock.now()
         for row in automations.every(tx):
             if row["owner"] != self._source.owner or row["deleted_at"] is not None:
                 continue
@@ -151,7 +154,13 @@ class Standing:
                 waiting=look.waits if row["id"] in look.verdict.held else None,
                 stalled=HELD_BACK if row["id"] in rejected else None,
             )
-            changed.extend(marked(row, facts, now=self._clock.now()))
+            as_before = (row["conditions_json"], row["generation"], row["observed_generation"], facts)
+            if self._marked.get(row["uid"]) == as_before:
+                continue
+            found = marked(row, facts, now=now)
+            changed.extend(found)
+            if not found:
+                self._marked[row["uid"]] = as_before
         automations.set_conditions(tx, changed)
 
     def _errors_of(self, row: Row, look: Look, by_file: Mapping[str, list[Diagnostic]]) -> list[Diagnostic]:
