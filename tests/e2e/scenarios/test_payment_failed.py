@@ -98,15 +98,16 @@ def test_a_kill_between_the_mail_and_its_receipt_sends_nothing_twice(billing: Sc
     body = failure(billing, 1)
     run = run_of(deliver(port, body))
     until((billing.world / "pid-cus_a").exists, what="the mail is sent")
+    next_run = run_of(deliver(port, failure(billing, 2)))
     kill(worker)
     kill(daemon)
     os.kill(int((billing.world / "pid-cus_a").read_text()), signal.SIGKILL)
     held.unlink()
     _, port = serve(site)
     assert run_of(deliver(port, body)) == run
-    assert site.over(run)["status"] == "succeeded"
+    assert [site.over(each)["status"] for each in (run, next_run)] == ["succeeded", "succeeded"]
     assert site.step(run, "mail")["result"]["output"] == {"new": False}
-    assert billing.written("mails") == [mail("cus_a", 1)]
+    assert billing.written("mails") == [mail("cus_a", 1), mail("cus_a", 2)]
 
 
 def test_what_stripe_did_not_sign_just_now_is_refused(billing: Scenario) -> None:

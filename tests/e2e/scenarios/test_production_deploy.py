@@ -1,10 +1,12 @@
 """Production is deployed to by one run at a time, after a smoke test, when two people agree who did not start it."""
 
+import os
+import signal
 from collections.abc import Callable
 
 import pytest
 
-from e2e.conftest import Site, until
+from e2e.conftest import PATIENCE, Site, until
 from e2e.scenarios.conftest import Scenario
 
 
@@ -50,6 +52,25 @@ def test_two_people_ship_and_a_second_deploy_waits_until_the_first_is_over(deplo
     assert deploys.written("channel") == [
         "v1.4: succeeded (smoke succeeded, ship succeeded)", "v1.5: succeeded (smoke succeeded, ship succeeded)",
     ]  # fmt: skip
+
+
+def test_a_kill_while_people_are_asked_loses_no_answer_and_lets_nobody_past(deploys: Scenario) -> None:
+    site = deploys.site
+    first = deploy(site, "v1.4")
+    ship = asked(site, first)
+    second = deploy(site, "v1.5")
+    site.automations("--actor", "ada", "approvals", "approve", ship)
+    daemon = site.daemons[-1]
+    os.kill(daemon.pid, signal.SIGKILL)
+    daemon.wait(timeout=PATIENCE)
+    third = deploy(site, "v1.6")
+    site.start("run", "automations.d")
+    assert [site.run(each)["status"] for each in (first, second, third)] == ["waiting_approval", "pending", "pending"]
+    site.automations("--actor", "grace", "approvals", "approve", ship)
+    assert site.over(first)["status"] == "succeeded"
+    asked(site, second)
+    assert site.run(third)["status"] == "pending"
+    assert deploys.written("staging") == ["v1.4", "v1.5"]
 
 
 def test_one_no_is_enough_and_lets_the_next_deploy_go_on(deploys: Scenario) -> None:

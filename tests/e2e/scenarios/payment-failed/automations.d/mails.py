@@ -20,7 +20,11 @@ def send(given: dict[str, str]) -> dict[str, bool]:
             file.write(f"{key}\n")
             with (world / "mails").open("a", encoding="utf-8") as mails:
                 mails.write(f"{given['customer']}: {given['text']}\n")
-    while (world / f"hold-{given['customer']}").exists():
-        (world / f"pid-{given['customer']}").write_text(str(os.getpid()))
+    held = world / f"hold-{given['customer']}"
+    if held.exists():
+        draft = world / "pid.draft"
+        draft.write_text(str(os.getpid()))
+        draft.rename(world / f"pid-{given['customer']}")
+    while held.exists():
         time.sleep(0.02)
     return {"new": new}
