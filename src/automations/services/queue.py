@@ -244,8 +244,15 @@ class Queue:
         from automations.services.set_aside import each_or_aside  # noqa: PLC0415  # see the module's head
 
         taken: dict[str, tuple[Row, str]] = {}
+        ready: list[Transaction] = []
+
+        def hold_keys(tx: Transaction, ids: list[str]) -> None:  # of all at once, in one order, before the first run
+            if tx not in ready:
+                ready.append(tx)
+                slots.hold_of(tx, actions=ids)
 
         def take_back(tx: Transaction, action_id: str) -> None:
+            hold_keys(tx, late.actions)
             run, row = hold(tx, action_id)
             policy = self._programs.retry_of(tx, run, row["step_id"])
             change = expire(action_of(row), policy, now=now, fraction=self._ids.fraction())
@@ -254,6 +261,7 @@ class Queue:
                 taken[action_id] = row, change.ended or "timed_out"
 
         def end_run(tx: Transaction, action_id: str) -> None:
+            hold_keys(tx, late.runs)
             run, _ = hold(tx, action_id)
             expire_run(tx, run["id"], programs=self._programs, now=now)
 
