@@ -180,6 +180,16 @@ def test_what_is_declared_and_not_carried_out_yet_is_a_warning_and_no_error() ->
     assert {code for code, _ in found(document, severity="warning")} <= {"spec/not-executed"}
 
 
+def test_replays_that_are_to_be_rejected_and_are_not_yet_are_a_warning() -> None:
+    def warned(value: str) -> list[tuple[str, str]]:
+        signature = {"preset": "github", "secretRef": "secret://x", "rejectReplays": value}
+        given = spec("a", triggers=[webhook_trigger(signature=signature)])
+        return [each for each in found(given, severity="warning") if each[0] == "spec/not-executed"]
+
+    assert warned("24h") == [("spec/not-executed", "triggers[0].route.signature.rejectReplays")]
+    assert warned("off") == []
+
+
 def test_all_problems_are_told_in_one_go() -> None:
     document = actions(
         step("s", dependsOn=["ghost"], when="1 +"),

@@ -206,3 +206,7 @@ def _idle_keys(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     for path, raw in paths_of_steps(spec):
         if raw.get("approval", {}).get("mode") == "policy":
             yield (*path, "approval", "mode"), "approval by policy (people are asked where requiresApproval is true)"
+    for index, raw in enumerate(spec["triggers"]):
+        if raw.get("route", {}).get("signature", {}).get("rejectReplays", "off") != "off":
+            path = ("triggers", index, "route", "signature", "rejectReplays")
+            yield path, "rejectReplays (the same signed bytes under another delivery id start another run)"
