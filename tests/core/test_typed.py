@@ -103,6 +103,12 @@ def test_what_only_some_triggers_give_is_not_held_against_a_step() -> None:
     assert codes(both) == []
 
 
+def test_a_constant_may_be_compared_with_what_it_is_not_at_the_moment() -> None:
+    by_zone = [step(when="vars.zone == 'prod'")]
+    assert codes(spec(triggers=[{"kind": "manual"}], vars={"zone": "dev"}, actions=by_zone)) == []
+    assert codes(spec(triggers=[{"kind": "manual"}], vars={"zone": 3}, actions=by_zone)) == ["spec/never-equal"]
+
+
 def test_an_input_with_a_default_needs_no_guard() -> None:
     where = {"type": "object", "properties": {"zone": {"type": "string", "default": "eu"}, "host": {"type": "string"}}}
     inputs = {"type": "object", "properties": {"ref": {"type": "string", "default": "main"}, "where": where}}

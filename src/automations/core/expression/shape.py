@@ -69,8 +69,7 @@ def of_value(value: Any) -> Shape:
         return fields({name: Reading(of_value(each), "always", "yes") for name, each in value.items()}, closed=True)
     if isinstance(value, list):
         return Shape(frozenset({"list"}), item=lambda: reduce(either, map(of_value, value)) if value else ANY)
-    values = frozenset({value}) if isinstance(value, str) else None
-    return Shape(frozenset({_kind(value)}), values=values)
+    return of_kind(_kind(value))  # which text it is may change with the next edit, and is what expressions ask about
 
 
 def both(one: Shape, other: Shape) -> Shape:
