@@ -115,7 +115,7 @@ def test_what_stripe_did_not_sign_just_now_is_refused(billing: Scenario) -> None
     body = failure(billing, 1)
     assert deliver(port, body, secrets=(OLD,)).status_code == 401
     assert deliver(port, body, age=301).status_code == 401
-    assert deliver(port, body, age=-301).status_code == 401
+    assert deliver(port, body, age=-900).status_code == 401
     only_v0 = {"Stripe-Signature": stripe([NEW], body, at=SystemClock().now() // SECOND)["Stripe-Signature"]}
     stamp, _, zero = only_v0["Stripe-Signature"].split(",")
     assert post(port, "/webhooks/stripe", body, {"Stripe-Signature": f"{stamp},{zero}"}).status_code == 401
