@@ -195,12 +195,24 @@ def test_no_approval_counts_for_what_was_cancelled(plane: Cancelling) -> None:
     assert plane.run(run)["status"] == "cancelled"
 
 
-def test_a_replay_in_a_run_that_is_being_cancelled_does_not_bring_it_back(plane: Cancelling) -> None:
+def test_nothing_is_replayed_in_a_run_that_is_about_to_end_and_all_of_it_can_be_afterwards(plane: Cancelling) -> None:
     run = plane.begun(step(retry={"maxAttempts": 1}), step("other"))
     first, other = plane.claim(limit=2)
     plane.undone(first)
     plane.cancel.run(run, actor="ada")
-    plane.replays.action(first["id"], actor="bob")
-    assert plane.steps(run) == {"work": "cancelled", "other": "claimed"}
+    for attempt in (lambda: plane.replays.action(first["id"], actor="bob"), lambda: replayed(plane, run)):
+        with pytest.raises(Conflict, match="is about to end: cancelled"):
+            attempt()
+    assert plane.steps(run) == {"work": "dead", "other": "claimed"}
     plane.queue.release(other["id"], Holder("r1", other["fence"]))
     assert plane.run(run)["status"] == "cancelled"
+    replayed(plane, run)
+    assert (plane.run(run)["status"], plane.run(run)["stop"]) == ("running", None)
+    assert plane.steps(run) == {"work": "queued", "other": "queued"}
+    for row in plane.claim(limit=2):
+        plane.done(row)
+    assert plane.run(run)["status"] == "succeeded"
+
+
+def replayed(plane: Cancelling, run: str) -> None:
+    plane.replays.run(run, replay.Wanted(), actor="bob")

@@ -56,14 +56,15 @@ def _waiting(moment: Moment) -> Problems:
 
 
 def _newest(moment: Moment) -> Problems:
-    """A run is superseded only by a newer one, which is there."""
+    """A run is superseded only by one that comes in the same commit, and is there."""
     for change in moment.of("runs"):
         run = change.new
         if run is None or run["status"] != "superseded" or (change.old and change.old["status"] == "superseded"):
             continue
         key = (run["automation_uid"], run["slot_key"])
-        newer = [each for each in moment.mirror.runs_of_key[key].values() if each["id"] > run["id"]]
-        if not any(each["status"] not in ("superseded", "dropped") for each in newer):
+        came = (each.new for each in moment.of("runs") if each.old is None and each.new)
+        newer = [each for each in came if (each["automation_uid"], each["slot_key"]) == key]
+        if all(each["status"] in ("superseded", "dropped") for each in newer):
             yield f"run {run['id']} was superseded by nobody"
 
 

@@ -139,6 +139,7 @@ class Replay:
         refusal = may_replay(action_id, ActionStatus(row["status"]), _letter(row))
         if refusal:
             raise Conflict(refusal.message, hint="see: automations dlq list")
+        _check_not_ending(run)
         rows = actions.of_run(tx, run["id"])
         ended = [_ended(each) for each in rows]
         these = [each for each in ended if each.id == action_id]
@@ -153,6 +154,7 @@ class Replay:
     def _run(self, tx: Transaction, run_id: str, wanted: Wanted, *, actor: str) -> dict[str, Any]:
         now = self._parts.clock.now()
         run = hold_run(tx, run_id)
+        _check_not_ending(run)
         if wanted.from_step is not None and wanted.mode is not Mode.ENTIRE_RUN:
             raise Conflict("only an entire run begins at a step", hint="say: --mode entire-run --from STEP")
         over = RunStatus(run["status"]).final
@@ -261,6 +263,12 @@ class Replay:
             ],
         }
         return {**found, "replayOf": run["id"]} if request["made_run_id"] else found
+
+
+def _check_not_ending(run: Row) -> None:
+    """Raises Conflict for a run that is told to end and is not over yet: what it is given now would end with it."""
+    if run["stop"] is not None and run["completed_at"] is None:
+        raise Conflict(f"run {run['id']} is about to end: {run['stop']}", hint="replay it when it is over")
 
 
 def _take_back(found: dict[str, Any], *, dry_run: bool) -> None:
