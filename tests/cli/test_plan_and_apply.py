@@ -106,9 +106,7 @@ def test_applying_for_people_shows_the_plan_and_what_was_done(automations: Comma
     ended = automations("apply", "--auto-approve")
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.startswith("Plan: 1 to add")
-    assert ended.out.endswith(
-        "Applied at serial 1. Done: 1 to add, 0 to change, 0 to destroy; 0 unchanged, not rebound.\n"
-    )
+    assert ended.out.endswith("Applied at serial 1: 1 added, 0 changed, 0 destroyed; 0 unchanged, not rebound.\n")
 
 
 @pytest.mark.parametrize("words", [["apply"], ["--json", "apply"]])

@@ -84,7 +84,7 @@ def approve(context: "Context", made: "Plan", *, authority: Any, asked: bool) ->
 def told(context: "Context", made: "Plan", applied: "Applied") -> None:
     """Say what was done."""
     from automations.cli.rendered import document_of
-    from automations.core.plan.render.words import summary_line
+    from automations.core.plan.render.words import done_line
 
     if context.json:
         shown = document_of(context, made)
@@ -92,7 +92,7 @@ def told(context: "Context", made: "Plan", applied: "Applied") -> None:
             {"ok": True, "serial": applied.serial, "summary": shown["summary"], "changes": shown["changes"]}
         )
     elif made.changes:
-        context.say(f"Applied at serial {applied.serial}. {summary_line(made).replace('Plan: ', 'Done: ')}")
+        context.say(f"Applied at serial {applied.serial}: {done_line(made)}")
 
 
 def _ask(made: "Plan", *, as_json: bool) -> None:

@@ -28,17 +28,31 @@ _SECRET_NAME = re.compile(
 )
 
 
+_ACTIONS = (
+    ("create", "add", "added"),
+    ("update", "change", "changed"),
+    ("rename", "rename", "renamed"),
+    ("move", "move", "moved"),
+    ("adopt", "adopt", "adopted"),
+    ("delete", "destroy", "destroyed"),
+)
+_ALWAYS_TOLD = ("create", "update", "delete")
+
+
 def summary_line(plan: Plan) -> str:
     """`Plan: 2 to add, 1 to change, 0 to destroy; 41 unchanged, not rebound`, or that nothing changes."""
     counts = plan.summary()
     if not plan.changes:
         return f"No changes: {counts['unchanged']} unchanged, not rebound."
-    words = (("create", "add"), ("update", "change"), ("rename", "rename"), ("move", "move"), ("adopt", "adopt"))
-    parts = [
-        f"{counts[action]} to {word}" for action, word in words if counts[action] or action in ("create", "update")
-    ]
-    parts.append(f"{counts['delete']} to destroy")
-    return f"Plan: {', '.join(parts)}; {counts['unchanged']} unchanged, not rebound."
+    told = [f"{counts[action]} to {word}" for action, word, _ in _ACTIONS if counts[action] or action in _ALWAYS_TOLD]
+    return f"Plan: {', '.join(told)}; {counts['unchanged']} unchanged, not rebound."
+
+
+def done_line(plan: Plan) -> str:
+    """The same once it was applied: `2 added, 1 changed, 0 destroyed; 41 unchanged, not rebound`."""
+    counts = plan.summary()
+    told = [f"{counts[action]} {word}" for action, _, word in _ACTIONS if counts[action] or action in _ALWAYS_TOLD]
+    return f"{', '.join(told)}; {counts['unchanged']} unchanged, not rebound."
 
 
 def printable(text: str) -> str:
