@@ -50,7 +50,17 @@ AUTOMATION: Shape = {
     "status": str,
     "createdAt": At,
     "updatedAt": At,
-    "": Ours({"generation": int, "digest": str, "owner": str, "file?": str, "conditions": dict}),
+    "": Ours(
+        {
+            "generation": int,
+            "observedGeneration?": int,
+            "digest": str,
+            "owner": str,
+            "file?": str,
+            "conditions": dict,
+            "health?": str,
+        }
+    ),
 }
 RUN: Shape = {
     "id": str,
@@ -257,5 +267,6 @@ def _of_record(value: Any, shape: Shape, path: str) -> list[str]:
 
 def conforms(value: Any, shape: Any) -> Any:
     """The value itself, asserted to be of this shape."""
-    assert differences(value, shape) == []
+    found = differences(value, shape)
+    assert not found, found
     return value
