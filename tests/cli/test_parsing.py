@@ -15,7 +15,7 @@ from automations.cli.registry import FILES, GROUPS, among, daemon_commands, ever
 from automations.errors import UsageError
 from command_line import CommandLine, with_run
 
-STAYING = {("worker",)}
+STAYING = {("worker",), ("runs", "watch")}
 """Commands that end by a signal; their words are the end-to-end tests'."""
 QUICK = {command.name: command for command in every_command() if command.quick}
 PATIENT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
