@@ -448,3 +448,28 @@ def test_checkouts_under_the_daemon_s_eyes_bind_only_what_was_committed(site: Si
         what="the commit is on record",
         seconds=LONG,
     )
+
+
+def test_a_hundred_thousand_files_are_refused_at_once_in_bounded_memory_and_their_going_is_noticed(site: Site) -> None:
+    witness = settled(site)
+    (daemon,) = site.daemons
+    heap = site.folder / "heap"
+    for folder in range(100):
+        (heap / f"d{folder}").mkdir(parents=True)
+        for number in range(1000):
+            os.close(os.open(heap / f"d{folder}" / f"f{number}.yaml", os.O_CREAT | os.O_WRONLY))
+    before = _resident(daemon.pid)
+    heap.rename(site.specs / "heap")
+    until(lambda: condition(site, "Source") == ("False", "Unreadable"), what="the heap is refused", seconds=LONG)
+    assert "more than 50000 files" in site.automations("status")["sources"][0]["conditions"]["Source"]["message"]
+    assert unchanged(site)
+    assert _resident(daemon.pid) - before < 100 << 20
+    (site.specs / "heap").rename(heap)
+    until(lambda: condition(site, "Source")[0] == "True", what="its going is noticed", seconds=LONG)
+    witness.looked()
+    assert unchanged(site)
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that a process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -511,3 +511,12 @@ def test_one_file_that_is_none_is_refused_by_name(tmp_path: Path, make: Callable
     make(tmp_path / "a.yaml")
     with pytest.raises(InvalidInput, match=r"a\.yaml"):
         one_file(tmp_path / "a.yaml")
+
+
+def test_a_tree_that_is_too_much_is_refused_before_it_is_held(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        write(root / f"{number}.yaml", "x" * 100)
+    monkeypatch.setattr(reader, "MOST_BYTES", 399)
+    assert "more than 399 bytes" in refused(root).message
+    monkeypatch.setattr(reader, "MOST_FILES", 3)
+    assert "more than 3 files" in refused(root).message

@@ -24,7 +24,10 @@ LARGEST = 1 << 20
 ATTEMPTS = 5
 PAUSE = 0.05
 """Seconds between attempts when the tree moved while it was read."""
-MOST_FILES = 200_000
+MOST_FILES = 50_000
+"""A tree with more is refused before any is read: a few times what a large company has, and what a process can hold."""
+MOST_BYTES = 256 << 20
+"""Bytes of all files together that one look holds."""
 SETTLED_CLOSED = 250_000
 """Microseconds without a write after which a file that nobody has open for writing counts as whole."""
 SETTLED_UNKNOWN = 1_000_000
@@ -36,6 +39,8 @@ SETTLED_OPEN = 10_000_000
 @dataclass(slots=True)
 class _Reading:
     afresh: bool = False
+    held: int = 0
+    """Bytes of the files read so far."""
     files: list[SpecFile] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
     directories: dict[str, int] = field(default_factory=dict)
@@ -76,7 +81,7 @@ class DirectoryTree:
     def _once(self, known: Mapping[str, str], *, afresh: bool) -> Snapshot | None:
         resolved = self.directory.resolve(strict=True)
         reading = _Reading(afresh=afresh)
-        for name, entry in _walk(resolved, reading, prefix=self.prefix):
+        for name, entry in tuple(_walk(resolved, reading, prefix=self.prefix)):
             self._read(name, entry, known=known, reading=reading)
         if self.directory.resolve(strict=True) != resolved or not _still(resolved, reading):
             return None
@@ -96,6 +101,9 @@ class DirectoryTree:
         # A tree that nobody knows yet is taken as it is.
         settles_at = _settles_at(path, status, known.get(name)) if known and known.get(name) != mark else 0
         raw = None if known.get(name) == mark and not reading.afresh else _bytes(path)
+        reading.held += len(raw or b"")
+        if reading.held > MOST_BYTES:
+            raise OSError(0, f"more than {MOST_BYTES} bytes of specs", self.root)
         reading.files.append(SpecFile(name, mark, raw, lambda: _bytes(path), settles_at))
 
 
