@@ -151,6 +151,55 @@ def test_a_second_signal_ends_a_worker_at_once(site: Site) -> None:
     ended(pid)
 
 
+STUBBORN = """\
+import os, signal, subprocess, sys, time
+from pathlib import Path
+
+ONE = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open(sys.argv[1], 'w').close(); time.sleep(300)"
+
+def hold(given):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    folder = Path(given["folder"])
+    for away in (False, True):
+        start = [sys.executable, "-S", "-E", "-c"]
+        code = ONE.replace("sys.argv[1]", "sys.argv[1] + str(__import__('os').getpid())")
+        subprocess.Popen([*start, code, given["folder"] + "/"], start_new_session=away)
+    (folder / str(os.getpid())).touch()
+    time.sleep(300)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="strays are found in /proc")
+@pytest.mark.parametrize("way", ["runs cancel", "queue cancel"])
+def test_a_cancelled_action_of_a_worker_elsewhere_leaves_no_process(site: Site, way: str) -> None:
+    folder = site.folder / "pids"
+    folder.mkdir()
+    (site.specs / "stubborn.py").write_text(STUBBORN)
+    job(site, "held", "unused")
+    site.write("actions/held.yaml", ACTION.split("executorBindings", maxsplit=1)[0].format(name="held") + HELD)
+    site.write("held.yaml", SPEC.format(name="held") + f"    input: {{folder: {folder}}}\n")
+    site.automations("apply", "--auto-approve")
+    work(site, "one")
+    run = send(site, "held")
+    until(lambda: len(list(folder.iterdir())) == 3, what="the family is there")
+    family = [int(each.name) for each in folder.iterdir()]
+    asked = run if way == "runs cancel" else action_of(site, run)["id"]
+    site.automations(*way.split(), asked, "--reason", "enough")
+    until(lambda: action_of(site, run)["status"] == "cancelled", what="the action is let go")
+    assert not [pid for pid in family if _runs(pid)]
+    assert action_of(site, run)["attempt"] == 0
+
+
+HELD = 'executorBindings: [{kind: python, ref: "stubborn:hold"}]\n'
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_a_worker_until_idle_waits_for_the_next_try_and_then_ends(site: Site) -> None:
     job(site, "flaky", "test $AUTOMATIONS_ATTEMPT = 3")
     site.automations("apply", "--auto-approve")
