@@ -20,7 +20,7 @@ from simulation.world import Broken, World
 
 STEPS = 250
 GROUP = 24
-MOST_SEEDS = 120
+MOST_SEEDS = 400
 """In how many seeds a planted bug must be found; most are found in the first."""
 STORM = Weather(fault=0.03, between=0.5)
 FOLDER = Path(__file__).parents[1]
