@@ -63,7 +63,8 @@ def _waits_while_held(what: str, fence: int) -> None:
     draft = _world(f"{what}.pid.draft")
     draft.write_text(str(os.getpid()))
     draft.rename(_world(f"{what}.pid"))
-    while _world(f"hold-{what}").exists():
+    until = time.monotonic() + 50  # whoever waits for the answer may be killed, and nobody else would end this
+    while _world(f"hold-{what}").exists() and time.monotonic() < until:
         time.sleep(0.02)
 
 

@@ -2,7 +2,11 @@
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
+
+PATIENCE = 50
+"""Seconds; whoever asks may be killed meanwhile, and nobody else would end the asking."""
 
 
 def page(given: dict[str, str]) -> None:
@@ -13,11 +17,13 @@ def page(given: dict[str, str]) -> None:
 
 async def look(given: dict[str, str]) -> dict[str, bool]:
     """Whether somebody answered before patience ended."""
-    while True:
-        for ending in ("acknowledged", "unanswered"):
-            if _world(f"{given['ticket']}.{ending}").exists():
-                return {"acknowledged": ending == "acknowledged"}
-        await asyncio.sleep(0.02)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while not _world(f"{given['ticket']}.unanswered").exists():
+                if _world(f"{given['ticket']}.acknowledged").exists():
+                    return {"acknowledged": True}
+                await asyncio.sleep(0.02)
+    return {"acknowledged": False}
 
 
 def _world(name: str) -> Path:
