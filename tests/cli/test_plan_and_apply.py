@@ -114,7 +114,7 @@ def test_without_a_person_or_approval_nothing_is_applied(automations: CommandLin
     automations.write("one")
     ended = automations(*words)
     assert ended.status == 4
-    assert "automations apply --auto-approve" in ended.err
+    assert "automations apply automations.d --auto-approve" in ended.err
     assert automations.json("list") == []
 
 

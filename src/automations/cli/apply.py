@@ -34,7 +34,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     with locked(context, purpose=f"apply {given['path']}", seconds=given["lock_timeout"]) as keeper:
         prefix, made, digest = _plan(context, given)
         authority = Authority(context.settings.actor, allow_deletes=given["allow_deletes"])
-        approve(context, made, authority=authority, asked=not given["auto_approve"])
+        say_yes = None if given["auto_approve"] else f"automations apply {given['path']} --auto-approve"
+        approve(context, made, authority=authority, say_yes=say_yes)
         sure = Authority(authority.actor, authority.allow_deletes, keeper.kept())
         applied = context.runtime.apply.strict(made, sure, prefix=prefix, alongside=Alongside(digest))
     told(context, made, applied)
@@ -69,16 +70,19 @@ def check_sound(made: "Plan", *, path: str) -> None:
         )
 
 
-def approve(context: "Context", made: "Plan", *, authority: Any, asked: bool) -> None:
-    """Show the plan, hold it against the safety rules, and ask if anybody is to be asked. Raises Refused."""
+def approve(context: "Context", made: "Plan", *, authority: Any, say_yes: str | None) -> None:
+    """Show the plan, hold it against the safety rules, and ask unless `say_yes` is None. Raises Refused.
+
+    `say_yes` is the command that does the same without asking.
+    """
     from automations.cli.rendered import text_of
     from automations.services.apply import check_hazards
 
     if not context.json:
         context.say(text_of(context, made) + "\n")
     check_hazards(made, authority)
-    if made.changes and asked:
-        _ask(made, as_json=context.json)
+    if made.changes and say_yes is not None:
+        _ask(made, say_yes=say_yes, as_json=context.json)
 
 
 def told(context: "Context", made: "Plan", applied: "Applied") -> None:
@@ -95,14 +99,14 @@ def told(context: "Context", made: "Plan", applied: "Applied") -> None:
         context.say(f"Applied at serial {applied.serial}: {done_line(made)}")
 
 
-def _ask(made: "Plan", *, as_json: bool) -> None:
+def _ask(made: "Plan", *, say_yes: str, as_json: bool) -> None:
     """Ask a person; without one, say what to add. Raises Refused."""
     from automations.core.plan.render.words import summary_line
 
     if as_json or not sys.stdin.isatty():
         raise Refused(
             f"{counted(len(made.changes), 'change')} to approve, and nobody is here to do it",
-            hint="look at the plan, then: automations apply --auto-approve",
+            hint=f"look at the plan, then: {say_yes}",
         )
     import typer
 

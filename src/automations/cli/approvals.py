@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Command
-from automations.cli.queue import ACTION, REASON, run_approve, run_reject
+from automations.cli.queue import ACTION, REASON
 from automations.cli.table import clean
 
 if TYPE_CHECKING:
@@ -26,6 +26,31 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
     else:
         context.say("nothing waits for an approval")
     return 0
+
+
+def run_approve(context: "Context", given: Mapping[str, Any]) -> int:
+    """Give one approval, and say whether it was enough."""
+    row = context.runtime.approvals.approve(given["id"], actor=context.settings.actor)
+    enough = row["status"] != "waiting_approval"
+    done = "that was enough" if enough else "others must agree too; see: automations approvals list"
+    _tell(context, row, f"approved by {context.settings.actor}; {done}")
+    return 0
+
+
+def run_reject(context: "Context", given: Mapping[str, Any]) -> int:
+    """End a waiting action for good."""
+    row = context.runtime.approvals.reject(given["id"], actor=context.settings.actor, reason=given["reason"])
+    _tell(context, row, f"rejected by {context.settings.actor}; it will never run")
+    return 0
+
+
+def _tell(context: "Context", row: "Row", sentence: str) -> None:
+    if context.json:
+        from automations.core.record import action_record
+
+        context.document(action_record(row))
+    else:
+        context.say(clean(f"{row['automation_id']} / {row['step_id']}: {sentence}"))
 
 
 def _record(row: "Row") -> dict[str, Any]:

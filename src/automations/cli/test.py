@@ -91,6 +91,9 @@ def _show(context: "Context", report: "Report", given: Mapping[str, Any]) -> Non
             context.say(clean(f"    {diagnostic.hint}"))
     for line in tree(report):
         context.say(_coloured(clean(line), context))
+    if not report.played and report.diagnostics:
+        context.say("no tests were played: the files above have to be mended first")
+        return
     if not report.played:
         matching = f" that match {given['filter']}" if given["filter"] else ""
         context.say(f"no tests found in {given['path']}{matching}; put files that end in .test.yaml beside the specs")
