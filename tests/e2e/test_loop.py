@@ -124,6 +124,7 @@ def test_a_hangup_makes_it_look_and_nothing_is_bound_anew_that_did_not_change(si
     until(lambda: live(site)["s7"] == "2.0.0", what="the edit is bound")
     assert serial(site) == before + 1
     assert {each.generation for name, each in bound(site).items() if name not in ("s7", "witness")} == {1}
+    until(lambda: '"update":1' in site.log().replace(" ", ""), what="the log tells of it, after the commit")
     applied = [line for line in site.log().splitlines() if '"apply.committed"' in line]
     assert '"update":1' in applied[-1].replace(" ", "")
     assert '"unchanged":30' in applied[-1].replace(" ", "")
