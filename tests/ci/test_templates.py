@@ -1,6 +1,7 @@
 """The pipeline files are what their forges take, and their shell is sound: schemas and shellcheck."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -40,8 +41,9 @@ def scripts() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "script"), list(scripts()), ids=[name for name, _ in scripts()])
 def test_the_shell_of_a_template_is_sound(name: str, script: str) -> None:
     checker = shutil.which("shellcheck", path=str(BIN))
-    if checker is None:
+    if checker is None and os.environ.get("CI") != "true":
         pytest.skip("there is no shellcheck for this platform")
+    assert checker, "CI has the development tools"
     shell = "bash" if name.startswith("github") else "sh"
     words = [checker, "--shell", shell, "--format", "json", "--severity", "warning", "-"]
     done = subprocess.run(words, input=script, capture_output=True, text=True, check=False)
