@@ -1,5 +1,7 @@
 """Jobs of one shell script each: what the end-to-end tests of daemons and workers have carried out."""
 
+from pathlib import Path
+
 from e2e.conftest import Site
 
 ACTION = """\
@@ -27,12 +29,25 @@ actions:
 """
 
 
-def job(site: Site, name: str, script: str) -> None:
+def job(site: Site, name: str, script: str, *, more: str = "") -> None:
+    """Write an automation of one step and its manifest; `more` is YAML that goes to the end of the automation."""
     site.write(f"actions/{name}.yaml", ACTION.format(name=name, script=script))
-    site.write(f"{name}.yaml", SPEC.format(name=name))
+    site.write(f"{name}.yaml", SPEC.format(name=name) + more)
 
 
 def send(site: Site, name: str, number: int = 1) -> str:
     event = f'{{"id":"{name}-{number}","source":"test","type":"{name}"}}'
     answer = site.automations("events", "send", "--event-json", event)
     return str(answer["materialized"][0]["run"]["id"])
+
+
+def status_of(site: Site, run: str) -> str:
+    return str(site.automations("runs", "show", run)["status"])
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of a process's children, of all its threads (Linux)."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(child) for child in (task / "children").read_text().split()]
+    return found

@@ -11,11 +11,7 @@ import httpx
 import pytest
 
 from e2e.conftest import BIN, PATIENCE, Site, until
-from e2e.jobs import SPEC, job, send
-
-
-def status_of(site: Site, run: str) -> str:
-    return str(site.automations("runs", "show", run)["status"])
+from e2e.jobs import SPEC, children, job, send, status_of
 
 
 def test_an_action_left_by_a_killed_daemon_is_run_again_by_the_next_one(site: Site) -> None:
@@ -158,13 +154,6 @@ def test_the_log_has_one_json_object_a_line_and_no_inputs(site: Site) -> None:
     until(lambda: status_of(site, run) == "succeeded", what="the run ends")
     assert "hunter2-canary" not in site.log()
     assert all(line.startswith("{") and line.endswith("}") for line in site.log().splitlines())
-
-
-def children(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
-    return found
 
 
 def _condition(site: Site, name: str) -> str:

@@ -5,12 +5,7 @@ import signal
 from pathlib import Path
 
 from e2e.conftest import PATIENCE, Site, until
-from e2e.test_daemon import ACTION, SPEC, children, send, status_of
-
-
-def job(site: Site, name: str, script: str, *, more: str = "") -> None:
-    site.write(f"actions/{name}.yaml", ACTION.format(name=name, script=script))
-    site.write(f"{name}.yaml", SPEC.format(name=name) + more)
+from e2e.jobs import ACTION, children, job, send, status_of
 
 
 def gone(pid: str) -> bool:

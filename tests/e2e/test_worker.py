@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from e2e.conftest import BIN, PATIENCE, Site, until
-from e2e.jobs import ACTION, SPEC, job, send
+from e2e.jobs import ACTION, SPEC, job, send, status_of
 
 LEASE = ("--lease-ms", "2000")
 
@@ -24,10 +24,6 @@ def work(site: Site, runner: str, *words: str) -> subprocess.Popen[str]:
 def action_of(site: Site, run: str) -> dict[str, Any]:
     action: dict[str, Any] = site.automations("runs", "show", run)["actions"][0]
     return action
-
-
-def status_of(site: Site, run: str) -> str:
-    return str(site.automations("runs", "show", run)["status"])
 
 
 def ended(pid_file: Path) -> None:
