@@ -11,14 +11,14 @@ from automations.core.plan.state import source_owner
 from automations.core.run.queue import Failure, Holder
 from automations.core.spec.catalogue import Catalogue
 from automations.core.trigger.envelope import Envelope
-from automations.services.apply import Applied, Apply, Authority
-from automations.services.definitions import Bindings
-from automations.services.ingest import Delivery, Ingest, Ingested
 from automations.services.inspect import Inspect
-from automations.services.plan import plan
-from automations.services.programs import Programs
-from automations.services.queue import Claim, Done, Queue, Undone
-from automations.services.timers import Parts, Timers
+from automations.services.plan.apply import Applied, Apply, Authority
+from automations.services.plan.definitions import Bindings
+from automations.services.plan.plan import plan
+from automations.services.run.programs import Programs
+from automations.services.run.queue import Claim, Done, Queue, Undone
+from automations.services.trigger.ingest import Delivery, Ingest, Ingested
+from automations.services.trigger.timers import Parts, Timers
 from automations.store import actions, automations, routes, runs, state
 from automations.store.database import Database, Row
 from samples import catalogue

@@ -13,7 +13,7 @@ import pytest
 
 from automations.core.run.states import ActionStatus, RunStatus
 from automations.core.spec import explain
-from automations.services.catalogue import catalogue_of_files
+from automations.services.spec.catalogue import catalogue_of_files
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "automations"

@@ -35,7 +35,7 @@ MANY_PARAMETERS: dict[str, str] = {
 }
 MANY_POSITIONAL: dict[str, str] = {
     "core/run/queue.py:fail": "reads as one sentence: fail(action, failure, policy)",
-    "services/reconcile.py:Reconciler.__init__": "a source, its tree, the other parts",
+    "services/reconcile/reconcile.py:Reconciler.__init__": "a source, its tree, the other parts",
 }
 
 NO_HOME_FOR_ANYTHING = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}

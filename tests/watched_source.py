@@ -7,8 +7,8 @@ from automations.adapters.files import DirectoryTree
 from automations.core.canonical import decode
 from automations.core.instant import SECOND
 from automations.core.plan.prune import Policy
-from automations.services.reconcile import Parts, Reconciler, Round, Source
-from automations.services.suspend import Suspend
+from automations.services.reconcile.reconcile import Parts, Reconciler, Round, Source
+from automations.services.reconcile.suspend import Suspend
 from automations.store import sources
 from automations.store.database import Database, Row
 from control_plane import ControlPlane

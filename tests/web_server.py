@@ -19,9 +19,9 @@ from automations.core.plan.plan import Request
 from automations.core.plan.state import source_owner
 from automations.core.spec.snapshot import Snapshot
 from automations.runtime import Runtime, open_runtime
-from automations.services.apply import Authority
-from automations.services.catalogue import catalogue_of
-from automations.services.plan import plan
+from automations.services.plan.apply import Authority
+from automations.services.plan.plan import plan
+from automations.services.spec.catalogue import catalogue_of
 from automations.settings import load
 from automations.store.database import Row
 from automations.store.sqlite import SqliteDatabase

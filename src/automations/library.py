@@ -22,12 +22,12 @@ from automations.core.trigger.envelope import Envelope, from_document, to_docume
 from automations.core.trigger.type_template import render_type
 from automations.errors import InvalidInput
 from automations.runtime import open_runtime
-from automations.services.dead_letters import Letters
-from automations.services.ingest import Delivery, Ingested
 from automations.services.inspect import Filter
-from automations.services.queue import Claim, Done, Undone, pattern
-from automations.services.replay import Wanted
-from automations.services.webhook_routes import Wanted as WantedRoute
+from automations.services.run.dead_letters import Letters
+from automations.services.run.queue import Claim, Done, Undone, pattern
+from automations.services.run.replay import Wanted
+from automations.services.trigger.ingest import Delivery, Ingested
+from automations.services.trigger.webhook_routes import Wanted as WantedRoute
 from automations.settings import Words, load
 from automations.store.actions import Which
 

@@ -24,35 +24,35 @@ if TYPE_CHECKING:
 
     from automations.adapters.secrets import EnvironmentSecrets
     from automations.core.spec.catalogue import Interpreted
-    from automations.services.apply import Apply
-    from automations.services.approval import Approvals
     from automations.services.audit import Sealer
-    from automations.services.author import Author
-    from automations.services.backfill import Backfill
-    from automations.services.cancel import Cancel
-    from automations.services.catalogue import Progress
-    from automations.services.definitions import Bindings
     from automations.services.doctor import Doctor, Surroundings
-    from automations.services.expire import Expiry
+    from automations.services.fixture.rehearse import Rehearsal
     from automations.services.import_store import ImportStore
-    from automations.services.ingest import Ingest
     from automations.services.inspect import Inspect
-    from automations.services.programs import Programs
-    from automations.services.queue import Queue
-    from automations.services.reconcile import Reconciler
-    from automations.services.rehearse import Rehearsal
-    from automations.services.replay import Replay
+    from automations.services.plan.apply import Apply
+    from automations.services.plan.author import Author
+    from automations.services.plan.definitions import Bindings
+    from automations.services.reconcile.reconcile import Reconciler
+    from automations.services.reconcile.suspend import Suspend
     from automations.services.retention import Janitor
     from automations.services.roles import Roles
-    from automations.services.schedule import Scheduler
-    from automations.services.schedule_pause import SchedulePause
-    from automations.services.send import Send
-    from automations.services.suspend import Suspend
-    from automations.services.timers import Timers
+    from automations.services.run.approval import Approvals
+    from automations.services.run.cancel import Cancel
+    from automations.services.run.expire import Expiry
+    from automations.services.run.programs import Programs
+    from automations.services.run.queue import Queue
+    from automations.services.run.replay import Replay
+    from automations.services.run.worker import Worker
+    from automations.services.spec.catalogue import Progress
     from automations.services.tokens import Tokens
-    from automations.services.trigger import Start
-    from automations.services.webhook_routes import WebhookRoutes
-    from automations.services.worker import Worker
+    from automations.services.trigger.backfill import Backfill
+    from automations.services.trigger.ingest import Ingest
+    from automations.services.trigger.schedule import Scheduler
+    from automations.services.trigger.schedule_pause import SchedulePause
+    from automations.services.trigger.send import Send
+    from automations.services.trigger.timers import Timers
+    from automations.services.trigger.trigger import Start
+    from automations.services.trigger.webhook_routes import WebhookRoutes
 
 
 class Runtime:
@@ -77,49 +77,49 @@ class Runtime:
     @cached_property
     def bindings(self) -> "Bindings":
         """The current binding table."""
-        from automations.services.definitions import Bindings
+        from automations.services.plan.definitions import Bindings
 
         return Bindings(self.database)
 
     @cached_property
     def programs(self) -> "Programs":
         """Compiled programs of live runs."""
-        from automations.services.programs import Programs
+        from automations.services.run.programs import Programs
 
         return Programs()
 
     @cached_property
     def apply(self) -> "Apply":
         """Commits plans."""
-        from automations.services.apply import Apply
+        from automations.services.plan.apply import Apply
 
         return Apply(self.database, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
 
     @cached_property
     def ingest(self) -> "Ingest":
         """Takes events in."""
-        from automations.services.ingest import Ingest
+        from automations.services.trigger.ingest import Ingest
 
         return Ingest(self.database, self.bindings, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
 
     @cached_property
     def send(self) -> "Send":
         """Takes in what somebody handed in."""
-        from automations.services.send import Send
+        from automations.services.trigger.send import Send
 
         return Send(self.ingest, self.clock, self.ids)
 
     @cached_property
     def queue(self) -> "Queue":
         """Hands actions out."""
-        from automations.services.queue import Queue
+        from automations.services.run.queue import Queue
 
         return Queue(self.database, self.programs, clock=self.clock, ids=self.ids, telemetry=self.telemetry)
 
     @cached_property
     def approvals(self) -> "Approvals":
         """Takes decisions about actions that wait for one."""
-        from automations.services.approval import Approvals, Parts
+        from automations.services.run.approval import Approvals, Parts
 
         return Approvals(Parts(self.database, self.programs, self.clock, self.ids, self.telemetry))
 
@@ -133,7 +133,7 @@ class Runtime:
     @cached_property
     def replay(self) -> "Replay":
         """Tries again what failed."""
-        from automations.services.replay import Parts, Replay
+        from automations.services.run.replay import Parts, Replay
 
         return Replay(Parts(self.database, self.bindings, self.programs, self.clock, self.ids, self.telemetry))
 
@@ -147,21 +147,21 @@ class Runtime:
     @cached_property
     def cancel(self) -> "Cancel":
         """Ends work early."""
-        from automations.services.cancel import Cancel, Parts
+        from automations.services.run.cancel import Cancel, Parts
 
         return Cancel(Parts(self.database, self.programs, self.clock, self.telemetry))
 
     @cached_property
     def start(self) -> "Start":
         """Starts runs by name."""
-        from automations.services.trigger import Parts, Start
+        from automations.services.trigger.trigger import Parts, Start
 
         return Start(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
     @cached_property
     def scheduler(self) -> "Scheduler":
         """Fires schedules."""
-        from automations.services.schedule import Parts, Scheduler
+        from automations.services.trigger.schedule import Parts, Scheduler
 
         return Scheduler(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
@@ -177,21 +177,21 @@ class Runtime:
     @cached_property
     def schedule_pause(self) -> "SchedulePause":
         """Resumes schedules that paused themselves."""
-        from automations.services.schedule_pause import Parts, SchedulePause
+        from automations.services.trigger.schedule_pause import Parts, SchedulePause
 
         return SchedulePause(Parts(self.database, self.bindings, self.clock, self.telemetry))
 
     @cached_property
     def backfill(self) -> "Backfill":
         """Fires slots of the past."""
-        from automations.services.backfill import Backfill, Parts
+        from automations.services.trigger.backfill import Backfill, Parts
 
         return Backfill(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
     @cached_property
     def timers(self) -> "Timers":
         """Fires what rate limits delayed and debounces gathered."""
-        from automations.services.timers import Parts, Timers
+        from automations.services.trigger.timers import Parts, Timers
 
         return Timers(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
@@ -207,14 +207,14 @@ class Runtime:
     @cached_property
     def author(self) -> "Author":
         """Makes automations imperatively."""
-        from automations.services.author import Author
+        from automations.services.plan.author import Author
 
         return Author(self.database, self.clock, self.ids)
 
     @cached_property
     def webhook_routes(self) -> "WebhookRoutes":
         """Makes and tries webhook routes."""
-        from automations.services.webhook_routes import WebhookRoutes
+        from automations.services.trigger.webhook_routes import WebhookRoutes
 
         return WebhookRoutes(self.database, self.clock, self.ids)
 
@@ -246,7 +246,7 @@ class Runtime:
 
         from automations.adapters.files import DirectoryTree
         from automations.core.plan.prune import Policy
-        from automations.services.reconcile import Parts, Reconciler, Source
+        from automations.services.reconcile.reconcile import Parts, Reconciler, Source
 
         tree = DirectoryTree(Path(source.path))
         parts = Parts(
@@ -258,14 +258,14 @@ class Runtime:
     @cached_property
     def suspend(self) -> "Suspend":
         """Suspends and resumes."""
-        from automations.services.suspend import Suspend
+        from automations.services.reconcile.suspend import Suspend
 
         return Suspend(self.database, self.clock, self.telemetry)
 
     @cached_property
     def expiry(self) -> "Expiry":
         """Ends what was meant to last for a while."""
-        from automations.services.expire import Expiry
+        from automations.services.run.expire import Expiry
 
         return Expiry(self.database, self.clock, self.telemetry, self.suspend)
 
@@ -273,7 +273,7 @@ class Runtime:
         """A worker with the executors that this machine has; `ended` is called from their threads."""
         from automations.adapters.executors import Host, local_executors
         from automations.adapters.launching import ThreadLauncher
-        from automations.services.worker import Worker
+        from automations.services.run.worker import Worker
         from automations.store.actions import Which
 
         host = Host(
@@ -311,7 +311,7 @@ def open_runtime(settings: Settings) -> Runtime:
 
 def rehearsal() -> "Rehearsal":
     """Plays cases of test files, each on a store of its own in memory."""
-    from automations.services.rehearse import Rehearsal
+    from automations.services.fixture.rehearse import Rehearsal
     from automations.store.sqlite import SqliteDatabase
 
     return Rehearsal(SqliteDatabase.memory)
@@ -319,7 +319,7 @@ def rehearsal() -> "Rehearsal":
 
 def _with_help(files: "Sequence[tuple[str, bytes]]", progress: "Progress | None") -> "list[Interpreted]":
     """Thousands of files are read with helper processes, a few here."""
-    from automations.services.catalogue import one_by_one
+    from automations.services.spec.catalogue import one_by_one
 
     if len(files) < MANY:
         return one_by_one(files, progress)

@@ -12,7 +12,7 @@ from time import perf_counter
 import apsw
 
 from automations.runtime import Runtime
-from automations.services.queue import Claim
+from automations.services.run.queue import Claim
 from benchmarks.programs import applied, opened
 from benchmarks.queueing import LEASE, RUNNER, fill, write_one_step
 from benchmarks.report import Line, Scale, in_turn, milliseconds, ratio

@@ -18,10 +18,10 @@ from automations.core.spec import build
 from automations.core.spec.catalogue import assemble, interpret
 from automations.core.trigger.bindings import Bound, Table, build_table, match
 from automations.core.trigger.envelope import Envelope, from_document
-from automations.services.apply import Apply, Authority
-from automations.services.definitions import Bindings
-from automations.services.ingest import Delivery
-from automations.services.plan import plan
+from automations.services.plan.apply import Apply, Authority
+from automations.services.plan.definitions import Bindings
+from automations.services.plan.plan import plan
+from automations.services.trigger.ingest import Delivery
 from automations.store.migrate import migrate
 from automations.store.sqlite import SqliteDatabase
 from benchmarks.programs import applied, opened

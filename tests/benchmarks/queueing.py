@@ -15,8 +15,8 @@ import apsw
 from automations.core.run.queue import Holder
 from automations.core.trigger.envelope import from_document
 from automations.runtime import Runtime
-from automations.services.ingest import Delivery
-from automations.services.queue import Claim, Done
+from automations.services.run.queue import Claim, Done
+from automations.services.trigger.ingest import Delivery
 from benchmarks.programs import applied, opened
 from benchmarks.report import Line, Scale, in_turn, ratio, share_of_floor
 

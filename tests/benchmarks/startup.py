@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-from automations.services.queue import Claim
+from automations.services.run.queue import Claim
 from benchmarks.processes import AUTOMATIONS, Cost, cost
 from benchmarks.programs import applied, opened
 from benchmarks.queueing import fill, write_one_step

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from automations.services import apply as applying
+from automations.services.plan import apply as applying
 from command_line import SPEC, CommandLine
 
 PLAN = {

@@ -6,7 +6,7 @@ import pytest
 
 from automations.core.run.queue import Failure, Holder
 from automations.runtime import open_runtime
-from automations.services.queue import Claim, Done, Undone
+from automations.services.run.queue import Claim, Done, Undone
 from automations.settings import load
 from command_line import CommandLine
 

@@ -13,9 +13,9 @@ from automations.core.audit import broken_at
 from automations.core.canonical import decode
 from automations.core.instant import SECOND, iso
 from automations.errors import Conflict
-from automations.services import replay
-from automations.services.approval import Approvals, Parts
 from automations.services.import_store import BATCH, ImportStore, Report
+from automations.services.run import replay
+from automations.services.run.approval import Approvals, Parts
 from automations.store import audit
 from automations.store.actions import Which
 from automations.store.database import Database

@@ -12,8 +12,8 @@ from automations.core.audit import broken_at
 from automations.core.canonical import decode
 from automations.core.plan.plan import make_plan
 from automations.errors import AutomationsError, Refused, SpecInvalid, StalePlan
-from automations.services.apply import Authority
-from automations.services.definitions import load_state
+from automations.services.plan.apply import Authority
+from automations.services.plan.definitions import load_state
 from automations.store import audit, automations, manifests, routes, state
 from automations.store.database import Database
 from automations.store.migrate import migrate

@@ -8,8 +8,8 @@ from automations.core.canonical import decode
 from automations.core.instant import SECOND
 from automations.errors import Conflict, InvalidInput
 from automations.services import audit_view
-from automations.services.approval import Approvals, Parts
 from automations.services.roles import Roles
+from automations.services.run.approval import Approvals, Parts
 from automations.store import actions
 from automations.store.audit import Wanted as WantedEntries
 from automations.store.database import Database, Row

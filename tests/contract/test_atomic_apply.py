@@ -10,8 +10,8 @@ import pytest
 
 from automations.core.plan.plan import Plan
 from automations.errors import AutomationsError, LockNotHeld, Refused, StalePlan, StoreUnavailable
-from automations.services.apply import Alongside, Authority, Rejection
-from automations.services.lock import TTL, DefinitionsLock
+from automations.services.plan.apply import Alongside, Authority, Rejection
+from automations.services.plan.lock import TTL, DefinitionsLock
 from automations.store import destructions
 from automations.store.database import Database, Transaction
 from control_plane import ControlPlane

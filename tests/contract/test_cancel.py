@@ -8,8 +8,8 @@ from automations.core.record import action_record, run_record
 from automations.core.run.queue import Failure, Holder
 from automations.core.run.stop import GRACE
 from automations.errors import Conflict, NotFound
-from automations.services import approval, cancel, replay
-from automations.services.queue import LEASE, Done, Undone
+from automations.services.run import approval, cancel, replay
+from automations.services.run.queue import LEASE, Done, Undone
 from automations.store import actions
 from automations.store.database import Database, Row
 from control_plane import ControlPlane

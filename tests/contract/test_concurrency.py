@@ -8,9 +8,10 @@ import pytest
 
 from automations.core.canonical import decode
 from automations.core.run.queue import Holder
-from automations.services import approval, cancel, replay, trigger
-from automations.services.ingest import Delivery, Ingested
-from automations.services.queue import LEASE, Claim, Done
+from automations.services.run import approval, cancel, replay
+from automations.services.run.queue import LEASE, Claim, Done
+from automations.services.trigger import trigger
+from automations.services.trigger.ingest import Delivery, Ingested
 from automations.store import actions
 from automations.store.database import Database, Row
 from control_plane import ControlPlane

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from automations.core.doctor import Check, Grade
-from automations.services import schedule
 from automations.services.doctor import Doctor, Surroundings
+from automations.services.trigger import schedule
 from automations.store import leases
 from automations.store.database import Database
 from control_plane import ControlPlane

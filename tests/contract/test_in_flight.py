@@ -8,8 +8,8 @@ from automations.core.canonical import decode
 from automations.core.instant import SECOND
 from automations.core.run.queue import Holder
 from automations.core.spec.catalogue import interpret
-from automations.services.author import Author
-from automations.services.in_flight import tell_stalled
+from automations.services.plan.author import Author
+from automations.services.run.in_flight import tell_stalled
 from automations.store import automations
 from automations.store.database import Database
 from control_plane import ControlPlane

@@ -10,7 +10,7 @@ import pytest
 from automations.core.canonical import decode
 from automations.core.trigger.envelope import Envelope, scope_of
 from automations.errors import AutomationsError, RouteMoved, StoreError
-from automations.services.ingest import Delivery
+from automations.services.trigger.ingest import Delivery
 from automations.store import events
 from automations.store.database import Database
 from control_plane import ControlPlane

@@ -9,9 +9,9 @@ import pytest
 from automations.adapters.ids import UuidIds
 from automations.core.canonical import decode
 from automations.core.instant import SECOND
-from automations.services.definitions import Bindings
-from automations.services.event_view import event_show, why
-from automations.services.ingest import Ingest, Ingested
+from automations.services.plan.definitions import Bindings
+from automations.services.trigger.event_view import event_show, why
+from automations.services.trigger.ingest import Ingest, Ingested
 from automations.store.database import Database
 from control_plane import START, ControlPlane
 from samples import event_trigger, spec, step

@@ -7,8 +7,10 @@ import pytest
 from automations.core.audit import broken_at
 from automations.core.canonical import decode
 from automations.errors import Conflict, InvalidInput, NotFound
-from automations.services import approval, audit_view, event_view, replay, trigger
+from automations.services import audit_view
 from automations.services.audit import Sealer
+from automations.services.run import approval, replay
+from automations.services.trigger import event_view, trigger
 from automations.store import audit
 from automations.store.audit import Wanted as WantedEntries
 from automations.store.database import Database

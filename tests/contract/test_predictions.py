@@ -15,7 +15,7 @@ from automations.core.plan.effects import FIRES_SHOWN
 from automations.core.plan.plan import Plan
 from automations.core.spec import build
 from automations.core.trigger.schedule import local_time, schedule_of, slots
-from automations.services.apply import Authority
+from automations.services.plan.apply import Authority
 from automations.store import automations, manifests, routes, texts
 from automations.store.migrate import migrate
 from automations.store.sqlite import SqliteDatabase

@@ -11,7 +11,7 @@ from automations.core.instant import SECOND
 from automations.core.record import action_record
 from automations.core.run.queue import Failure, Holder
 from automations.errors import Conflict, NotFound
-from automations.services.queue import LEASE, Done, Undone
+from automations.services.run.queue import LEASE, Done, Undone
 from automations.store import actions
 from automations.store.actions import Only, Which
 from automations.store.database import Database, Row

@@ -9,10 +9,10 @@ from automations.core.canonical import decode
 from automations.core.instant import SECOND
 from automations.core.run.queue import Holder
 from automations.services import audit_view
-from automations.services.approval import Approvals
-from automations.services.approval import Parts as ApprovalParts
-from automations.services.queue import LEASE, Done, pattern
-from automations.services.replay import Parts, Replay, Wanted
+from automations.services.run.approval import Approvals
+from automations.services.run.approval import Parts as ApprovalParts
+from automations.services.run.queue import LEASE, Done, pattern
+from automations.services.run.replay import Parts, Replay, Wanted
 from automations.store import actions
 from automations.store.actions import Which
 from automations.store.database import Database, Row

@@ -14,11 +14,11 @@ from automations.core.instant import SECOND
 from automations.core.plan.plan import Request
 from automations.core.plan.prune import Policy
 from automations.errors import StoreError
-from automations.services.apply import Authority
 from automations.services.audit_view import entries
-from automations.services.catalogue import catalogue_of, known_stamps
-from automations.services.plan import plan
-from automations.services.reconcile import LONGEST_BACKOFF, POLL
+from automations.services.plan.apply import Authority
+from automations.services.plan.plan import plan
+from automations.services.reconcile.reconcile import LONGEST_BACKOFF, POLL
+from automations.services.spec.catalogue import catalogue_of, known_stamps
 from automations.store import routes
 from automations.store.audit import Wanted
 from automations.store.database import Database

@@ -6,7 +6,7 @@ from typing import Any
 from automations.adapters.files import DirectoryTree
 from automations.core.spec.catalogue import Catalogue
 from automations.core.spec.snapshot import Snapshot
-from automations.services.catalogue import catalogue_of, known_stamps
+from automations.services.spec.catalogue import catalogue_of, known_stamps
 from automations.store.database import Database
 from samples import action, raw, spec, step
 

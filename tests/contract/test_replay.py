@@ -8,13 +8,13 @@ from automations.core.canonical import decode
 from automations.core.run.replay import Mode
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.services import audit_view
-from automations.services.approval import Approvals
-from automations.services.approval import Parts as ApprovalParts
-from automations.services.dead_letters import Letters, page, replayable
-from automations.services.queue import pattern
-from automations.services.replay import Parts, Replay, Wanted
-from automations.services.trigger import Parts as StartParts
-from automations.services.trigger import Start
+from automations.services.run.approval import Approvals
+from automations.services.run.approval import Parts as ApprovalParts
+from automations.services.run.dead_letters import Letters, page, replayable
+from automations.services.run.queue import pattern
+from automations.services.run.replay import Parts, Replay, Wanted
+from automations.services.trigger.trigger import Parts as StartParts
+from automations.services.trigger.trigger import Start
 from automations.store import actions, runs
 from automations.store.audit import Wanted as WantedEntries
 from automations.store.database import Database, Row

@@ -7,9 +7,9 @@ import pytest
 
 from automations.core.plan.plan import Request
 from automations.errors import Conflict, NotFound, SpecInvalid
-from automations.services.apply import Alongside, Authority, Rejection
-from automations.services.plan import plan
-from automations.services.rollback import Rollback, rollback_to
+from automations.services.plan.apply import Alongside, Authority, Rejection
+from automations.services.plan.plan import plan
+from automations.services.plan.rollback import Rollback, rollback_to
 from automations.store import audit, holds
 from automations.store.database import Database
 from control_plane import ControlPlane

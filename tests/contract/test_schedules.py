@@ -7,13 +7,13 @@ import pytest
 from automations.core.canonical import decode
 from automations.core.instant import SECOND, parse_iso
 from automations.errors import Conflict, InvalidInput
-from automations.services.backfill import Backfill, Period
-from automations.services.backfill import Parts as BackfillParts
-from automations.services.definitions import Bindings
-from automations.services.schedule import Parts, Scheduler
-from automations.services.schedule_pause import Parts as PauseParts
-from automations.services.schedule_pause import SchedulePause
-from automations.services.schedule_view import every_schedule, misfires, next_slots
+from automations.services.plan.definitions import Bindings
+from automations.services.trigger.backfill import Backfill, Period
+from automations.services.trigger.backfill import Parts as BackfillParts
+from automations.services.trigger.schedule import Parts, Scheduler
+from automations.services.trigger.schedule_pause import Parts as PauseParts
+from automations.services.trigger.schedule_pause import SchedulePause
+from automations.services.trigger.schedule_view import every_schedule, misfires, next_slots
 from automations.store.database import Database
 from control_plane import ControlPlane
 from samples import spec, step

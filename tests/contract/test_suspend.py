@@ -9,13 +9,13 @@ from automations.core.instant import SECOND
 from automations.core.plan.plan import Request
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.services.audit_view import entries
-from automations.services.event_view import why
-from automations.services.expire import TOMBSTONE, Expiry
-from automations.services.plan import plan
-from automations.services.schedule import Parts, Scheduler
-from automations.services.suspend import Suspend
-from automations.services.trigger import Parts as StartParts
-from automations.services.trigger import Start
+from automations.services.plan.plan import plan
+from automations.services.reconcile.suspend import Suspend
+from automations.services.run.expire import TOMBSTONE, Expiry
+from automations.services.trigger.event_view import why
+from automations.services.trigger.schedule import Parts, Scheduler
+from automations.services.trigger.trigger import Parts as StartParts
+from automations.services.trigger.trigger import Start
 from automations.store import automations, routes
 from automations.store.audit import Wanted
 from automations.store.database import Database

@@ -9,8 +9,8 @@ from automations.core.instant import SECOND
 from automations.core.run.program import STOPPING
 from automations.core.run.queue import Holder
 from automations.errors import Conflict
-from automations.services import approval, cancel, replay
-from automations.services.queue import Done
+from automations.services.run import approval, cancel, replay
+from automations.services.run.queue import Done
 from automations.store import actions
 from automations.store.database import Database, Row
 from control_plane import START, ControlPlane

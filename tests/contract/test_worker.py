@@ -7,8 +7,8 @@ import pytest
 
 from automations.core.run.execution import Invocation, Outcome, Succeeded
 from automations.errors import StoreUnavailable
-from automations.services.queue import LEASE
-from automations.services.worker import Worker
+from automations.services.run.queue import LEASE
+from automations.services.run.worker import Worker
 from automations.store.migrate import migrate
 from automations.store.sqlite import SqliteDatabase
 from control_plane import ControlPlane

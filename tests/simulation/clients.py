@@ -21,11 +21,11 @@ from automations.errors import (
     StalePlan,
     StoreUnavailable,
 )
-from automations.services.apply import Authority
-from automations.services.catalogue import catalogue_of, known_stamps
-from automations.services.ingest import Delivery, Ingested
-from automations.services.plan import plan
-from automations.services.queue import Claim, Done, Undone
+from automations.services.plan.apply import Authority
+from automations.services.plan.plan import plan
+from automations.services.run.queue import Claim, Done, Undone
+from automations.services.spec.catalogue import catalogue_of, known_stamps
+from automations.services.trigger.ingest import Delivery, Ingested
 from automations.store import automations, suspensions
 from automations.store.database import Row
 from simulation.mirror import Mirror

@@ -9,7 +9,7 @@ from typing import Any
 
 from automations.core.run.replay import Mode
 from automations.errors import Conflict, NotFound
-from automations.services.replay import Wanted
+from automations.services.run.replay import Wanted
 from automations.store.database import Row
 from simulation.mirror import Change, Mirror, Moment
 from simulation.programs import Program

@@ -20,9 +20,11 @@ from automations.core.run.readiness import Ready, Waiting
 from automations.core.run.states import ActionStatus
 from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.core.trigger.bindings import Table
-from automations.services import advance, cancel, ingest, programs, queue, reconcile
-from automations.services import prune as prune_service
-from automations.services.ingest import Delivery, Ingested
+from automations.services.reconcile import prune as prune_service
+from automations.services.reconcile import reconcile
+from automations.services.run import advance, cancel, programs, queue
+from automations.services.trigger import ingest
+from automations.services.trigger.ingest import Delivery, Ingested
 from automations.store import actions, automations, deadlines, events, leases, outcomes, runs, slots, timers
 from automations.store.database import Row, Transaction
 from simulation.outside import VirtualTree

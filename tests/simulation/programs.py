@@ -6,25 +6,25 @@ from automations.core.instant import SECOND
 from automations.core.plan.prune import Policy
 from automations.core.run.queue import Holder
 from automations.errors import LockNotHeld
-from automations.services.apply import Apply
-from automations.services.approval import Approvals
-from automations.services.approval import Parts as ApprovalParts
 from automations.services.audit import Sealer
-from automations.services.cancel import Cancel
-from automations.services.cancel import Parts as CancelParts
-from automations.services.definitions import Bindings
-from automations.services.expire import Expiry
-from automations.services.ingest import Ingest
 from automations.services.lease import DaemonLease, Identity
-from automations.services.programs import Programs
-from automations.services.queue import LEASE, Done, Queue, Undone
-from automations.services.reconcile import Parts, Reconciler, Source
-from automations.services.replay import Parts as ReplayParts
-from automations.services.replay import Replay
-from automations.services.suspend import Suspend
-from automations.services.timers import Parts as TimersParts
-from automations.services.timers import Timers
-from automations.services.worker import Worker
+from automations.services.plan.apply import Apply
+from automations.services.plan.definitions import Bindings
+from automations.services.reconcile.reconcile import Parts, Reconciler, Source
+from automations.services.reconcile.suspend import Suspend
+from automations.services.run.approval import Approvals
+from automations.services.run.approval import Parts as ApprovalParts
+from automations.services.run.cancel import Cancel
+from automations.services.run.cancel import Parts as CancelParts
+from automations.services.run.expire import Expiry
+from automations.services.run.programs import Programs
+from automations.services.run.queue import LEASE, Done, Queue, Undone
+from automations.services.run.replay import Parts as ReplayParts
+from automations.services.run.replay import Replay
+from automations.services.run.worker import Worker
+from automations.services.trigger.ingest import Ingest
+from automations.services.trigger.timers import Parts as TimersParts
+from automations.services.trigger.timers import Timers
 from automations.store.database import Database, Row
 from simulation.faults import Process
 from simulation.mirror import Frame, Intent

@@ -11,7 +11,7 @@ import pytest
 
 from automations.core.spec.snapshot import Snapshot
 from automations.errors import Conflict
-from automations.services.catalogue import catalogue_of, known_stamps
+from automations.services.spec.catalogue import catalogue_of, known_stamps
 from simulation.faults import Weather
 from simulation.liveness import come_to_rest
 from simulation.outside import ROOT, VirtualTree

@@ -9,7 +9,7 @@ import pytest
 
 from automations.core.trigger.envelope import Envelope
 from automations.errors import AutomationsError, StoreUnavailable
-from automations.services.ingest import Delivery, Ingested
+from automations.services.trigger.ingest import Delivery, Ingested
 from automations.web import commit as module
 from automations.web.commit import MOST, GroupCommit
 from web_server import eventually

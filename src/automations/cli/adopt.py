@@ -16,8 +16,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.cli.locked import locked
     from automations.cli.rendered import document_of, text_of
     from automations.core.plan.plan import Request
-    from automations.services.adopt import takeover
-    from automations.services.apply import Authority
+    from automations.services.plan.adopt import takeover
+    from automations.services.plan.apply import Authority
 
     with locked(context, purpose=f"adopt {' '.join(given['ids'])}", seconds=0) as keeper:
         snapshot, catalogue = declared(context, given["path"], source=given["source"])

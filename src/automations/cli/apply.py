@@ -13,7 +13,7 @@ from automations.errors import Refused, UsageError
 if TYPE_CHECKING:
     from automations.cli.context import Context
     from automations.core.plan.plan import Plan
-    from automations.services.apply import Applied
+    from automations.services.plan.apply import Applied
 
 PATH = Argument("path", "The directory of specs, or a plan file.", default="automations.d")
 SOURCE = Option("--source", "The name that these automations are owned under (default: default).")
@@ -29,7 +29,7 @@ LOCK_TIMEOUT = Option("--lock-timeout", "How many seconds to wait for the lock o
 def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Plan, ask on a terminal, commit. Exit 4 refused by a safety rule, 5 stale, 6 lock not had."""
     from automations.cli.locked import locked
-    from automations.services.apply import Alongside, Authority
+    from automations.services.plan.apply import Alongside, Authority
 
     with locked(context, purpose=f"apply {given['path']}", seconds=given["lock_timeout"]) as keeper:
         prefix, made, digest = _plan(context, given)
@@ -76,7 +76,7 @@ def approve(context: "Context", made: "Plan", *, authority: Any, say_yes: str | 
     `say_yes` is the command that does the same without asking.
     """
     from automations.cli.rendered import text_of
-    from automations.services.apply import check_hazards
+    from automations.services.plan.apply import check_hazards
 
     if not context.json:
         context.say(text_of(context, made) + "\n")

@@ -10,7 +10,7 @@ from automations.core.plan.state import source_owner
 from automations.core.spec.catalogue import Catalogue, Interpreted
 from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.errors import InvalidInput
-from automations.services.catalogue import Progress, catalogue_of, known_stamps, one_by_one
+from automations.services.spec.catalogue import Progress, catalogue_of, known_stamps, one_by_one
 
 if TYPE_CHECKING:
     from automations.cli.context import Context

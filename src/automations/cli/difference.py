@@ -16,7 +16,7 @@ def run_diff(context: "Context", given: Mapping[str, Any]) -> int:
     """What is bound against the file, or an earlier generation against what is bound."""
     from automations.adapters.executors.redaction import Redactor
     from automations.core.plan.render.words import field_text, printable
-    from automations.services.difference import against_file, against_generation
+    from automations.services.plan.difference import against_file, against_generation
 
     identity, database = given["id"], context.runtime.database
     if given["revision"] is not None:
@@ -52,7 +52,7 @@ def _field(each: "Field") -> dict[str, Any]:
 
 def run_drift(context: "Context", given: Mapping[str, Any]) -> int:
     """Everything in which the state is not what the files say; 0 for none, 2 with --detailed-exitcode for some."""
-    from automations.services.difference import drift
+    from automations.services.plan.difference import drift
 
     _, made = planned(context, {**given, "adopt": (), "unprotect": ()})
     found = drift(context.runtime.database, made)

@@ -10,7 +10,7 @@ from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
-    from automations.services.dead_letters import Letters
+    from automations.services.run.dead_letters import Letters
 
 MOST = 1000
 SHOWN = 60
@@ -85,7 +85,7 @@ def run_replay(context: "Context", given: Mapping[str, Any]) -> int:
 
 def _replay_many(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.cli.confirm import confirmed
-    from automations.services.dead_letters import replayable
+    from automations.services.run.dead_letters import replayable
 
     if not filtered(given):
         raise UsageError("dlq replay requires an action id", hint="or a filter; see: automations dlq replay --help")
@@ -118,8 +118,8 @@ def filtered(given: Mapping[str, Any]) -> bool:
 
 def letters(context: "Context", given: Mapping[str, Any]) -> "Letters":
     """The filter that was given. Raises UsageError, InvalidInput."""
-    from automations.services.dead_letters import Letters
-    from automations.services.queue import pattern
+    from automations.services.run.dead_letters import Letters
+    from automations.services.run.queue import pattern
 
     return Letters(
         automation_id=given["automation"],

@@ -12,7 +12,7 @@ from automations.errors import UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
-    from automations.services.send import Answer
+    from automations.services.trigger.send import Answer
 
 MOST = 1000
 OUTCOMES = ("materialized", "waiting", "coalesced", "dropped", "unmatched", "rejected")
@@ -40,7 +40,7 @@ def run_send(context: "Context", given: Mapping[str, Any]) -> int:
 
 def _answer(context: "Context", answer: "Answer") -> dict[str, Any]:
     from automations.core.trigger.envelope import to_document
-    from automations.services.event_view import outcome_record
+    from automations.services.trigger.event_view import outcome_record
 
     taken = answer.taken
     if taken is None or answer.envelope is None:
@@ -78,7 +78,7 @@ def _tell(context: "Context", answer: "Answer", *, several: bool) -> None:
 
 def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     """Events, newest first, a page at a time."""
-    from automations.services.event_view import event_list
+    from automations.services.trigger.event_view import event_list
     from automations.store.events import Wanted
 
     limit, outcome = given["limit"], given["outcome"]
@@ -114,7 +114,7 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_show(context: "Context", given: Mapping[str, Any]) -> int:
     """One event's envelope, and what became of it for each automation."""
-    from automations.services.event_view import event_show
+    from automations.services.trigger.event_view import event_show
 
     record = event_show(context.runtime.database, given["event"])
     if context.json:
@@ -143,7 +143,7 @@ def run_show(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_why(context: "Context", given: Mapping[str, Any]) -> int:
     """For each trigger that is bound now: does it fire for this event, and if not, what stands in the way."""
-    from automations.services.event_view import why
+    from automations.services.trigger.event_view import why
 
     runtime = context.runtime
     if not 1 <= given["limit"] <= MOST:
@@ -170,7 +170,7 @@ def run_why(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_near_misses(context: "Context", given: Mapping[str, Any]) -> int:
     """Events that came near an automation's triggers and did not fire them, among the newest that are kept."""
-    from automations.services.event_view import near_misses
+    from automations.services.trigger.event_view import near_misses
 
     runtime = context.runtime
     if not 1 <= given["limit"] <= MOST_LOOKED_AT:

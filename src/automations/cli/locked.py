@@ -11,7 +11,7 @@ from automations.errors import AutomationsError, LockNotHeld
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
-    from automations.services.lock import Lock
+    from automations.services.plan.lock import Lock
 
 _PAUSE = 0.2
 """Seconds between two attempts."""
@@ -21,7 +21,7 @@ class Keeper:
     """Holds the lock; `kept` makes sure of it again, after a person took their time."""
 
     def __init__(self, context: "Context", *, purpose: str) -> None:
-        from automations.services.lock import DefinitionsLock
+        from automations.services.plan.lock import DefinitionsLock
 
         runtime = context.runtime
         self._locking = DefinitionsLock(runtime.database, clock=runtime.clock)

@@ -44,7 +44,7 @@ def _replayed(context: "Context", given: Mapping[str, Any], made: "Plan") -> dic
     """What recorded events would start under the plan, if anybody asks. Raises UsageError, InvalidInput."""
     if given["replay"] is None and given["events"] is None:
         return None
-    from automations.services.what_if import recorded, stored, what_if
+    from automations.services.plan.what_if import recorded, stored, what_if
 
     now, database = context.runtime.clock.now(), context.runtime.database
     if given["events"] is not None:
@@ -68,7 +68,7 @@ def planned(context: "Context", given: Mapping[str, Any]) -> "tuple[Snapshot, Pl
     from automations.adapters.collector import collector_paused
     from automations.cli.desired import declared
     from automations.core.plan.plan import Request
-    from automations.services.plan import plan
+    from automations.services.plan.plan import plan
 
     source = given["source"] or SOURCE.default
     with collector_paused():

@@ -47,7 +47,7 @@ def read_plan(context: "Context", path: str) -> "tuple[Plan, str, str]":
     made before the definitions last changed.
     """
     from automations.core.strict_json import parse
-    from automations.services.plan_file import admit
+    from automations.services.plan.plan_file import admit
 
     try:
         with Path(path).open("rb") as file:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from automations.cli.context import Context
-    from automations.services.queue import Claim
+    from automations.services.run.queue import Claim
     from automations.store.database import Row
 
 ACTION = Argument("id", "An action id.")
@@ -30,7 +30,7 @@ POLL = 0.25
 
 def run_claim(context: "Context", given: Mapping[str, Any]) -> int:
     """Lease the next action, or print null; with --limit, a list."""
-    from automations.services.queue import Claim, pattern, records
+    from automations.services.run.queue import Claim, pattern, records
     from automations.store.actions import Which
 
     limit, wait = given["limit"], given["wait"]
@@ -83,7 +83,7 @@ def run_complete(context: "Context", given: Mapping[str, Any]) -> int:
     """Report success."""
     from automations.core.record import action_record
     from automations.core.run.queue import Holder
-    from automations.services.queue import Done
+    from automations.services.run.queue import Done
 
     result = None if given["result_json"] is None else _json_object(given["result_json"], "--result-json")
     row = context.runtime.queue.complete(Done(given["id"], Holder(_runner(given), given["fence"]), result))
@@ -96,7 +96,7 @@ def run_fail(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.core.instant import MILLISECOND
     from automations.core.record import action_record
     from automations.core.run.queue import Failure, Holder
-    from automations.services.queue import Undone
+    from automations.services.run.queue import Undone
 
     retryable = given["retryable"]
     if retryable not in ("true", "false"):

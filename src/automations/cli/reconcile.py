@@ -9,7 +9,7 @@ from automations.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
-    from automations.services.reconcile import Round
+    from automations.services.reconcile.reconcile import Round
     from automations.settings import SourceSettings
 
 MOST_RACES = 20
@@ -33,7 +33,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 
 def _chosen(context: "Context", name: str | None) -> tuple["SourceSettings", ...]:
     """Sources of the settings file, else as their daemon knows them. Raises NotFound."""
-    from automations.services.sync_view import known_sources
+    from automations.services.reconcile.sync_view import known_sources
     from automations.settings import SourceSettings
 
     known = {each["name"]: SourceSettings(**each) for each in known_sources(context.runtime.database)}
@@ -80,7 +80,7 @@ def record(name: str, found: "Round") -> dict[str, Any]:
 def card(name: str, found: "Round") -> Iterator[str]:
     """A round for a person."""
     from automations.core.plan.render.words import summary_line
-    from automations.services.standing import BLOCKED
+    from automations.services.reconcile.standing import BLOCKED
 
     if found.plan is None:
         yield f"source {name}: {found.outcome}: {found.message}"

@@ -9,7 +9,7 @@ from automations.errors import UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
-    from automations.services.replay import Wanted
+    from automations.services.run.replay import Wanted
 
 FILTERS = (
     Option("--automation", "Many: only runs of this automation."),
@@ -39,7 +39,7 @@ def run_replay(context: "Context", given: Mapping[str, Any]) -> int:
 
 def _wanted(given: Mapping[str, Any]) -> "Wanted":
     from automations.core.run.replay import Mode
-    from automations.services.replay import Wanted
+    from automations.services.run.replay import Wanted
 
     if given["mode"] not in set(Mode):
         raise UsageError(f"no replay has the mode {given['mode']}", hint=f"one of: {', '.join(Mode)}")

@@ -9,14 +9,14 @@ from automations.errors import UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
-    from automations.services.rollback import Rollback
+    from automations.services.plan.rollback import Rollback
 
 
 def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Plan, ask on a terminal, commit; exit statuses as those of apply."""
     from automations.cli.locked import locked
-    from automations.services.apply import Alongside, Authority
-    from automations.services.rollback import rollback_to
+    from automations.services.plan.apply import Alongside, Authority
+    from automations.services.plan.rollback import rollback_to
 
     identity, generation = given["id"], given["to"]
     if generation is None:

@@ -19,7 +19,7 @@ TRIGGER = Option("--trigger", "Only this one of its triggers.")
 
 def run_list(context: "Context", _: Mapping[str, Any]) -> int:
     """Every schedule of every automation."""
-    from automations.services.schedule_view import every_schedule
+    from automations.services.trigger.schedule_view import every_schedule
 
     records = every_schedule(context.runtime.database, now=context.runtime.clock.now())
     if context.json:
@@ -50,7 +50,7 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
 
 def run_next(context: "Context", given: Mapping[str, Any]) -> int:
     """The next slots of an automation, in local time and UTC."""
-    from automations.services.schedule_view import next_slots
+    from automations.services.trigger.schedule_view import next_slots
 
     runtime = context.runtime
     _at_most(given["count"], "--count")
@@ -68,7 +68,7 @@ def run_next(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_misfires(context: "Context", given: Mapping[str, Any]) -> int:
     """Slots that did not fire, newest first."""
-    from automations.services.schedule_view import misfires
+    from automations.services.trigger.schedule_view import misfires
 
     limit = given["limit"]
     _at_most(limit, "--limit")
@@ -107,7 +107,7 @@ def run_resume(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_backfill(context: "Context", given: Mapping[str, Any]) -> int:
     """Fire the slots of a time that has passed, each once."""
-    from automations.services.backfill import Period
+    from automations.services.trigger.backfill import Period
 
     if given["from_"] is None or given["to"] is None:
         raise UsageError("schedules backfill needs --from and --to", hint="such as: --from 7d --to 1h")

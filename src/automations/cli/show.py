@@ -49,7 +49,7 @@ def run_show(context: "Context", given: Mapping[str, Any]) -> int:
 
 def _near(context: "Context", identity: str) -> Iterator[str]:
     """What came near its triggers lately; nothing when nothing did."""
-    from automations.services.event_view import near_misses
+    from automations.services.trigger.event_view import near_misses
 
     answer = near_misses(context.runtime.database, context.runtime.bindings, identity)
     total = sum(each["nearMisses"] for each in answer["triggers"])

@@ -20,8 +20,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.core.canonical import digest
     from automations.core.spec.catalogue import interpret
     from automations.core.trigger.envelope import to_document
-    from automations.services.author import accepted
-    from automations.services.ingest import Delivery
+    from automations.services.plan.author import accepted
+    from automations.services.trigger.ingest import Delivery
 
     interpreted = interpret(given_bytes(given["file"]), given["file"])
     automation = accepted(interpreted)
@@ -47,7 +47,7 @@ def _show(context: "Context", automation: "Automation", envelope: "Envelope") ->
     from automations.core.run.materialize import Occasion, materialize
     from automations.core.trigger.bindings import Bound
     from automations.core.trigger.envelope import identity, to_document
-    from automations.services.event_view import verdict_record
+    from automations.services.trigger.event_view import verdict_record
 
     document = to_document(envelope)
     occasion = Occasion(identity(envelope), automation.triggers[0], event=document)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from automations.core.fixture.case import Case, Fixture
     from automations.core.fixture.report import Played, Report
     from automations.core.spec.catalogue import Catalogue
-    from automations.services.rehearse import Rehearsal
+    from automations.services.fixture.rehearse import Rehearsal
 
 _GREEN, _RED, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[0m"
 TEST_ENDINGS = (".test.yaml", ".test.yml", ".test.json")
@@ -120,7 +120,7 @@ def _catalogue(path: str) -> "tuple[Catalogue, str | None]":
     """What a folder declares; for one test file, what its folder does (or the nearest above that has the automation)."""
     from automations.cli.desired import snapshot_of
     from automations.errors import InvalidInput
-    from automations.services.catalogue import catalogue_of_files
+    from automations.services.spec.catalogue import catalogue_of_files
 
     def of_folder(folder: str) -> "Catalogue":
         snapshot = snapshot_of(folder)

@@ -17,7 +17,7 @@ def run_create(context: "Context", given: Mapping[str, Any]) -> int:
     """Make a token and show it, this once."""
     from automations.core.instant import parse_duration
     from automations.core.token import Role
-    from automations.services.queue import pattern
+    from automations.services.run.queue import pattern
     from automations.services.tokens import Wanted
 
     if given["role"] not in ROLES:

@@ -41,7 +41,7 @@ def _catalogue(path: str) -> "tuple[Catalogue, bool]":
     from automations.adapters.files import one_file
     from automations.cli.desired import snapshot_of
     from automations.core.spec.catalogue import with_executors
-    from automations.services.catalogue import catalogue_of_files
+    from automations.services.spec.catalogue import catalogue_of_files
 
     if path == "-":
         files = [("-", sys.stdin.buffer.read((1 << 20) + 1))]

@@ -33,7 +33,7 @@ _SIGNATURE = (
 
 def run_create(context: "Context", given: Mapping[str, Any]) -> int:
     """Create a route, or replace the one of that id."""
-    from automations.services.webhook_routes import Wanted
+    from automations.services.trigger.webhook_routes import Wanted
 
     for name in ("source", "type"):
         if not given[name]:
@@ -119,7 +119,7 @@ def run_test(context: "Context", given: Mapping[str, Any]) -> int:
     """Take the request in as if it had come over HTTP, without asking for a signature."""
     from automations.core.canonical import digest_bytes
     from automations.core.trigger.envelope import to_document
-    from automations.services.ingest import Delivery
+    from automations.services.trigger.ingest import Delivery
 
     envelope = _envelope(context, given)
     runtime = context.runtime

@@ -21,7 +21,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Claim and execute until a signal, or with --until-idle until nothing is left to do."""
     from automations.cli.daemon import announce, log_lines
     from automations.daemon.work import Options, Working
-    from automations.services.queue import pattern
+    from automations.services.run.queue import pattern
 
     concurrency, lease_ms = given["concurrency"], given["lease_ms"]
     if not 1 <= concurrency <= MOST_AT_ONCE:

@@ -22,16 +22,16 @@ from automations.daemon.ending import Ending
 from automations.daemon.pidfile import PidFile
 from automations.daemon.supervisor import Service, Supervised, Supervisor
 from automations.errors import AutomationsError, LockNotHeld
-from automations.services import in_flight
 from automations.services.lease import DaemonLease, Identity
+from automations.services.run import in_flight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import FrameType
 
     from automations.runtime import Runtime
-    from automations.services.reconcile import Reconciler
-    from automations.services.worker import Worker
+    from automations.services.reconcile.reconcile import Reconciler
+    from automations.services.run.worker import Worker
     from automations.settings import SourceSettings
 
 REFRESH = SECOND

@@ -5,7 +5,7 @@ from threading import Event
 
 from automations.core.instant import SECOND
 from automations.services.ports import Clock
-from automations.services.worker import Worker
+from automations.services.run.worker import Worker
 
 GRACE = 20.0
 """Seconds that running actions get to finish after SIGTERM; then they are stopped and go back to the queue."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from automations.core.spec.model import Route
     from automations.core.trigger.bindings import Table
-    from automations.services.definitions import Bindings
+    from automations.services.plan.definitions import Bindings
     from automations.services.ports import Clock
     from automations.store.database import Database, Transaction
 

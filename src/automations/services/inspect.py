@@ -9,16 +9,16 @@ from automations.core.instant import iso
 from automations.core.record import action_record, replay_record, run_record
 from automations.core.run.states import ActionStatus
 from automations.errors import NotFound
-from automations.services.dead_letters import page
-from automations.services.run_event import event_of
-from automations.services.sync_view import source_records, standing_record, surroundings
+from automations.services.reconcile.sync_view import source_records, standing_record, surroundings
+from automations.services.run.dead_letters import page
+from automations.services.run.run_event import event_of
 from automations.store import actions, automations, replays, routes, runs, schedule_failures, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from automations.services.dead_letters import Letters
     from automations.services.ports import Clock
+    from automations.services.run.dead_letters import Letters
     from automations.store.database import Database, Row, Transaction
 
 SCHEMA_VERSION = "1.0"

@@ -11,7 +11,7 @@ import orjson
 
 from automations.core.spec.model import Route
 from automations.core.trigger.envelope import Envelope
-from automations.services.ingest import Ingested
+from automations.services.trigger.ingest import Ingested
 from automations.web.message import Response
 
 STATUSES: Mapping[str, int] = {

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from automations.core.token import Bearer
-    from automations.services.send import Answer as Sent
-    from automations.services.send import Send
-    from automations.services.trigger import Start
+    from automations.services.trigger.send import Answer as Sent
+    from automations.services.trigger.send import Send
+    from automations.services.trigger.trigger import Start
     from automations.web.message import Answer, Request, Response
 
 PREFIX = "/api/"

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from automations.errors import AutomationsError, StoreUnavailable
-from automations.services.ingest import Delivery, Ingested
+from automations.services.trigger.ingest import Delivery, Ingested
 
 Result = Ingested | AutomationsError
 Commit = Callable[[Sequence[Delivery]], Sequence[Result]]

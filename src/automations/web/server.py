@@ -15,9 +15,9 @@ from time import monotonic
 import uvloop
 
 from automations.errors import AutomationsError
-from automations.services.definitions import Bindings
-from automations.services.ingest import Delivery, Ingest
+from automations.services.plan.definitions import Bindings
 from automations.services.ports import Clock, Secrets, Telemetry
+from automations.services.trigger.ingest import Delivery, Ingest
 from automations.web.answers import STATUSES, refuse
 from automations.web.api import PREFIX, Api, Verbs
 from automations.web.commit import GroupCommit, Result

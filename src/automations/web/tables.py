@@ -12,7 +12,7 @@ from time import monotonic
 
 from automations.core.trigger.bindings import Table
 from automations.errors import AutomationsError, StoreError
-from automations.services.definitions import Bindings
+from automations.services.plan.definitions import Bindings
 
 MAX_AGE = 0.01
 """Seconds for which a confirmed table is taken as the current one."""

@@ -16,8 +16,8 @@ from automations.core.trigger.signature import Headers, Rejected, verify
 from automations.core.trigger.type_template import render_type
 from automations.core.trigger.webhook import normalise
 from automations.errors import AutomationsError, InvalidInput, RouteMoved, SecretUnavailable, StoreError
-from automations.services.ingest import Delivery
 from automations.services.ports import Clock
+from automations.services.trigger.ingest import Delivery
 from automations.web.answers import STATUSES, accept, refuse
 from automations.web.commit import GroupCommit, Result
 from automations.web.message import Answer, Request, Response

@@ -53,7 +53,7 @@ def _begun() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Materialized:
-    """The rows of one new run. One that contends for a slot is not begun yet: its admission decides, see `services.admit`."""
+    """The rows of one new run. One that contends for a slot is not begun yet: its admission decides, see `services.run.admit`."""
 
     run: Row
     actions: tuple[Row, ...]

@@ -1,0 +1,1 @@
+"""The loop: the state follows a directory by itself, carefully, and says how that stands."""

@@ -1,0 +1,278 @@
+"""The verb reconcile: bring the state to what a directory declares, again and again, and say how that stands.
+
+A round looks at the whole tree; a notification only makes it come sooner. An untrusted tree leads to no write but the source's
+own conditions. Bad files keep their last good generation. What a tree no longer declares goes only as `core.plan.prune` judges,
+because absence in a watched directory is too often an accident.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from automations.core.instant import SECOND
+from automations.core.plan.backoff import Backoff
+from automations.core.plan.plan import Plan, Request, make_plan, mysterious
+from automations.core.plan.prune import Policy, Verdict, confirmed
+from automations.core.plan.standing import Pause
+from automations.core.plan.state import State, source_owner
+from automations.core.spec.catalogue import Catalogue
+from automations.core.spec.snapshot import Snapshot, Untrusted
+from automations.errors import AutomationsError, Conflict, LockNotHeld, Refused, StalePlan
+from automations.services.plan.apply import Apply, Authority
+from automations.services.plan.definitions import Bindings, load_state
+from automations.services.plan.plan import with_old
+from automations.services.ports import Clock, Ids, Telemetry, Tree
+from automations.services.reconcile.heal import Drift, drift, heal
+from automations.services.reconcile.prune import counted, ripens, weigh
+from automations.services.reconcile.standing import Look, Standing
+from automations.services.reconcile.suspend import pause_of_source
+from automations.services.spec.catalogue import Reading, one_by_one
+from automations.services.spec.recollection import Recollection
+from automations.services.spec.settling import Settled, Settling
+from automations.store import state as states
+from automations.store.database import ConstraintViolated, Database
+
+RESYNC = 60 * SECOND
+VERIFY = 600 * SECOND
+"""How often a resync reads every file, though its times and inode say that it is the same."""
+POLL = 2 * SECOND
+"""How often the tree is looked at while it is not watched."""
+LONGEST_BACKOFF = RESYNC
+"""However often a tree could not be read, it is looked at again within one resync."""
+RACES = 3
+"""How often a round is planned anew because others changed definitions meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A directory and the name its automations are owned under. `root` is absolute."""
+
+    name: str
+    root: str
+    policy: Policy = field(default_factory=Policy)
+
+    @property
+    def owner(self) -> str:
+        """Owner of what it declares."""
+        return source_owner(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loop works with."""
+
+    database: Database
+    bindings: Bindings
+    apply: Apply
+    clock: Clock
+    ids: Ids
+    telemetry: Telemetry
+    reading: Reading = one_by_one
+
+
+Outcome = Literal["settled", "untrusted", "unsettled", "suspended", "failing", "raced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one look came to. `settled`: the state is what the tree says, bad files and what is withheld aside."""
+
+    outcome: Outcome
+    message: str = ""
+    plan: Plan | None = None
+    verdict: Verdict = field(default_factory=Verdict)
+    again_at: int | None = None
+    """When to look again before the resync (microseconds), if there is a reason."""
+    drifted: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.outcome == "settled"
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the next look has nothing to do as long as nothing changes."""
+        waits = self.plan is not None and (self.plan.withheld or self.plan.held_back)
+        return self.settled and not waits and not self.drifted
+
+
+class Reconciler:
+    """Keeps one source in step. `tick` is the whole loop; it returns when it wants to look again by itself."""
+
+    def __init__(self, source: Source, tree: Tree, parts: Parts, *, watching: bool | None = True) -> None:
+        self._source = source
+        self._tree = tree
+        self._parts = parts
+        self._recollection = Recollection(parts.database, source.root, reading=parts.reading)
+        self._standing = Standing(source, parts.database, parts.clock, parts.telemetry)
+        self._unreadable = Backoff()
+        self._failing = Backoff()
+        self._resync_at = 0
+        self._verified_at = -VERIFY
+        self._settling = Settling()
+        self._quiet: object = None
+        self.watch_healthy = watching
+        """Set by the watcher; False means that only looking regularly notices changes, None that nobody watches for long."""
+        self.actor = f"daemon:{source.name}"
+        """Who is recorded for what a round commits."""
+
+    @property
+    def parsed(self) -> int:
+        """How many files this loop parsed, ever."""
+        return self._recollection.parsed
+
+    def resync(self) -> None:
+        """Let the next tick believe nothing that is remembered of the files."""
+        self._resync_at = 0
+        self._verified_at = -VERIFY
+
+    def tick(self, now: int) -> int:
+        """Look, decide, act; when to look again (microseconds): the resync, sooner after a failure."""
+        resync = now >= self._resync_at or self._resync_at > now + 2 * RESYNC
+        verify = resync and not self._verified_at <= now < self._verified_at + VERIFY
+        try:
+            found = self.reconcile(resync=resync, afresh=verify)
+        except AutomationsError as problem:
+            self._parts.telemetry.emit("reconcile.failed", source=self._source.name, error=problem.message)
+            found = Round("failing", problem.message)
+        if verify:
+            self._verified_at = now
+        if resync:
+            self._resync_at = now + int(RESYNC * (0.9 + 0.2 * self._parts.ids.fraction()))
+        if found.outcome in ("untrusted", "failing", "raced") and found.again_at is None:
+            self._unreadable = self._unreadable.after(found.outcome, now=now, longest=LONGEST_BACKOFF)
+            return self._unreadable.until
+        self._unreadable = Backoff()
+        due = [self._resync_at, now + POLL] if self.watch_healthy is False else [self._resync_at]
+        return min(due if found.again_at is None else [*due, found.again_at])
+
+    def reconcile(self, *, resync: bool = False, afresh: bool = False, confirm: int | None = None) -> Round:
+        """One round. `resync` looks for drift too where nothing else changed, `afresh` believes no file's times.
+
+        `confirm` is the exact number of removals that a person agreed to.
+        Raises Refused when another number waits, Conflict and StoreError.
+        """
+        known = self._recollection.stamps()
+        snapshot = self._tree.take(known, afresh=afresh)
+        if isinstance(snapshot, Untrusted):
+            return self._untrusted(snapshot)
+        settled = self._settling.sort_out(snapshot, known, now=self._parts.clock.now())
+        snapshot = settled.snapshot
+        mark = self._mark(snapshot)
+        quiet = self._quiet == mark and not afresh and confirm is None and settled.again_at is None
+        if quiet and not (resync and self._drift()):
+            return Round("settled")
+        self._quiet = None
+        found = self._round(settled, confirm)
+        if found.plan is not None and found.at_rest:
+            self._quiet = self._mark(snapshot)
+        return found
+
+    def _mark(self, snapshot: Snapshot) -> object:
+        """Equal marks: nothing changed, neither in the tree nor in the definitions nor in how it is watched."""
+        with self._parts.database.read() as tx:
+            serial = states.read(tx)["serial"]
+        files = tuple((file.name, file.stamp) for file in snapshot.files)
+        return serial, self.watch_healthy, snapshot.revision, snapshot.problems, files
+
+    def _round(self, settled: Settled, confirm: int | None) -> Round:
+        try:
+            catalogue = self._recollection.catalogue(settled.snapshot, owner=self._source.owner)
+        except Conflict as raced:
+            self._recollection.forget()
+            return Round("raced", raced.message)
+        now = self._parts.clock.now()
+        if confirm is None and self._failing.waits(catalogue.digest, now=now):
+            return Round("failing", "the last attempts with this tree failed", again_at=self._failing.until)
+        try:
+            found = self._act(settled, catalogue, confirm)
+        except AutomationsError as problem:
+            if isinstance(problem, Refused):
+                raise
+            self._recollection.forget()
+            self._failing = self._failing.after(catalogue.digest, now=now)
+            self._parts.telemetry.emit("reconcile.failed", source=self._source.name, error=problem.message)
+            self._standing.failing(problem.message, watching=self.watch_healthy)
+            return Round("failing", problem.message, again_at=self._failing.until)
+        self._failing = Backoff()
+        return found
+
+    def _act(self, settled: Settled, catalogue: Catalogue, confirm: int | None) -> Round:
+        """Plan, judge what may go, commit, say how it stands; planned anew when others changed definitions meanwhile."""
+        snapshot = settled.snapshot
+        for race in range(RACES):
+            state, pause = self._state(catalogue, snapshot.prefix)
+            if pause is not None:
+                self._standing.suspended(pause, watching=self.watch_healthy)
+                return Round("suspended", f"the source is suspended {pause.words()}", again_at=pause.until)
+            policy, now = self._source.policy, self._parts.clock.now()
+            request = Request(self._source.name, revision=snapshot.revision, prune=False, unattended=True, now=now)
+            first = make_plan(catalogue, state, request)
+            if not snapshot.files and first.withheld:
+                message = f"{snapshot.root} is empty, but its automations are bound"
+                return self._untrusted(Untrusted(snapshot.root, "Empty", message))
+            mystery = settled.again_at is not None or mysterious(catalogue, state, owner=self._source.owner)
+            seen = counted(self._parts.database, first, now=now, count=race == 0 and not mystery)
+            verdict = weigh(first, state, policy=policy, situation=(seen, mystery), now=now)
+            if confirm is not None:
+                verdict = _agreed(verdict, first, confirm)
+            made = first
+            if verdict.allowed or verdict.held:
+                made = make_plan(
+                    catalogue, state, replace(request, prune=True, only=verdict.allowed, hold=verdict.held)
+                )
+            try:
+                self._parts.apply.commit(made, Authority(self.actor), prefix=snapshot.prefix)
+            except StalePlan:
+                continue
+            except LockNotHeld as held:
+                return Round("raced", held.message)
+            drifted = self._drift()
+            look = Look(snapshot, catalogue, made, verdict, drifted)
+            self._standing.record(look, watching=self.watch_healthy)
+            waits = [settled.again_at, ripens(seen, policy, now=now)]
+            again_at = min((each for each in waits if each is not None), default=None)
+            outcome: Outcome = "settled" if settled.again_at is None else "unsettled"
+            message = "" if settled.again_at is None else "somebody is writing in the tree"
+            return Round(outcome, message, made, verdict, again_at, drifted=bool(drifted))
+        return Round("raced", "others kept changing definitions meanwhile")
+
+    def _drift(self) -> Drift:
+        """What drifted and was not put right; what was is told."""
+        database, bindings, owner = self._parts.database, self._parts.bindings, self._source.owner
+        found = drift(database, bindings, owner=owner)
+        if not found or not self._source.policy.self_heal:
+            return found
+        try:
+            healed = heal(database, bindings, owner=owner, actor=self.actor, now=self._parts.clock.now())
+        except (StalePlan, ConstraintViolated):
+            return found
+        for identity, words in healed.items():
+            self._parts.telemetry.emit("drift.healed", source=self._source.name, automation=identity, what=words)
+        return {}
+
+    def _state(self, catalogue: Catalogue, prefix: str) -> tuple[State, Pause | None]:
+        """The state, and a suspension of the source as of the same serial: whoever suspends it later makes the plan stale."""
+        now = self._parts.clock.now()
+        with self._parts.database.read() as tx:
+            state = load_state(tx, prefix=prefix, now=now)
+            pause = pause_of_source(tx, self._source.name, now=now)
+            return with_old(tx, state, catalogue, owner=self._source.owner), pause
+
+    def _untrusted(self, untrusted: Untrusted) -> Round:
+        self._quiet = None
+        self._parts.telemetry.emit(
+            "reconcile.untrusted", source=self._source.name, reason=untrusted.reason, message=untrusted.message
+        )
+        self._standing.untrusted(untrusted, watching=self.watch_healthy)
+        return Round("untrusted", untrusted.message)
+
+
+def _agreed(verdict: Verdict, plan: Plan, number: int) -> Verdict:
+    """Raises Refused unless exactly this many removals wait, and may go when a person says so."""
+    agreed = confirmed(verdict, plan)
+    if number != verdict.count or (number and not agreed.allowed | verdict.held):
+        waiting = f"{verdict.count} would be removed" if verdict.count else "nothing waits to be confirmed"
+        hint = "look at: automations status" if agreed is not verdict else "mend the files that cannot be read first"
+        raise Refused(f"--confirm-deletes={number} does not match: {waiting}", hint=hint)
+    return agreed

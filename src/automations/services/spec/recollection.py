@@ -1,0 +1,115 @@
+"""What the files of one tree mean, kept in memory from look to look: only what changed is read and parsed again.
+
+The loop looks at its tree every minute and after every save; among thousands of specs an edit of one costs that one. A file whose
+stamp moved though its bytes are the same (a checkout, a `touch`) keeps its meaning.
+"""
+
+from dataclasses import dataclass, replace
+
+from automations.core.canonical import digest_bytes
+from automations.core.spec.catalogue import Catalogue, Interpreted, assemble
+from automations.core.spec.snapshot import Snapshot, SpecFile
+from automations.services.spec.catalogue import (
+    Memory,
+    Reading,
+    elsewhere_known,
+    known_stamps,
+    one_by_one,
+    reading_of,
+    remember,
+    remembered_of,
+    with_problems,
+)
+from automations.store.database import Database, Row
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    stamp: str
+    digest: str
+    """Of the bytes; empty where they were not read since the start."""
+    interpreted: Interpreted
+
+
+class Recollection:
+    """The memory of one loop."""
+
+    def __init__(self, database: Database, root: str, *, reading: Reading = one_by_one) -> None:
+        self._database = database
+        self._root = root
+        self._reading = reading
+        self._kept: dict[str, _Kept] = {}
+        self.parsed = 0
+        """How many files were parsed, ever."""
+
+    def stamps(self) -> dict[str, str]:
+        """Names to stamps of all that is known, for `Tree.take`; at first what the store remembers."""
+        if not self._kept:
+            return known_stamps(self._database, self._root)
+        return {name: kept.stamp for name, kept in self._kept.items()}
+
+    def catalogue(self, snapshot: Snapshot, *, owner: str) -> Catalogue:
+        """Everything that a snapshot declares, as `services.spec.catalogue.catalogue_of` would tell it; raises as that does."""
+        with self._database.read() as tx:
+            elsewhere = elsewhere_known(tx, owner)
+            memory = None if self._kept else remembered_of(tx, self._database, snapshot)
+        anew = self._read_anew(snapshot)
+        found = {file.name: anew.get(file.name) or self._known(file, memory) for file in snapshot.files}
+        interpreted = [each.interpreted for each in found.values()]
+        catalogue = assemble(interpreted, known=elsewhere)
+        fresh = [row for file in snapshot.files if (row := self._fresh(file, found[file.name])) is not None]
+        if memory is not None:
+            memory.keep(interpreted, catalogue, fresh=fresh)
+        else:
+            remember(self._database, snapshot, remembered=self._kept, fresh=fresh)
+        self._kept = {name: _advised(kept, catalogue) for name, kept in found.items()}
+        return with_problems(catalogue, snapshot.problems)
+
+    def forget(self) -> None:
+        """Know nothing: the next look reads what the store remembers."""
+        self._kept = {}
+
+    def _read_anew(self, snapshot: Snapshot) -> dict[str, _Kept]:
+        """What files mean whose bytes are others than before."""
+        new = []
+        for file in snapshot.files:
+            kept = self._kept.get(file.name)
+            digest = "" if file.raw is None else digest_bytes(file.raw)
+            if file.raw is not None and (kept is None or kept.digest != digest):
+                new.append((file, file.raw, digest))
+        self.parsed += len(new)
+        found = self._reading([(snapshot.prefix + file.name, raw) for file, raw, _ in new], None)
+        return {
+            file.name: _Kept(file.stamp, digest, interpreted)
+            for (file, _, digest), interpreted in zip(new, found, strict=True)
+        }
+
+    def _known(self, file: SpecFile, memory: Memory | None) -> _Kept:
+        """What a file means whose bytes are the same."""
+        kept = self._kept.get(file.name)
+        if kept is None:
+            return _Kept(file.stamp, "", (memory or self._memory_of(file)).recall(file))
+        return kept if kept.stamp == file.stamp else replace(kept, stamp=file.stamp)
+
+    def _memory_of(self, file: SpecFile) -> Memory:
+        """What the store knows of a file that this loop does not: another process read it."""
+        with self._database.read() as tx:
+            return remembered_of(tx, self._database, Snapshot(self._root, "", None, (file,)))
+
+    def _fresh(self, file: SpecFile, now: _Kept) -> Row | None:
+        """The row to remember of a good file whose stamp is new."""
+        before = self._kept.get(file.name)
+        document = now.interpreted.document
+        if document is None or now.interpreted.diagnostics or not now.digest:
+            return None
+        return None if before is not None and before.stamp == now.stamp else reading_of(file, now.digest, document)
+
+
+def _advised(kept: _Kept, catalogue: Catalogue) -> _Kept:
+    """With what its steps and the manifests were found to say of each other, so that it need not be found again."""
+    advice = catalogue.advice.get(kept.interpreted.file)
+    return (
+        kept
+        if advice is kept.interpreted.advice
+        else replace(kept, interpreted=replace(kept.interpreted, advice=advice))
+    )

@@ -1,0 +1,294 @@
+"""The verb ingest: events become durable runs, exactly once each, many events in one transaction.
+
+One commit holds the event, its runs and their actions, so a kill at any moment leaves all or nothing. An identity that was
+seen is answered with its first result. An event that had matched nothing is looked at again when it comes again.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from automations.core.canonical import as_written, decode, encode
+from automations.core.expression.activation import Activation
+from automations.core.run.materialize import Materialized, Occasion, materialize
+from automations.core.trigger.bindings import Table, Verdict, match
+from automations.core.trigger.cause import too_many_hops
+from automations.core.trigger.envelope import Envelope, identity, scope_of, to_document
+from automations.errors import AutomationsError, EventRejected, RouteMoved, StoreUnavailable
+from automations.services.plan.definitions import Bindings
+from automations.services.ports import Clock, Ids, Telemetry, Wake
+from automations.services.run.admit import admit_runs, tell
+from automations.services.run.programs import Programs
+from automations.services.trigger.admission import Arrival, admit, outcome
+from automations.store import events, outcomes
+from automations.store.database import Database, Row, Transaction
+
+MOST_ERRORS = 100
+"""Automations whose triggers failed over one event that are kept on record with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event to take in. `body_digest` is of what was delivered, so that a changed body under one identity shows."""
+
+    envelope: Envelope
+    body_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of a delivery: `{automationId, runId, actionIds}` for every run, the first time's for a duplicate."""
+
+    event_row_id: str
+    materialized: tuple[dict[str, Any], ...]
+    duplicate: bool = False
+    conflict: bool = False
+    first_event_id: str | None = None
+    """Of a duplicate: the id that its event came in under the first time."""
+    outcomes: tuple[Row, ...] = ()
+    """What became of it for the automations that it did not start a run of at once, though it fired them."""
+    rejected: str | None = None
+    """Why it was recorded and goes no further."""
+
+
+class Ingest:
+    """Takes events in."""
+
+    def __init__(self, database: Database, bindings: Bindings, *, clock: Clock, ids: Ids, telemetry: Telemetry) -> None:
+        self._database = database
+        self._bindings = bindings
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+        self._programs = Programs()
+        """Of runs that new ones replace."""
+        self.wake: Wake = lambda: None
+        """Called after a commit that queued work here."""
+        self.timer_set: Wake = lambda: None
+        """Called after a commit that set a timer here."""
+
+    def one(self, delivery: Delivery) -> Ingested:
+        """Take one event in.
+
+        Raises StoreUnavailable when it could not be committed; then nothing is remembered. Raises EventRejected when it was
+        recorded as rejected: it came around too often.
+        """
+        result = self._commit([delivery])[0]
+        if result.rejected:
+            raise _rejection(result)
+        return result
+
+    def many(self, deliveries: Sequence[Delivery]) -> list[Ingested | AutomationsError]:
+        """Take a group in with one commit. If any member spoils it, each is retried alone and fails alone."""
+        try:
+            return [_rejection(each) if each.rejected else each for each in self._commit(deliveries)]
+        except StoreUnavailable as unavailable:
+            return [unavailable] * len(deliveries)
+        except Exception as problem:  # noqa: BLE001  # one bad member must not fail the others; alone, it shows again
+            self._telemetry.emit("ingest.group_retried", size=len(deliveries), error=type(problem).__name__)
+        results: list[Ingested | AutomationsError] = []
+        for delivery in deliveries:
+            try:
+                results.append(self.one(delivery))
+            except AutomationsError as problem:
+                results.append(problem)
+            except Exception as problem:  # noqa: BLE001  # a bug for this member alone; the sender is told to try again
+                self._telemetry.emit("ingest.failed", event_id=delivery.envelope.id, error=repr(problem))
+                results.append(AutomationsError("the event could not be materialized", code="materialization_failed"))
+        return results
+
+    def _commit(self, deliveries: Sequence[Delivery]) -> list[Ingested]:
+        now = self._clock.now()
+        with self._database.write() as tx:
+            table = self._bindings.within(tx)
+            taken = {
+                at: _take(tx, deliveries[at], table=table, now=now, ids=self._ids) for at in self._order(deliveries)
+            }
+            timed = _admit(tx, taken.values(), now=now, ids=self._ids)
+            started = [made for at in range(len(deliveries)) for made in taken[at].made]
+            admit_runs(tx, started, programs=self._programs, now=now)
+        tell(self._telemetry, started)
+        results = [taken[at].ingested() for at in range(len(deliveries))]
+        for delivery, result in zip(deliveries, results, strict=True):
+            self._tell(delivery.envelope, result)
+        if any(result.materialized and not result.duplicate for result in results):
+            self.wake()
+        if timed:
+            self.timer_set()
+        return results
+
+    def _order(self, deliveries: Sequence[Delivery]) -> Sequence[int]:
+        """In what order to take a group in: as it came, but where other daemons write too all of them go by identity.
+
+        A sender that delivers the same events to two daemons would else have each wait for what the other holds.
+        """
+        if self._database.dialect == "sqlite":
+            return range(len(deliveries))
+        names = [(scope_of(each.envelope), identity(each.envelope)) for each in deliveries]
+        return sorted(range(len(deliveries)), key=names.__getitem__)
+
+    def _tell(self, envelope: Envelope, result: Ingested) -> None:
+        told = {"event_id": envelope.id, "source": envelope.source, "type": envelope.type}
+        self._telemetry.emit(f"event.{_word(result)}", **told, runs=len(result.materialized))
+        if result.conflict:
+            self._telemetry.emit("event.conflict", event_id=envelope.id, source=envelope.source)
+        for row in () if result.duplicate else result.outcomes:
+            about = {"automation": row["automation_id"], "reason": row["reason"]}
+            self._telemetry.emit(f"trigger.{row['outcome']}", event_id=envelope.id, **about)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """A delivery on its way through one commit: its row, the runs that it started, and what has yet to be admitted."""
+
+    delivery: Delivery
+    result: Ingested
+    document: Mapping[str, Any] = field(default_factory=dict)
+    admitting: tuple[Verdict, ...] = ()
+    made: list[Materialized] = field(default_factory=list)
+
+    def ingested(self) -> Ingested:
+        """What to answer."""
+        return replace(self.result, materialized=_references(self.made)) if self.made else self.result
+
+
+def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: Ids) -> _Taken:
+    envelope = delivery.envelope
+    scope, name = scope_of(envelope), identity(envelope)
+    known = events.known(tx, scope, name)
+    if known is not None and (known["outcome"] != "unmatched" or known["body_digest"] != delivery.body_digest):
+        return _Taken(delivery, _duplicate(known, delivery))
+    if envelope.route_id is not None and envelope.route_id not in table.live_routes:
+        # The request was judged by an older table. Acknowledging it now could start nothing and lose it for good.
+        raise RouteMoved(f"webhook route {envelope.route_id} was changed meanwhile", hint="send the request again")
+    row_id = known["id"] if known else ids.new()
+    document = to_document(envelope)
+    rejected = too_many_hops(envelope)
+    verdicts = () if rejected else match(table, envelope)
+    fired = [
+        each for each in verdicts if each.outcome == "match" and not table.suspended(each.candidate.bound.uid, now=now)
+    ]
+    admitting = tuple(each for each in fired if each.keys)
+    shared = Activation({"event": document}) if len(fired) > 1 else None
+    made = [
+        materialize(each.candidate.bound, _occasion(each, name, document, row_id, shared), now=now, new_id=ids.new)
+        for each in fired
+        if not each.keys
+    ]
+    if known is not None and not fired:
+        return _Taken(delivery, _duplicate(known, delivery))
+    word = "rejected" if rejected else "materialized" if made else "waiting" if admitting else "unmatched"
+    references = encode(_references(made))
+    if known is not None:
+        recorded = events.rematerialize(tx, row_id, outcome=word, materialized_json=references)
+    else:
+        names = {"id": row_id, "scope": scope, "identity": name, "received_at": now, "reason": rejected}
+        recorded = events.insert(
+            tx, _event_row(delivery, document) | names | {"outcome": word, "materialized_json": references}
+        )
+    if not recorded:  # another delivery of it was faster
+        standing = events.known(tx, scope, name)
+        assert standing is not None  # noqa: S101  # the write found it
+        return _Taken(delivery, _duplicate(standing, delivery))
+    failed = [outcome(Arrival(row_id, each, 0), "error", now=now, reason=each.reason) for each in _errors(verdicts)]
+    outcomes.keep(tx, failed)
+    return _Taken(delivery, Ingested(row_id, (), outcomes=tuple(failed), rejected=rejected), document, admitting, made)
+
+
+def _admit(tx: Transaction, group: Collection[_Taken], *, now: int, ids: Ids) -> bool:
+    """Let events through rate limits and debounces, or keep what holds them up; whether a timer was set.
+
+    All of a group go by bucket and window, so that two daemons never wait for what the other one holds.
+    """
+    arrivals = [
+        (taken, Arrival(taken.result.event_row_id, verdict, len(as_written(taken.document))))
+        for taken in group
+        for verdict in taken.admitting
+    ]
+    arrivals.sort(
+        key=lambda each: (each[1].names["automation_uid"], each[1].names["trigger_id"], *each[1].verdict.keys.values())
+    )
+    held_up: dict[str, list[Row]] = {}
+    for taken, arrival in arrivals:
+        row = admit(tx, arrival, now=now, ids=ids)
+        if row is not None:
+            held_up.setdefault(arrival.event_row_id, []).append(row)
+            continue
+        occasion = _occasion(arrival.verdict, identity(taken.delivery.envelope), taken.document, arrival.event_row_id)
+        made = materialize(arrival.verdict.candidate.bound, occasion, now=now, new_id=ids.new)
+        taken.made.append(made)
+    admitted = {taken.result.event_row_id: taken for taken, _ in arrivals}
+    for row_id, taken in admitted.items():
+        _record(tx, taken, held_up.get(row_id, []))
+    for taken in group:
+        if taken.result.duplicate and (first := admitted.get(taken.result.event_row_id)):  # of one in the same group
+            taken.result = replace(taken.result, materialized=_references(first.made))
+    return any(row["timer_id"] for rows in held_up.values() for row in rows)
+
+
+def _record(tx: Transaction, taken: _Taken, held_up: Sequence[Row]) -> None:
+    """Write what became of an event that had to be admitted."""
+    row_id = taken.result.event_row_id
+    outcomes.keep(tx, held_up)
+    taken.result = replace(taken.result, outcomes=(*taken.result.outcomes, *held_up))
+    if taken.made:
+        events.answered(tx, row_id, materialized_json=encode(_references(taken.made)))
+    else:
+        events.settle(tx, row_id)
+
+
+def _occasion(
+    verdict: Verdict, name: str, document: Mapping[str, Any], row_id: str, shared: Activation | None = None
+) -> Occasion:
+    trigger = verdict.candidate.trigger
+    return Occasion(identity=name, trigger=trigger, event=document, event_row_id=row_id, shared=shared)
+
+
+def _references(made: Iterable[Materialized]) -> tuple[dict[str, Any], ...]:
+    return tuple(each.reference() for each in made)
+
+
+def _errors(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The first error for each automation that the event did not fire; bounded, because a sender decides how many."""
+    over = {each.candidate.bound.uid for each in verdicts if each.outcome == "match"}
+    found: dict[str, Verdict] = {}
+    for each in verdicts:
+        if each.outcome == "error" and each.candidate.bound.uid not in over:
+            found.setdefault(each.candidate.bound.uid, each)
+    return list(islice(found.values(), MOST_ERRORS))
+
+
+def _word(result: Ingested) -> str:
+    """What became of a delivery at once, for telemetry."""
+    if result.duplicate or result.rejected:
+        return "duplicate" if result.duplicate else "rejected"
+    waits = any(row["timer_id"] for row in result.outcomes)
+    dropped = any(row["outcome"] == "dropped" for row in result.outcomes)
+    return "materialized" if result.materialized else "waiting" if waits else "dropped" if dropped else "unmatched"
+
+
+def _rejection(result: Ingested) -> EventRejected:
+    return EventRejected(
+        f"the event was rejected: {result.rejected}", hint=f"see: automations events show {result.event_row_id}"
+    )
+
+
+def _duplicate(row: Row, delivery: Delivery) -> Ingested:
+    # An event that was imported has no digest: the original kept none, so nothing can be said against its repeat.
+    conflict = row["body_digest"] not in ("", delivery.body_digest)
+    materialized = tuple(decode(row["materialized_json"]))
+    first = row["event_id"]
+    rejected = row["reason"] if row["outcome"] == "rejected" else None
+    return Ingested(row["id"], materialized, duplicate=True, conflict=conflict, first_event_id=first, rejected=rejected)
+
+
+def _event_row(delivery: Delivery, document: dict[str, Any]) -> Row:
+    envelope = delivery.envelope
+    return {
+        "event_id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.type,
+        "envelope_json": as_written(document),
+        "body_digest": delivery.body_digest,
+    }

@@ -1,0 +1,127 @@
+"""Reading schedules: where each stands, when it fires, what it skipped. Nothing here writes."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from automations.core.canonical import decode
+from automations.core.instant import iso
+from automations.core.spec import build
+from automations.core.trigger.bindings import Bound
+from automations.core.trigger.schedule import clock_change, jitter_of, local_time, next_due, slots
+from automations.errors import NotFound
+from automations.services.trigger.schedule_line import Line, lines
+from automations.store import automations, schedule_failures, schedules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from automations.store.database import Database, Row, Transaction
+
+SKIPS_SHOWN = 5
+
+
+def every_schedule(database: Database, *, now: int) -> list[dict[str, Any]]:
+    """Every schedule: when it fires next, its last run, what it skipped last, and whether and why it is paused."""
+    with database.read() as tx:
+        cursors = {(row["automation_uid"], row["trigger_id"]): row for row in schedules.every(tx)}
+        return [
+            _record(tx, line, cursors.get((line.bound.uid, line.trigger.id)), now=now)
+            for row in automations.live(tx)
+            for line in _lines_of(row)
+        ]
+
+
+def next_slots(database: Database, automation_id: str, *, after: int, count: int) -> list[dict[str, Any]]:
+    """The next slots of all of an automation's schedules, in order: `[{nominalTime, localTime, trigger, firesAt?, reason?}]`.
+
+    `reason` says what a clock change has to do with it. Raises NotFound when there are none.
+    """
+    found = []
+    for line in _named(database, automation_id):
+        for nominal in islice(slots(line.schedule, after), count):
+            jitter = jitter_of(line.schedule, nominal, key=line.key)
+            slot = {
+                "nominalTime": iso(nominal),
+                "localTime": local_time(line.schedule, nominal),
+                "trigger": line.trigger.id,
+                "firesAt": iso(nominal + jitter) if jitter else None,
+                "reason": clock_change(line.schedule, nominal),
+            }
+            found.append({name: value for name, value in slot.items() if value is not None})
+    if not found:
+        raise NotFound(f"automation {automation_id} has no schedule that fires", hint="see: automations schedules list")
+    return sorted(found, key=lambda slot: str(slot["nominalTime"]))[:count]
+
+
+def misfires(database: Database, automation_id: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
+    """Slots that did not fire, newest first: `[{trigger, nominalTime, localTime, reason, recordedAt}]`. Raises NotFound."""
+    chosen = _named(database, automation_id)
+    found = []
+    with database.read() as tx:
+        for line in chosen:
+            for row in schedules.skips(tx, line.bound.uid, line.trigger.id, before=before, limit=limit):
+                nominal = row["nominal_at"]
+                about = {"nominalTime": iso(nominal), "localTime": local_time(line.schedule, nominal)}
+                found.append(
+                    {
+                        "trigger": line.trigger.id,
+                        **about,
+                        "reason": row["reason"],
+                        "recordedAt": iso(row["recorded_at"]),
+                    }
+                )
+    return sorted(found, key=lambda each: str(each["nominalTime"]), reverse=True)[:limit]
+
+
+def _named(database: Database, automation_id: str) -> list[Line]:
+    with database.read() as tx:
+        row = automations.get(tx, automation_id)
+    if row is None or row["deleted_at"] is not None:
+        raise NotFound(f"automation not found: {automation_id}", hint="see: automations list")
+    return list(_lines_of(row))
+
+
+def _lines_of(row: Row) -> Iterator[Line]:
+    return lines(Bound(row["uid"], row["generation"], build.automation(decode(row["spec_json"])), {}))
+
+
+def _record(tx: Transaction, line: Line, cursor: Row | None, *, now: int) -> dict[str, Any]:
+    schedule, automation = line.schedule, line.bound.automation
+    failures = schedule_failures.get(tx, **line.names)
+    halted = failures if failures and failures["paused_at"] is not None else None
+    at = cursor["cursor_at"] if cursor else now
+    next_at = next_due(schedule, cursor=at, key=line.key) if line.bound.active and not halted else None
+    last = schedules.last_fired(tx, **line.names)
+    shown = {
+        "automationId": automation.id,
+        "trigger": line.trigger.id,
+        "cron": schedule.cron,
+        "every": line.trigger.raw.get("every"),
+        "timezone": schedule.timezone,
+        "overlap": schedule.overlap,
+        "catchUp": schedule.catch_up,
+        "status": "paused" if halted else str(automation.status),
+        "paused": _pause(line, halted) if halted else None,
+        "failures": failures["failures"] if failures else None,
+        "nextDue": None if next_at is None else iso(next_at),
+        "nextLocal": None if next_at is None else local_time(schedule, next_at),
+        "lastRun": None if last is None else _last(last),
+        "skipped": [
+            {"nominalTime": iso(skip["nominal_at"]), "reason": skip["reason"]}
+            for skip in schedules.skips(tx, line.bound.uid, line.trigger.id, limit=SKIPS_SHOWN)
+        ],
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _pause(line: Line, row: Row) -> dict[str, Any]:
+    resume = f"automations schedules resume {line.bound.automation.id}"
+    return {"since": iso(row["paused_at"]), "reason": f"{row['failures']} failed runs in a row", "resume": resume}
+
+
+def _last(row: Row) -> dict[str, Any]:
+    """A run that is kept no longer has no status."""
+    shown = {"nominalTime": iso(row["nominal_at"]), "id": row["run_id"], "status": row["status"]}
+    return {name: value for name, value in shown.items() if value is not None}
