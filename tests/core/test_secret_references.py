@@ -7,7 +7,7 @@ import pytest
 
 import samples
 from automations.core.expression.secret import filled, secret_field, secret_name, without_fields
-from automations.core.expression.template import INPUT_ROOTS, compile_template, problems
+from automations.core.expression.template import INPUT_ROOTS, compile_template, scan
 from automations.core.run.edge import binding_problems, ready
 from automations.core.run.machine import ActionView, RunView, advance
 from automations.core.run.states import ActionStatus, RunStatus
@@ -83,13 +83,13 @@ def test_what_is_rendered_shows_the_reference_and_only_its_place_is_filled() -> 
     "text", ["${{ secrets.A + 'x' }}", "${{ event.user }}:${{ secrets.A }}", "${{ size(secrets.A) }}", "${{ secrets }}"]
 )
 def test_a_secret_takes_part_in_no_expression(text: str) -> None:
-    ((path, problem),) = problems({"x": text}, roots=INPUT_ROOTS)
+    ((path, problem),) = scan({"x": text}, roots=INPUT_ROOTS).problems
     assert path == ("x",)
     assert "secret" in problem.message
 
 
 def test_where_no_secret_may_stand_it_is_refused_and_the_way_out_is_told() -> None:
-    ((_, problem),) = problems("${{ secrets.A }}")
+    ((_, problem),) = scan("${{ secrets.A }}").problems
     assert problem.message.startswith("a secret has no place here")
     assert "x-secret" in problem.hint
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automations.core.expression.cel import Activation, EvaluationFailed, ExpressionInvalid
-from automations.core.expression.template import compile_template, problems, references, templated
+from automations.core.expression.template import compile_template, scan
 
 DATA: dict[str, Any] = {
     "event": {"data": {"tag": "v1.2", "n": 3, "price": 92.5, "whole": 1.0, "on": True, "none": None, "list": [1, "a"]}},
@@ -103,7 +103,7 @@ def test_a_failure_names_the_path_of_the_scalar(value: Any, message: str) -> Non
 def test_a_mistake_in_a_template_is_told_with_its_place_in_the_scalar(
     text: str, line: int, column: int, reason: str
 ) -> None:
-    [(path, problem)] = problems({"input": [text]})
+    [(path, problem)] = scan({"input": [text]}).problems
     assert path == ("input", 0)
     assert (problem.line, problem.column, problem.reason) == (line, column, reason)
     with pytest.raises(ExpressionInvalid) as caught:
@@ -117,7 +117,7 @@ def test_all_problems_are_found_in_order() -> None:
         "b": {"good": "${{ event.x }}", "bad": ["${{ evnt.x }}"]},
         "k${{ x }}": 1,
     }
-    found = [(path, problem.column, problem.reason.split(";")[0]) for path, problem in problems(value)]
+    found = [(path, problem.column, problem.reason.split(";")[0]) for path, problem in scan(value).problems]
     assert found == [
         (("a",), 5, "unknown name `foo`"),
         (("a",), 23, "the expression ends too early"),
@@ -125,7 +125,7 @@ def test_all_problems_are_found_in_order() -> None:
         (("b", "bad", 0), 5, "unknown name `evnt`"),
         (("k${{ x }}",), 2, "the key of an object cannot be a template"),
     ]
-    assert problems({"fine": ["${{ event.x }}", "$${{ ", 1]}) == []
+    assert scan({"fine": ["${{ event.x }}", "$${{ ", 1]}).problems == []
 
 
 def test_references_are_told_by_scalar() -> None:
@@ -134,22 +134,22 @@ def test_references_are_told_by_scalar() -> None:
         "b": [{"c": "${{ steps['a-b'].status }}"}, "plain"],
         "bad": "${{ foo }}",
     }
-    assert references(value) == [
+    assert list(scan(value).references()) == [
         (("a",), {"build"}),
         (("b", 0, "c"), {"a-b"}),
     ]
 
 
-def test_where_templates_stand_is_told_without_compiling_them() -> None:
+def test_where_templates_stand_is_told_though_they_are_wrong() -> None:
     value = {"a": "x ${{ foo( }}", "b": [1, "plain", {"c": "${{ event.x }}"}], "d": "$${{ literal", "e": {}}
-    assert list(templated(value)) == [("a",), ("b", 2, "c")]
-    assert list(templated("${{ event.x }}")) == [()]
+    assert list(scan(value).templated()) == [("a",), ("b", 2, "c")]
+    assert list(scan("${{ event.x }}").templated()) == [()]
 
 
 def test_only_the_given_roots_are_known() -> None:
     template = compile_template("release.${{ body.action }}", roots=("body",))
     assert template.render({"body": {"action": "published"}}) == "release.published"
-    [(_, problem)] = problems("${{ event.x }}", roots=("body",))
+    [(_, problem)] = scan("${{ event.x }}", roots=("body",)).problems
     assert problem.reason == "unknown name `event`; the roots are body"
 
 
@@ -166,7 +166,7 @@ def test_nesting_has_a_bound() -> None:
     value: Any = "${{ event.data.n }}"
     for _ in range(5000):
         value = [value]
-    [(path, problem)] = problems(value)
+    [(path, problem)] = scan(value).problems
     assert len(path) == 100
     assert problem.reason == "nested more than 100 levels deep"
 
@@ -211,7 +211,7 @@ def test_text_around_expressions_is_kept_as_it_is(pieces: list[str]) -> None:
 
 @given(st.text(alphabet="${}'\"r/\\\n a1", max_size=40))
 def test_any_text_compiles_or_has_problems(text: str) -> None:
-    found = problems(text)
+    found = scan(text).problems
     if not found:
         compile_template(text)
     assert all(path == () and problem.line >= 1 and problem.column >= 1 for path, problem in found)

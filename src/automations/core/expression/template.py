@@ -131,124 +131,160 @@ def compile_template(value: Any, *, roots: Iterable[str] = ROOTS) -> Template:
 
     Raises ExpressionInvalid for the first of its `problems`, with the path of the scalar and the place inside it.
     """
-    found: _Problems = []
-    part = _Reader(frozenset(roots), found).read(value, ())
+    known = frozenset(roots)
+    found = scan(value, roots=known).problems
     if found:
         path, problem = found[0]
         raise problem.at(path)
-    return Template(part)
+    return Template(_part(value, known, ()))
 
 
-def problems(value: Any, *, roots: Iterable[str] = ROOTS) -> list[tuple[Path, ExpressionInvalid]]:
-    """List everything that is wrong with the templates in a value: path of the scalar or key, and what is wrong."""
+class Scalar(NamedTuple):
+    """A text with `${{` in it, at `path` of its value."""
+
+    path: Path
+    text: str
+    cut: "_Cut"
+
+    @property
+    def expressions(self) -> Iterator[Located]:
+        """Its expressions, each with its place; none if anything in it does not compile."""
+        pieces, offsets, _, _ = self.cut
+        for piece, offset in zip(pieces, offsets, strict=True):
+            if offset is not None and isinstance(piece, Expression):
+                yield Located(self.path, piece, *place(self.text, offset), whole=len(pieces) == 1)
+
+
+class Scan(NamedTuple):
+    """All templates of one value, looked for once: several checks ask about each."""
+
+    scalars: tuple[Scalar, ...]
+    problems: list[tuple[Path, ExpressionInvalid]]
+    """Everything that is wrong: path of the scalar or key, and what is wrong."""
+
+    def expressions(self) -> Iterator[Located]:
+        """Every expression; those of a scalar that does not compile are left to `problems`."""
+        for scalar in self.scalars:
+            yield from scalar.expressions
+
+    def references(self) -> Iterator[References]:
+        """By scalar, which steps it reads; scalars that do not compile are left to `problems`."""
+        for path, _, cut in self.scalars:
+            used = [each.step_references() for each in cut.pieces if isinstance(each, Expression)]
+            if used:
+                yield References(path, frozenset[str]().union(*used))
+
+    def templated(self) -> Iterator[Path]:
+        """Where templates stand; text that only writes a literal `${{` is none."""
+        return (path for path, _, cut in self.scalars if cut.templated)
+
+
+def scan(value: Any, *, roots: Iterable[str] = ROOTS) -> Scan:
+    """Look for templates in plain data. Never raises: what is wrong is listed."""
+    scalars: list[Scalar] = []
     found: _Problems = []
-    _Reader(frozenset(roots), found).read(value, ())
-    return found
+    _look(value, (), roots=frozenset(roots), into=(scalars, found))
+    return Scan(tuple(scalars), found)
 
 
-def references(value: Any, *, roots: Iterable[str] = ROOTS) -> list[References]:
-    """Tell by scalar which steps the templates in a value read; templates that do not compile are left to `problems`."""
-    return list(_references(_Reader(frozenset(roots), []).read(value, ())))
-
-
-def expressions(value: Any, *, roots: Iterable[str] = ROOTS, path: Path = ()) -> Iterator[Located]:
-    """Every expression in the templates of a value; those of a scalar that does not compile are left to `problems`."""
+def _look(value: Any, path: Path, *, roots: frozenset[str], into: tuple[list[Scalar], _Problems]) -> None:
+    scalars, found = into
     if isinstance(value, str):
         if _OPEN in value:
-            yield from _located(value, frozenset(roots), path)
-    elif isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from expressions(item, roots=roots, path=(*path, key))
-
-
-def _located(text: str, roots: frozenset[str], path: Path) -> Iterator[Located]:
-    parts, wrong = _pieces(text, roots)
-    if wrong:
-        return
-    pieces = zip(parts, _split(text), strict=True)
-    for part, (_, offset) in pieces:
-        if isinstance(part, Expression) and offset is not None:
-            yield Located(path, part, *place(text, offset), whole=len(parts) == 1)
-
-
-def templated(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Where templates stand in a value without `problems`; nothing is compiled."""
-    if isinstance(value, str):
-        if _OPEN in value and any(offset is not None for _, offset in _split(value)):
-            yield path
-    elif isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from templated(item, (*path, key))
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Turns values into parts, and notes problems on the way."""
-
-    roots: frozenset[str]
-    problems: _Problems
-
-    def read(self, value: Any, path: Path) -> _Part:
-        if isinstance(value, str):
-            return self._scalar(value, path) if _OPEN in value else _Constant(value)
-        if not isinstance(value, dict | list):
-            return _Constant(value)
+            cut = _cut(value, roots)
+            scalars.append(Scalar(path, value, cut))
+            found.extend((path, problem) for problem in cut.wrong)
+    elif isinstance(value, dict):
         if len(path) >= _MAX_DEPTH:
-            self.problems.append((path, ExpressionInvalid(f"nested more than {_MAX_DEPTH} levels deep")))
-            return _Constant(value)
-        if isinstance(value, list):
-            items = tuple(self.read(item, (*path, index)) for index, item in enumerate(value))
-            return _Constant(value) if all(map(_unchanged, items, value)) else _List(items)
-        members = tuple((key, self.read(item, (*path, key))) for key, item in value.items())
-        for key in value:
+            found.append((path, _too_deep()))
+            return
+        for key, item in value.items():
+            if not isinstance(item, str) or _OPEN in item:
+                _look(item, (*path, key), roots=roots, into=into)
             if _OPEN in key:
                 line, column = place(key, key.index(_OPEN))
                 problem = ExpressionInvalid("the key of an object cannot be a template", line=line, column=column)
-                self.problems.append(((*path, key), problem))
+                found.append(((*path, key), problem))
+    elif isinstance(value, list):
+        if len(path) >= _MAX_DEPTH:
+            found.append((path, _too_deep()))
+            return
+        for index, item in enumerate(value):
+            _look(item, (*path, index), roots=roots, into=into)
+
+
+def _too_deep() -> ExpressionInvalid:
+    return ExpressionInvalid(f"nested more than {_MAX_DEPTH} levels deep")
+
+
+def _part(value: Any, roots: frozenset[str], path: Path) -> _Part:
+    """The part that a value without problems becomes."""
+    if isinstance(value, str):
+        return _scalar(_cut(value, roots).pieces, path) if _OPEN in value else _Constant(value)
+    if isinstance(value, list):
+        items = tuple(_part(item, roots, (*path, index)) for index, item in enumerate(value))
+        return _Constant(value) if all(map(_unchanged, items, value)) else _List(items)
+    if isinstance(value, dict):
+        members = tuple((key, _part(item, roots, (*path, key))) for key, item in value.items())
         return _Constant(value) if all(_unchanged(part, value[key]) for key, part in members) else _Object(members)
+    return _Constant(value)
 
-    def _scalar(self, text: str, path: Path) -> _Part:
-        parts, wrong = _pieces(text, self.roots)
-        self.problems.extend((path, problem) for problem in wrong)
-        if wrong:
-            return _Constant(text)
-        plain = tuple(each for each in parts if not isinstance(each, SecretReference))
-        if len(plain) < len(parts):
-            return self._secret(parts, path)
-        if len(plain) == 1:
-            only = plain[0]
-            return _Constant(only) if isinstance(only, str) else _Whole(only, path)
-        return _Text(plain, path)
 
-    def _secret(self, parts: tuple[_Piece, ...], path: Path) -> _Part:
-        """A text whose secrets are put in at the very end is known but for them: it holds no other expression."""
-        known = tuple(each for each in parts if not isinstance(each, Expression))
-        if len(known) < len(parts):
-            problem = ExpressionInvalid(
-                "a text that holds a secret can hold no other expression",
-                hint="give the other value in a field of its own",
-            )
-            self.problems.append((path, problem))
-        return SecretText(path, known)
+def _scalar(pieces: tuple[_Piece, ...], path: Path) -> _Part:
+    if any(isinstance(each, SecretReference) for each in pieces):
+        # A text whose secrets are put in at the very end is known but for them: it holds no other expression.
+        return SecretText(path, tuple(each for each in pieces if not isinstance(each, Expression)))
+    plain = tuple(each for each in pieces if not isinstance(each, SecretReference))  # all of them; for the type
+    if len(plain) == 1:
+        only = plain[0]
+        return _Constant(only) if isinstance(only, str) else _Whole(only, path)
+    return _Text(plain, path)
+
+
+class _Cut(NamedTuple):
+    """A text's plain pieces, expressions and secrets, where each expression begins, and what is wrong with them.
+
+    Nothing but that, and whether any template was meant, if anything is.
+    """
+
+    pieces: tuple[_Piece, ...]
+    offsets: tuple[int | None, ...]
+    wrong: tuple[ExpressionInvalid, ...]
+    templated: bool
 
 
 @lru_cache(maxsize=4096)
-def _pieces(text: str, roots: frozenset[str]) -> tuple[tuple[_Piece, ...], tuple[ExpressionInvalid, ...]]:
-    """A scalar's texts, expressions and secrets, and what is wrong with them. Remembered: several checks ask about each."""
-    parts: list[_Piece] = []
+def _cut(text: str, roots: frozenset[str]) -> _Cut:
+    """Cut a text into its pieces. Remembered: the same texts are looked at when a spec is checked, compiled and run."""
+    pieces: list[_Piece] = []
+    offsets: list[int | None] = []
     wrong: list[ExpressionInvalid] = []
+    templated = False
     try:
         for source, offset in _split(text):
             if offset is None:
-                parts.append(source)
+                pieces.append(source)
+                offsets.append(None)
                 continue
+            templated = True
             try:
-                parts.append(_piece(source, roots))
+                pieces.append(_piece(source, roots))
+                offsets.append(offset)
             except ExpressionInvalid as problem:
                 wrong.append(problem.moved(*place(text, offset)))
     except ExpressionInvalid as problem:
         wrong.append(problem)
-    return tuple(parts), tuple(wrong)
+        templated = True
+    if not wrong and _mixes(pieces):
+        hint = "give the other value in a field of its own"
+        wrong.append(ExpressionInvalid("a text that holds a secret can hold no other expression", hint=hint))
+    return _Cut((), (), tuple(wrong), templated) if wrong else _Cut(tuple(pieces), tuple(offsets), (), templated)
+
+
+def _mixes(pieces: Iterable[_Piece]) -> bool:
+    """Whether there are both expressions and secrets."""
+    kinds = {type(each) for each in pieces}
+    return SecretReference in kinds and Expression in kinds
 
 
 def _piece(source: str, roots: frozenset[str]) -> Expression | SecretReference:
@@ -349,14 +385,6 @@ def _inline(expression: Expression, activation: Activation) -> str:
         kind = "null" if result is None else "an object" if isinstance(result, dict) else "a list"
         raise EvaluationFailed(f"{_OPEN} {expression.text} }}}} is {kind}, which cannot be part of a text")
     return canonical.encode(result)
-
-
-def _references(part: _Part) -> Iterator[References]:
-    for leaf in _leaves(part):
-        if isinstance(leaf, _Whole | _Text):
-            parts = (leaf.expression,) if isinstance(leaf, _Whole) else leaf.parts
-            used = [each.step_references() for each in parts if isinstance(each, Expression)]
-            yield References(leaf.path, frozenset[str]().union(*used))
 
 
 def _leaves(part: _Part) -> Iterator[_Part]:

@@ -10,7 +10,7 @@ from typing import Any
 from automations.core.diagnostic import Path
 from automations.core.expression.cel import ExpressionInvalid
 from automations.core.expression.secret import ROOT, Reveal, filled
-from automations.core.expression.template import compile_template, problems, templated
+from automations.core.expression.template import compile_template, scan
 from automations.core.run.execution import Invocation
 
 BINDING_ROOTS = frozenset({"input", ROOT})
@@ -39,8 +39,8 @@ def binding_problems(kind: str, config: Mapping[str, Any]) -> list[tuple[Path, E
     allowed = TEMPLATED.get(kind, "")
     found: list[tuple[Path, ExpressionInvalid]] = []
     if allowed in config:
-        found += [((allowed, *path), problem) for path, problem in problems(config[allowed], roots=BINDING_ROOTS)]
-    for path in templated({key: value for key, value in config.items() if key != allowed}):
+        found += [((allowed, *path), problem) for path, problem in scan(config[allowed], roots=BINDING_ROOTS).problems]
+    for path in scan({key: value for key, value in config.items() if key != allowed}).templated():
         hint = f"values of {allowed} may be templates of input and secrets" if allowed else ""
         hint = "; ".join(filter(None, (hint, "the input itself comes on stdin, or as the body or arguments")))
         found.append(

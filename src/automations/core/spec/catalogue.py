@@ -6,17 +6,16 @@ typing error.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from automations.core.canonical import digest
 from automations.core.diagnostic import Diagnostic, Path, Severity, in_order
-from automations.core.expression.cel import ExpressionInvalid
+from automations.core.expression.template import Scan
 from automations.core.run.program import executable
 from automations.core.spec import build
-from automations.core.spec.checks import GRAPH_CODES, check
+from automations.core.spec.checks import GRAPH_CODES, check, inputs_of
 from automations.core.spec.document import Document
 from automations.core.spec.emission import Emitter, check_circles
 from automations.core.spec.finding import paths_of_steps, place
@@ -133,7 +132,7 @@ def accept(document: Document, kind: str, *, found: tuple[Diagnostic, ...] = (),
     if kind == "test":
         return Interpreted(document.file, document, diagnostics=found)
     automation = build.automation(document.value)
-    problems = () if checked else check(document, automation)
+    problems = () if checked else check(document, automation, inputs_of(automation))
     routes = tuple(
         (index, each.route.id, each.route.path)
         for index, each in enumerate(automation.triggers)
@@ -233,7 +232,7 @@ def _of_bad(files: Iterable[Interpreted], manifests: Mapping[ManifestKey, Manife
     for each in files:
         guessed = any(found.code in GRAPH_CODES for found in each.diagnostics)
         if each.automation is not None and each.document is not None and not guessed:
-            yield from _data(each.document, each.automation, manifests=shelf)
+            yield from _data(each.document, each.automation, manifests=shelf, inputs=inputs_of(each.automation))
 
 
 def _claimed(files: Iterable[Interpreted]) -> dict[str, frozenset[str]]:
@@ -302,9 +301,10 @@ def _contested(what: str, claimants: list[tuple[Interpreted, Any]], *, code: str
 
 
 def _actions(document: Document, automation: Automation, *, manifests: Shelf) -> Iterator[Diagnostic]:
-    for (path, _), step in zip(paths_of_steps(document.value), automation.steps, strict=True):
+    inputs = inputs_of(automation)
+    for (path, _), step, given in zip(paths_of_steps(document.value), automation.steps, inputs, strict=True):
         manifest, versions = resolve(step, manifests)
-        yield from check_secrets(document, path, step=step, manifest=manifest)
+        yield from check_secrets(document, path, step=step, manifest=manifest, given=given)
         if manifest is not None:
             yield from check_silence(document, path, step=step, manifest=manifest)
         elif versions and step.manifest_version:
@@ -317,16 +317,17 @@ def _actions(document: Document, automation: Automation, *, manifests: Shelf) ->
             span = document.at((*path, "actionId"))
             hint = "add a manifest file for it beside the specs, or start a runner that knows it"
             yield Diagnostic("spec/no-manifest", Severity.WARNING, message, span, (*path, "actionId"), hint)
-    yield from _data(document, automation, manifests=manifests)
+    yield from _data(document, automation, manifests=manifests, inputs=inputs)
 
 
-def _data(document: Document, automation: Automation, *, manifests: Shelf) -> Iterator[Diagnostic]:
+def _data(
+    document: Document, automation: Automation, *, manifests: Shelf, inputs: Sequence[Scan]
+) -> Iterator[Diagnostic]:
     """What is wrong with filters, expressions and inputs, given what is known of the data that they are about."""
     pins = resolve_all(automation.steps, manifests)
-    for (path, _), step in zip(paths_of_steps(document.value), automation.steps, strict=True):
+    for (path, _), step, given in zip(paths_of_steps(document.value), automation.steps, inputs, strict=True):
         if step.id in pins:
-            with suppress(ExpressionInvalid):  # which is told already
-                yield from check_inputs(document, path, step=step, manifest=pins[step.id])
-    for found in (check_triggers(automation), check_filters(automation), check_steps(automation, pins)):
+            yield from check_inputs(document, path, step=step, manifest=pins[step.id], given=given)
+    for found in (check_triggers(automation), check_filters(automation), check_steps(automation, pins, inputs)):
         yield from (place(document, each) for each in found)
-    yield from (place(document, each) for each in check_event_schemas(automation))
+    yield from (place(document, each) for each in check_event_schemas(automation, inputs))

@@ -4,14 +4,14 @@ Each check is a function of the document and its model that yields findings as (
 their places. Rules across files are the catalogue's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from automations.core.diagnostic import Diagnostic, Path, Severity
 from automations.core.expression.cel import BODY_ROOTS, ExpressionInvalid
 from automations.core.expression.matcher import compile_when
-from automations.core.expression.template import INPUT_ROOTS, problems, references
+from automations.core.expression.template import INPUT_ROOTS, Scan, scan
 from automations.core.run.concurrency import KEY_ROOTS
 from automations.core.spec.conform import compile_schema
 from automations.core.spec.document import Document
@@ -30,14 +30,20 @@ GRAPH_CODES = ("spec/depends-on", "spec/cycle", "spec/duplicate-step")
 _NOT_EXECUTED = "accepted and kept, but this version does not carry it out yet"
 
 
-def check(document: Document, automation: Automation) -> tuple[Diagnostic, ...]:
-    """Every finding of every check, with its place."""
+def inputs_of(automation: Automation) -> tuple[Scan, ...]:
+    """The templates in each step's input, looked for once for all checks."""
+    return tuple(scan(step.input, roots=INPUT_ROOTS) for step in automation.steps)
+
+
+def check(document: Document, automation: Automation, inputs: Sequence[Scan]) -> tuple[Diagnostic, ...]:
+    """Every finding of every check, with its place. `inputs` are the templates in each step's input."""
     found: list[Finding] = []
-    for rule in (_steps, _graph, _expressions, _filters, _routes, _schemas, _schedules, _not_executed):
+    for rule in (_steps, _graph, _conditions, _filters, _routes, _schemas, _schedules, _not_executed):
         found.extend(rule(document.value, automation))
+    found.extend(_templates(document.value, inputs))
     if not any(finding.code in GRAPH_CODES for finding in found):
         # While the graph is wrong, whom a step may read is a guess, and a second message about the same slip is noise.
-        found.extend(_step_references(document.value, automation))
+        found.extend(_step_references(document.value, automation, inputs))
     return tuple(place(document, each) for each in found)
 
 
@@ -78,11 +84,11 @@ def _dependency_problem(step: Step, target: Step | None, *, name: str) -> str | 
     return None
 
 
-def _expressions(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+def _conditions(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
     for index, trigger in enumerate(automation.triggers):
         yield from _trigger_expressions(("triggers", index), trigger)
     if automation.concurrency:
-        for _, problem in problems(automation.concurrency.key, roots=KEY_ROOTS):
+        for _, problem in scan(automation.concurrency.key, roots=KEY_ROOTS).problems:
             yield Finding("spec/expression", ("concurrency", "key"), problem.message, problem.hint)
     for path, raw in paths_of_steps(spec):
         if "when" in raw:
@@ -90,7 +96,11 @@ def _expressions(spec: Mapping[str, Any], automation: Automation) -> Iterator[Fi
                 compile_when(raw["when"])
             except ExpressionInvalid as invalid:
                 yield Finding("spec/expression", (*path, "when"), invalid.message, invalid.hint)
-        for inner, problem in problems(raw.get("input", {}), roots=INPUT_ROOTS):
+
+
+def _templates(spec: Mapping[str, Any], inputs: Sequence[Scan]) -> Iterator[Finding]:
+    for (path, _), given in zip(paths_of_steps(spec), inputs, strict=True):
+        for inner, problem in given.problems:
             yield Finding("spec/expression", (*path, "input", *inner), problem.message, problem.hint)
 
 
@@ -101,19 +111,19 @@ def _trigger_expressions(path: Path, trigger: Trigger) -> Iterator[Finding]:
         except ExpressionInvalid as invalid:
             yield Finding("spec/expression", (*path, "expr"), invalid.message, invalid.hint)
     for word, given in (("rateLimit", trigger.rate_limit), ("debounce", trigger.debounce)):
-        for _, problem in problems(given.key if given else None, roots=TRIGGER_ROOTS):
+        for _, problem in scan(given.key if given else None, roots=TRIGGER_ROOTS).problems:
             yield Finding("spec/expression", (*path, word, "key"), problem.message, problem.hint)
     if trigger.route is not None and trigger.route.mapping.type_template is not None:
-        for _, problem in problems(trigger.route.mapping.type_template, roots=BODY_ROOTS):
+        for _, problem in scan(trigger.route.mapping.type_template, roots=BODY_ROOTS).problems:
             where = (*path, "route", "mapping", "typeTemplate")
             yield Finding("spec/expression", where, problem.message, problem.hint)
 
 
-def _step_references(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+def _step_references(spec: Mapping[str, Any], automation: Automation, inputs: Sequence[Scan]) -> Iterator[Finding]:
     above = ancestors(automation.steps)
-    for (path, raw), step in zip(paths_of_steps(spec), automation.steps, strict=True):
+    for (path, _), step, given in zip(paths_of_steps(spec), automation.steps, inputs, strict=True):
         reachable = above.get(step.id, frozenset())
-        for inner, name in _references(raw):
+        for inner, name in _references(step, given):
             if name in reachable:
                 continue
             known = any(each.id == name for each in automation.steps)
@@ -128,14 +138,13 @@ def _step_references(spec: Mapping[str, Any], automation: Automation) -> Iterato
             yield Finding("spec/step-reference", (*path, *inner), message, hint)
 
 
-def _references(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """What a step reads; what does not compile is `_expressions`' to say."""
-    when = raw.get("when")
-    if when is not None:
+def _references(step: Step, given: Scan) -> Iterator[tuple[Path, str]]:
+    """What a step reads; what does not compile is told elsewhere."""
+    if step.when is not None:
         with suppress(ExpressionInvalid):
-            for name in sorted(compile_when(when).step_references()):
+            for name in sorted(compile_when(step.when).step_references()):
                 yield ("when",), name
-    for inner, steps in references(raw.get("input", {}), roots=INPUT_ROOTS):
+    for inner, steps in given.references():
         for name in sorted(steps):
             yield ("input", *inner), name
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automations.core.canonical import as_written
 from automations.core.diagnostic import Diagnostic, Path, Severity
-from automations.core.expression.secret import secret_field
-from automations.core.expression.template import INPUT_ROOTS, compile_template, problems, templated
+from automations.core.expression.secret import SecretReference, secret_field
+from automations.core.expression.template import Scan
 from automations.core.run.edge import binding_problems
 from automations.core.spec.conform import Conformity, compile_schema
 from automations.core.spec.document import Document
@@ -70,15 +69,18 @@ def check_manifest(document: Document, manifest: Manifest) -> tuple[Diagnostic, 
     return tuple(found)
 
 
-def check_secrets(document: Document, path: Path, *, step: Step, manifest: Manifest | None) -> Iterator[Diagnostic]:
-    """A secret stands only where a manifest says that one may: without a manifest, nowhere."""
-    # Few inputs name one at all, and compiling every template again would cost a plan of thousands a tenth of its time.
-    if "secrets" not in as_written(step.input) or problems(step.input, roots=INPUT_ROOTS):
+def check_secrets(
+    document: Document, path: Path, *, step: Step, manifest: Manifest | None, given: Scan
+) -> Iterator[Diagnostic]:
+    """A secret stands only where a manifest says that one may: without a manifest, nowhere. `given` is the step's input."""
+    if given.problems:
         return
-    for secret in compile_template(step.input, roots=INPUT_ROOTS).secrets():
-        if manifest is not None and secret_field(manifest.input_schema, secret.path):
+    for scalar in given.scalars:
+        if not any(isinstance(piece, SecretReference) for piece in scalar.cut.pieces):
             continue
-        where = (*path, "input", *secret.path)
+        if manifest is not None and secret_field(manifest.input_schema, scalar.path):
+            continue
+        where = (*path, "input", *scalar.path)
         known = (
             f"{manifest.id} {manifest.version} does not mark it" if manifest else f"{step.action_id} has no manifest"
         )
@@ -87,10 +89,12 @@ def check_secrets(document: Document, path: Path, *, step: Step, manifest: Manif
         yield Diagnostic("spec/secret", Severity.ERROR, message, document.at(where), where, hint)
 
 
-def check_inputs(document: Document, path: Path, *, step: Step, manifest: Manifest) -> Iterator[Diagnostic]:
-    """A constant input is checked whole; a templated one by the keys it lacks or has too many."""
+def check_inputs(
+    document: Document, path: Path, *, step: Step, manifest: Manifest, given: Scan
+) -> Iterator[Diagnostic]:
+    """A constant input is checked whole; a templated one by the keys it lacks or has too many. `given` is its templates."""
     where = (*path, "input")
-    filled = list(templated(step.input))
+    filled = list(given.templated())
     if () in filled:
         return
     try:

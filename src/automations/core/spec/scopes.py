@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
+from automations.core.diagnostic import Path
 from automations.core.expression.cel import Expression, ExpressionInvalid
 from automations.core.expression.guards import Paths, when_true
 from automations.core.expression.matcher import compile_when
@@ -149,9 +150,19 @@ _AUTOMATION = fields({name: Reading(TEXT, "always", "yes") for name in ("id", "n
 _RUN = fields({name: Reading(TEXT, "always", "yes") for name in ("id", "status", "createdAt")})
 
 
-def expected(schema: Mapping[str, object], path: tuple[str | int, ...]) -> Shape:
+_EXPECTED: dict[tuple[str, Path], Shape] = {}
+"""Shapes of inputs by manifest digest and path: thousands of steps name a few dozen actions."""
+_MOST_EXPECTED = 10_000
+
+
+def expected(manifest: Manifest, path: Path) -> Shape:
     """What an action's `inputSchema` wants at a path of the input."""
-    shape = shape_of(schema)
-    for part in path:
-        shape = shape.item() if isinstance(part, int) else shape.read(part).shape or ANY
-    return shape
+    found = _EXPECTED.get((manifest.digest, path))
+    if found is None:
+        found = shape_of(manifest.input_schema)
+        for part in path:
+            found = found.item() if isinstance(part, int) else found.read(part).shape or ANY
+        if len(_EXPECTED) >= _MOST_EXPECTED:
+            _EXPECTED.clear()
+        _EXPECTED[manifest.digest, path] = found
+    return found

@@ -5,10 +5,9 @@ What a schema leaves open is open here.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from automations.core.diagnostic import Path, Severity
 from automations.core.expression.cel import Expression, ExpressionInvalid
@@ -17,7 +16,7 @@ from automations.core.expression.guards import Paths
 from automations.core.expression.infer import Found, Inferred, infer, plainly
 from automations.core.expression.matcher import When, compile_when
 from automations.core.expression.shape import ANY, KINDS, Shape, of_kind, overlap
-from automations.core.expression.template import INPUT_ROOTS, Located, expressions
+from automations.core.expression.template import Located, Scan, scan
 from automations.core.spec.finding import Finding, paths_of_steps
 from automations.core.spec.graph import succeeded
 from automations.core.spec.model import Automation, Manifest, Step, Trigger, TriggerKind
@@ -62,7 +61,7 @@ def check_triggers(automation: Automation) -> Iterator[Finding]:
                 )
         for word in _KEYED:
             site = _Site(("triggers", index, word, "key"), roots, partial(asked_by, trigger))
-            for located in expressions(_key(trigger, word), roots=TRIGGER_ROOTS):
+            for located in scan(_key(trigger, word), roots=TRIGGER_ROOTS).expressions():
                 yield from site.template(located)[1]
 
 
@@ -74,11 +73,11 @@ def _key(trigger: Trigger, word: str) -> str:
     return str(trigger.raw.get(word, {}).get("key", ""))
 
 
-def check_steps(automation: Automation, manifests: Mapping[str, Manifest]) -> Iterator[Finding]:
-    """Every finding in the expressions of steps. `manifests` by step id."""
+def check_steps(automation: Automation, manifests: Mapping[str, Manifest], inputs: Sequence[Scan]) -> Iterator[Finding]:
+    """Every finding in the expressions of steps. `manifests` by step id, `inputs` the templates in each step's input."""
     telling = _Telling(automation, manifests)
     roots = _Roots(automation, manifests)
-    for (path, _), step in zip(paths_of_steps(automation.spec), automation.steps, strict=True):
+    for (path, _), step, given in zip(paths_of_steps(automation.spec), automation.steps, inputs, strict=True):
         if isinstance(step.when, str) and telling.of(step, step.when):
             with suppress(ExpressionInvalid):
                 condition = compile_when(step.when)
@@ -86,9 +85,9 @@ def check_steps(automation: Automation, manifests: Mapping[str, Manifest]) -> It
                     (*path, "when"), partial(roots.of, step), partial(asked_by_triggers, automation)
                 ).condition(condition)
         manifest = manifests.get(step.id)
-        if telling.of_input(step, typed=manifest is not None):
+        if telling.of_input(step, given, typed=manifest is not None):
             site = _Site((*path, "input"), partial(roots.of, step), partial(_asked_before, automation, step))
-            yield from _input(step, manifest, site, telling)
+            yield from _input(step, manifest, given=given, site=site, telling=telling)
 
 
 _PLAIN_PATH = re.compile(r"\$\{\{\s*[\w.]+\s*\}\}")
@@ -125,12 +124,9 @@ class _Telling:
         )
         return not plain or "error" in text or "steps" in _PLAIN_READING.sub("", text)
 
-    def of_input(self, step: Step, *, typed: bool) -> bool:
+    def of_input(self, step: Step, given: Scan, *, typed: bool) -> bool:
         """Whether anything in a step's input is. That of a `typed` step has types to be held against."""
-        for text in _texts(step.input):
-            if "${{" in text and (self.of(step, text) or (typed and not _PLAIN_PATH.fullmatch(text))):
-                return True
-        return False
+        return any(self.of(step, text) or (typed and not _PLAIN_PATH.fullmatch(text)) for _, text, _ in given.scalars)
 
 
 class _Roots:
@@ -203,8 +199,8 @@ class _Site:
         return Finding(code, (*self.path, *located.path), message, hint, severity)
 
 
-def _input(step: Step, manifest: Manifest | None, site: _Site, telling: _Telling) -> Iterator[Finding]:
-    for located in expressions(step.input, roots=INPUT_ROOTS):
+def _input(step: Step, manifest: Manifest | None, *, given: Scan, site: _Site, telling: _Telling) -> Iterator[Finding]:
+    for located in given.expressions():
         if telling.of(step, located.expression.text):
             shape, found = site.template(located)
             yield from found
@@ -215,7 +211,7 @@ def _input(step: Step, manifest: Manifest | None, site: _Site, telling: _Telling
         if manifest is None:
             continue
         kinds = _as_json(shape.kinds) if located.whole else frozenset({"string"})
-        wanted = expected(manifest.input_schema, located.path)
+        wanted = expected(manifest, located.path)
         if kinds and not overlap(kinds, wanted.kinds):
             action = f"{manifest.id} {manifest.version}"
             message = f"input of step {step.id}: {plainly(kinds)} where {action} takes {plainly(wanted.kinds)}"
@@ -230,28 +226,19 @@ def _as_json(kinds: frozenset[str]) -> frozenset[str]:
     return frozenset(_AS_JSON.get(kind, kind) for kind in kinds - _NO_DATA)
 
 
-def check_event_schemas(automation: Automation) -> Iterator[Finding]:
+def check_event_schemas(automation: Automation, inputs: Sequence[Scan]) -> Iterator[Finding]:
     """A warning where expressions read what events say: a schema of it is what lets them be checked."""
     for index, trigger in enumerate(automation.triggers):
         by_events = trigger.kind in (TriggerKind.EVENT, TriggerKind.WEBHOOK)
-        if by_events and "eventSchema" not in trigger.raw and _reads_event_data(automation, trigger):
+        if by_events and "eventSchema" not in trigger.raw and _reads_event_data(automation, trigger, inputs):
             message = "expressions read event.data, and no eventSchema says what is in it: they are not checked"
             hint = "add an eventSchema to the trigger, even one that only names the fields that are read"
             yield Finding("spec/no-event-schema", ("triggers", index), message, hint, Severity.WARNING)
 
 
-def _reads_event_data(automation: Automation, trigger: Trigger) -> bool:
+def _reads_event_data(automation: Automation, trigger: Trigger, inputs: Sequence[Scan]) -> bool:
     """Whether a trigger's own expression, or anything in a step, reads what events say."""
     texts = [trigger.expr or ""]
-    for step in automation.steps:
-        texts.append(step.when if isinstance(step.when, str) else " ".join(step.when or ()))
-        texts += _texts(step.input)
+    texts += (step.when if isinstance(step.when, str) else " ".join(step.when or ()) for step in automation.steps)
+    texts += (text for given in inputs for _, text, _ in given.scalars)
     return any("event.data" in text for text in texts)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
