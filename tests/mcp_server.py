@@ -37,7 +37,9 @@ def say(text: str) -> str:
 @server.tool()
 def who(context: Context) -> str:
     """Say who asks, by the header of the request."""
-    return str(context.request_context.request.headers["authorization"])
+    request = context.request_context.request
+    assert request is not None
+    return str(request.headers["authorization"])
 
 
 @server.tool()

@@ -67,7 +67,7 @@ def _private_server(binaries: Path) -> Iterator[str]:
     account = _unprivileged(home)
     try:
         data = home / "data"
-        initdb = ["initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        initdb = ["initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run(
             [binaries / initdb[0], *initdb[1:]],
             check=True,

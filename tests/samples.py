@@ -55,7 +55,7 @@ def action(identity: str = "todos.create", version: str = "1.0.0", **keys: Any) 
     }
 
 
-def automation(identity: str = "tickets.escalate", **keys: Any) -> Automation:
+def automation(identity: str = "tickets.escalate", /, **keys: Any) -> Automation:
     """The model of `spec`."""
     return build.automation(spec(identity, **keys))
 

@@ -80,7 +80,7 @@ def structural_codes() -> set[str]:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"_Problem", "partial"}:
             named = [each.value for each in node.keywords if each.arg == "code"]
             first = [*named, *node.args][0] if node.args or named else None
-            if isinstance(first, ast.Constant):
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 found.add(f"spec/{first.value}")
     return found
 

@@ -15,6 +15,7 @@ import pytest
 
 from automations.adapters.files import DirectoryTree
 from automations.adapters.secrets import EnvironmentSecrets
+from automations.adapters.telemetry import Telemetry
 from automations.core.plan.plan import Request
 from automations.core.plan.state import source_owner
 from automations.core.spec.snapshot import Snapshot
@@ -72,14 +73,12 @@ SPECS = {
 }
 
 
-class Recorder:
+class Recorder(Telemetry):
     """A telemetry that keeps what it is told, as a log would."""
 
     def __init__(self) -> None:
+        super().__init__(lambda event, fields: self.events.append((event, dict(fields))))
         self.events: list[tuple[str, dict[str, Any]]] = []
-
-    def emit(self, event: str, /, **fields: Any) -> None:
-        self.events.append((event, fields))
 
     def named(self, name: str) -> list[dict[str, Any]]:
         return [fields for event, fields in self.events if event == name]

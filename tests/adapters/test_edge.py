@@ -33,7 +33,7 @@ class Spy:
         return Succeeded()
 
 
-def asked(text: str = "${{ secrets.TOKEN }}", **config: object) -> Invocation:
+def asked(text: str = "${{ secrets.TOKEN }}", /, **config: object) -> Invocation:
     template = compile_template({"token": text}, roots=INPUT_ROOTS)
     return replace(samples.invocation("local-shell", config, **template.render({})), secrets=template.secrets())
 

@@ -138,7 +138,11 @@ def test_runs_come_with_their_actions_whatever_order_they_were_written_in(tmp_pa
 
 
 def test_a_damaged_file_is_told_without_a_traceback(tmp_path: Path) -> None:
-    path = built(tmp_path / "o.db", lambda there: [there.automation(f"q{number}") for number in range(200)])
+    def fill(there: OriginalDatabase) -> None:
+        for number in range(200):
+            there.automation(f"q{number}")
+
+    path = built(tmp_path / "o.db", fill)
     raw = bytearray(path.read_bytes())
     raw[4096 * 8 :] = b"\x55" * (len(raw) - 4096 * 8)
     path.write_bytes(bytes(raw))

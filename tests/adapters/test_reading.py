@@ -83,7 +83,7 @@ def test_a_helper_that_fails_costs_nothing_but_its_help(
             os.kill(process.pid, signal.SIGSTOP)  # it takes work and never answers, until it is killed
         return process
 
-    monkeypatch.setattr(reading.subprocess, "Popen", broken)
+    monkeypatch.setattr(subprocess, "Popen", broken)
     if failing == "dies with work in hand":
         monkeypatch.setattr(reading._Helper, "join", _killed(reading._Helper.join))
     assert shown(read_all(files())) == alone

@@ -191,7 +191,7 @@ def test_a_plan_that_another_was_faster_than_is_stale(
 def test_two_applies_at_once_are_told_who_is_at_it(automations: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     automations.write("one")
     commit = applying.Apply.commit
-    errors = []
+    errors: list[dict[str, Any]] = []
 
     def during(self: applying.Apply, *given: Any, **named: Any) -> Any:
         if not errors:

@@ -59,7 +59,8 @@ def test_show_for_people_names_triggers_and_steps(automations: CommandLine) -> N
 def test_paging_shows_every_run_exactly_once(automations: CommandLine) -> None:
     automations.applied(["one", "two"])
     sent = [made["run"]["id"] for number in range(6) for made in automations.send(number)["materialized"]]
-    pages, cursor = [], []
+    pages: list[list[str]] = []
+    cursor: list[str] = []
     while True:
         page = [each["id"] for each in automations.json("runs", "list", "--limit", "5", *cursor)]
         if not page:

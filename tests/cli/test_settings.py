@@ -73,7 +73,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def loaded(here: Path, words: Words = NOTHING_SAID, **environment: str) -> Settings:
+def loaded(here: Path, words: Words = NOTHING_SAID, /, **environment: str) -> Settings:
     return load({"HOME": str(here), "HASNA_AUTOMATIONS_DIR": str(here / "root"), **environment}, words)
 
 

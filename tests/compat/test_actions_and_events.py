@@ -148,6 +148,7 @@ def test_an_output_that_the_manifest_does_not_allow_is_dead_and_said_so_again(au
 @pytest.mark.parametrize("how", ["option", "file", "stdin", "simulate"])
 def test_an_envelope_is_taken_in_as_it_is_by_every_door(automations: CommandLine, how: str) -> None:
     text = json.dumps(ENVELOPE)
+    words: tuple[str, ...]
     if how == "simulate":
         words = ("simulate", "-", "--persist", "--event-json", text)
         (made,) = automations.json(*words, stdin=json.dumps(SPEC).encode())

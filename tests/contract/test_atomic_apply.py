@@ -1,7 +1,7 @@
 """Apply is all or nothing: a failure at any statement, a lost lock or a hundred rivals leave the old state or the new one."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -43,13 +43,17 @@ class FailsAt(Transaction):
         self._failing.step()
         return self._inner.run(sql, **parameters)
 
-    def many(self, sql: str, rows: Any, /) -> None:
+    def many(self, sql: str, rows: Any, /) -> int:
         self._failing.step()
-        self._inner.many(sql, rows)
+        return self._inner.many(sql, rows)
 
     def script(self, sql: str, /) -> None:
         self._failing.step()
         self._inner.script(sql)
+
+    def exclude(self, names: Iterable[str], /) -> None:
+        self._failing.step()
+        self._inner.exclude(names)
 
 
 class FailingDatabase:

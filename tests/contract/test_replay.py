@@ -139,7 +139,8 @@ def test_an_entire_run_is_a_new_one_on_the_spec_of_the_old(plane: Replaying) -> 
 
 def test_a_run_that_is_not_over_is_not_made_twice_nor_moved_to_another_spec(plane: Replaying) -> None:
     run = plane.begun(step("one"))
-    for wanted in ({"mode": ENTIRE}, {"current": True}):
+    refused: tuple[dict[str, Any], ...] = ({"mode": ENTIRE}, {"current": True})
+    for wanted in refused:
         with pytest.raises(Conflict, match="is materialized, not over"):
             plane.again(run, **wanted)
 
@@ -147,7 +148,8 @@ def test_a_run_that_is_not_over_is_not_made_twice_nor_moved_to_another_spec(plan
 def test_a_new_run_may_begin_at_a_step_and_keep_what_succeeded_before_it(plane: Replaying) -> None:
     reads = step("two", dependsOn=["one"], input={"of": "${{ steps.one.output.of }}"})
     steps = [step("one"), step("beside"), reads, step("three", dependsOn=["two"])]
-    run = plane.begun(*steps, **{"finally": [step("report")]})
+    at_the_end: Any = {"finally": [step("report")]}
+    run = plane.begun(*steps, **at_the_end)
     assert sorted(plane.work_off()) == ["beside", "one", "report", "three", "two"]
     made = plane.again(run, ENTIRE, from_step="two")["runId"]
     rows = plane.rows(made)

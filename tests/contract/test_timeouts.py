@@ -42,7 +42,7 @@ class Timed(ControlPlane):
     def code(self, run_id: str, step_id: str = "work") -> str:
         return str(decode(self.action(run_id, step_id)["error_json"])["code"])
 
-    def wait(self, seconds: int) -> None:
+    def looked_after(self, seconds: int) -> None:
         """Let time pass, and a daemon look."""
         self.clock.at += seconds * SECOND
         self.queue.recover()
@@ -60,14 +60,14 @@ def test_an_attempt_that_takes_too_long_has_failed_and_is_made_again(plane: Time
     run = plane.begun(step(timeout="1m", retry=NO_WAIT))
     (first,) = plane.claim(lease=HOUR)
     assert first["attempt_deadline_at"] == START + 60 * SECOND
-    plane.wait(59)
+    plane.looked_after(59)
     assert plane.steps(run) == {"work": "claimed"}
-    plane.wait(1)
+    plane.looked_after(1)
     assert (plane.steps(run), plane.code(run)) == ({"work": "retrying"}, "TIMEOUT")
     with pytest.raises(Conflict, match="not claimed"):
         plane.done(first, fence=first["fence"])
     plane.claim(lease=HOUR)
-    plane.wait(60)
+    plane.looked_after(60)
     assert (plane.steps(run), plane.run(run)["status"]) == ({"work": "dead"}, "failed")
     outcomes = [each["outcome"] for each in plane.inspect.action(first["id"])["attempts"]]
     assert outcomes == ["timed_out", "timed_out"]
@@ -94,7 +94,7 @@ def test_a_heartbeat_does_not_prolong_an_attempt(plane: Timed) -> None:
     for _ in range(5):
         plane.clock.at += 11 * SECOND
         assert plane.queue.heartbeat(held["id"], Holder("r1", held["fence"]))
-    plane.wait(5)
+    plane.looked_after(5)
     assert plane.steps(run) == {"work": "retrying"}
 
 
@@ -115,7 +115,7 @@ def test_a_step_has_one_time_for_all_its_attempts(plane: Timed) -> None:
 def test_a_step_that_somebody_works_on_is_dead_when_its_time_is_over(plane: Timed) -> None:
     run = plane.begun(step(totalTimeout="1m"))
     (held,) = plane.claim(lease=HOUR)
-    plane.wait(60)
+    plane.looked_after(60)
     assert (plane.steps(run), plane.code(run)) == ({"work": "dead"}, "STEP_TIMEOUT")
     with pytest.raises(Conflict):
         plane.done(held, fence=held["fence"])
@@ -129,9 +129,9 @@ def test_a_run_whose_time_is_over_asks_who_works_to_stop_then_runs_finally(plane
     run = plane.begun(step(), step("next", dependsOn=["work"]), timeout="2h", **{"finally": [report]})
     assert plane.run(run)["deadline_at"] == START + 2 * HOUR
     (held,) = plane.claim(lease=9 * HOUR)
-    plane.wait(7199)
+    plane.looked_after(7199)
     assert plane.run(run)["stop"] is None
-    plane.wait(1)
+    plane.looked_after(1)
     assert plane.queue.asked_to_stop("r1") == {held["id"]}
     assert plane.steps(run) == {"work": "claimed", "next": "cancelled", "report": "blocked"}
     plane.queue.release(held["id"], Holder("r1", held["fence"]))
@@ -158,21 +158,21 @@ def test_waiting_for_approval_counts_only_where_the_spec_says_so(plane: Timed, c
     plane.clock.at += 600 * SECOND
     plane.done(plane.claim()[0])
     assert plane.run(run)["status"] == "waiting_approval"
-    plane.wait(3600)
+    plane.looked_after(3600)
     if counted:
         assert plane.run(run)["status"] == "timed_out"
         return
     plane.approve.approve(plane.action(run)["id"], actor="ada")
     assert plane.run(run)["deadline_at"] == plane.clock.at + 3000 * SECOND
-    plane.wait(2999)
+    plane.looked_after(2999)
     assert plane.run(run)["status"] == "running"
-    plane.wait(1)
+    plane.looked_after(1)
     assert plane.run(run)["status"] == "timed_out"
 
 
 def test_a_run_that_waits_for_an_approval_from_its_start_has_all_its_time_left(plane: Timed) -> None:
     run = plane.begun(step(approval={"requiresApproval": True}), timeout="1h")
-    plane.wait(9999)
+    plane.looked_after(9999)
     plane.approve.approve(plane.action(run)["id"], actor="ada")
     assert plane.run(run)["deadline_at"] == plane.clock.at + HOUR
 
@@ -180,7 +180,7 @@ def test_a_run_that_waits_for_an_approval_from_its_start_has_all_its_time_left(p
 def test_standing_in_line_does_not_count(plane: Timed) -> None:
     plane.apply({"a.yaml": spec("a", timeout="1h", concurrency={"key": "k"})})
     runs = [plane.send(name).materialized[0]["runId"] for name in ("e1", "e2")]
-    plane.wait(1800)
+    plane.looked_after(1800)
     plane.done(plane.claim()[0])
     assert plane.run(runs[1])["deadline_at"] == START + 1800 * SECOND + HOUR
 
@@ -201,9 +201,9 @@ def test_finally_has_a_time_of_its_own(plane: Timed, main: str, ends: str) -> No
         plane.done(held)
     assert plane.run(run)["deadline_at"] == plane.clock.at + 60 * SECOND
     (report,) = plane.claim(lease=HOUR)
-    plane.wait(60)
+    plane.looked_after(60)
     assert plane.queue.asked_to_stop("r1") == {report["id"]}
-    plane.wait(30)
+    plane.looked_after(30)
     assert (plane.run(run)["status"], plane.run(run)["deadline_at"]) == (ends, None)
     assert plane.steps(run) | {"work": ""} == {"work": "", "report": "cancelled", "more": "cancelled"}
 
@@ -211,7 +211,7 @@ def test_finally_has_a_time_of_its_own(plane: Timed, main: str, ends: str) -> No
 def test_the_run_s_time_is_not_finally_s(plane: Timed) -> None:
     run = plane.begun(step(), timeout="1m", **{"finally": [step("report")]})
     plane.done(plane.claim()[0])
-    plane.wait(600)
+    plane.looked_after(600)
     plane.done(plane.claim()[0])
     assert plane.run(run)["status"] == "succeeded"
 

@@ -105,8 +105,8 @@ def test_data_that_does_not_conform_to_the_triggers_schema_is_an_error_with_its_
 )
 @pytest.mark.parametrize("word", ["rateLimit", "debounce"])
 def test_a_key_that_is_no_key_is_an_error(word: str, key: str) -> None:
-    more = {"rateLimit": {"limit": 1, "per": "1s"}, "debounce": {"quiet": "1s"}}[word]
-    made = table(bound("a", event_trigger(**{word: {"key": key, **more}})))
+    kinds: dict[str, dict[str, Any]] = {"rateLimit": {"limit": 1, "per": "1s"}, "debounce": {"quiet": "1s"}}
+    made = table(bound("a", event_trigger(**{word: {"key": key, **kinds[word]}})))
     (verdict,) = match(made, event(data={"none": None, "long": "x" * 1025}))
     assert (verdict.outcome, verdict.predicate) == ("error", f"{word}.key")
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from automations.core.instant import SECOND
+from automations.core.run.retry import Retry
 from automations.core.spec import build
 from automations.core.spec.model import (
     Approval,
@@ -13,7 +14,6 @@ from automations.core.spec.model import (
     Concurrency,
     Dependency,
     Lifecycle,
-    Retry,
     RouteMapping,
     Timeouts,
 )

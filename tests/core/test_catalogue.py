@@ -49,7 +49,8 @@ def test_a_bad_file_still_claims_the_id_that_it_shows() -> None:
 @pytest.mark.parametrize("identity", [5, None, ["a"], {"a": 1}])
 def test_an_id_that_is_no_text_claims_nothing(identity: Any) -> None:
     found = catalogue({"a.yaml": {**spec("a"), "id": identity}})
-    assert (found.claimed, found.unidentified) == ({}, {"a.yaml"})
+    assert found.claimed == {}
+    assert found.unidentified == {"a.yaml"}
 
 
 @pytest.mark.parametrize("second", [spec("a", version="2"), spec("a", bogus=1), spec("a")])

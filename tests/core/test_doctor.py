@@ -12,7 +12,13 @@ MINUTE = 60_000_000
 
 
 def engine(**facts: Any) -> Engine:
-    given = {"name": "SQLite", "version": (3, 54, 1), "oldest": (3, 51, 3), "durable": True, "durability": "FULL"}
+    given: dict[str, Any] = {
+        "name": "SQLite",
+        "version": (3, 54, 1),
+        "oldest": (3, 51, 3),
+        "durable": True,
+        "durability": "FULL",
+    }
     return Engine(**given | facts)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +15,7 @@ from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight,
 from samples import action, catalogue, event_trigger, raw, spec, step, webhook_trigger
 
 Files = Mapping[str, Any]
+Value = TypeVar("Value")
 BAD = "id: x\n: ["
 EMPTY = State("lineage-1", 7, {}, {}, {})
 
@@ -465,14 +466,16 @@ documents = st.builds(
 trees = st.dictionaries(st.sampled_from(["1.yaml", "2.yaml", "3.yaml", "4.yaml"]), documents | st.just(BAD), max_size=4)
 
 
+def turned(mapping: Mapping[str, Value]) -> dict[str, Value]:
+    return dict(reversed(list(mapping.items())))
+
+
 @settings(max_examples=150)
 @given(trees, trees)
 def test_the_same_arguments_give_the_same_plan_whatever_order_they_came_in(old: Files, new: Files) -> None:
     state = state_of(old)
-    turned = replace(
-        state, automations=dict(reversed(state.automations.items())), routes=dict(reversed(state.routes.items()))
-    )
-    assert planned(new, state) == planned(dict(reversed(new.items())), turned)
+    other = replace(state, automations=turned(state.automations), routes=turned(state.routes))
+    assert planned(new, state) == planned(turned(new), other)
 
 
 @settings(max_examples=150)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ nothing:
 """
 
 
-def _value(text: str, file: str = "spec.yaml"):
+def _value(text: str, file: str = "spec.yaml") -> Any:
     reading = read(text.encode(), file)
     assert reading.diagnostics == ()
     assert reading.document is not None
@@ -101,13 +102,13 @@ def _found(raw: bytes, file: str = "spec.yaml") -> list[tuple[str, int, int]]:
         ("!<tag:yaml.org,2002:str> 1", "1"),
     ],
 )
-def test_a_scalar_means_what_the_core_schema_says(text, value):
+def test_a_scalar_means_what_the_core_schema_says(text: str, value: Any) -> None:
     read_back = _value(f"a: {text}\n")["a"]
     assert read_back == value
     assert type(read_back) is type(value)
 
 
-def test_a_sample_with_every_style_reads_as_plain_data():
+def test_a_sample_with_every_style_reads_as_plain_data() -> None:
     daily = {"kind": "schedule", "cron": "30 2 * * *"}
     assert _value(SAMPLE.decode()) == {
         "schemaVersion": "1.0",
@@ -148,7 +149,7 @@ def test_a_sample_with_every_style_reads_as_plain_data():
         (b'a: "\\u2028 %TAG"\nb: "%TAG !x! y"\n', {"a": "\u2028 %TAG", "b": "%TAG !x! y"}),
     ],
 )
-def test_unusual_but_valid_yaml_is_read(raw, value):
+def test_unusual_but_valid_yaml_is_read(raw: bytes, value: Any) -> None:
     reading = read(raw, "spec.yaml")
     assert reading.diagnostics == ()
     assert reading.document is not None
@@ -167,7 +168,7 @@ def test_unusual_but_valid_yaml_is_read(raw, value):
         (b"\xef\xbb\xbf1", 1),
     ],
 )
-def test_a_json_file_is_read_by_the_grammar_of_json(raw, value):
+def test_a_json_file_is_read_by_the_grammar_of_json(raw: bytes, value: Any) -> None:
     reading = read(raw, "spec.JSON")
     assert reading.diagnostics == ()
     assert reading.document is not None
@@ -261,7 +262,7 @@ def test_a_json_file_is_read_by_the_grammar_of_json(raw, value):
         (b"a: &\n", "yaml/syntax", 1, 5),
     ],
 )
-def test_a_bad_yaml_file_gives_one_error_at_its_place(raw, code, line, column):
+def test_a_bad_yaml_file_gives_one_error_at_its_place(raw: bytes, code: str, line: int, column: int) -> None:
     assert _found(raw) == [(code, line, column)]
 
 
@@ -298,11 +299,11 @@ def test_a_bad_yaml_file_gives_one_error_at_its_place(raw, code, line, column):
         (b"[\xff]", "yaml/encoding", 1, 2),
     ],
 )
-def test_a_bad_json_file_gives_one_error_at_its_place(raw, code, line, column):
+def test_a_bad_json_file_gives_one_error_at_its_place(raw: bytes, code: str, line: int, column: int) -> None:
     assert _found(raw, "spec.json") == [(code, line, column)]
 
 
-def test_independent_errors_are_all_reported_in_one_pass():
+def test_independent_errors_are_all_reported_in_one_pass() -> None:
     raw = b"a: 1\na: 2\nb: !x 1\nc: [.nan, *z, {d: 1, d: 2}]\n8080: 1\n? [k]\n: 1\ne: [\n"
     assert _found(raw) == [
         ("yaml/duplicate-key", 2, 1),
@@ -316,7 +317,7 @@ def test_independent_errors_are_all_reported_in_one_pass():
     ]
 
 
-def test_a_duplicate_key_is_an_error_at_its_second_place_and_names_the_first():
+def test_a_duplicate_key_is_an_error_at_its_second_place_and_names_the_first() -> None:
     reading = read(b"x:\n  - a: {k: 1}\n    b: 1\n    a: {k: 1, k: 2}\n", "f.yaml")
     outer, inner = reading.diagnostics
     assert "'a'" in outer.message
@@ -326,7 +327,7 @@ def test_a_duplicate_key_is_an_error_at_its_second_place_and_names_the_first():
     assert (dotted(inner.path), str(inner.span)) == ("x[0].a.k", "f.yaml:4:15")
 
 
-def test_each_of_several_duplicates_names_the_first_place_of_its_own_key():
+def test_each_of_several_duplicates_names_the_first_place_of_its_own_key() -> None:
     findings = read(b"a: 1\na: 2\nb: {c: 3}\nd: [4]\nb: 5\nd: 6\na: 7\n", "f.yaml").diagnostics
     assert [(each.span.line, each.message.rsplit(maxsplit=1)[-1]) for each in findings] == [
         (2, "1"),
@@ -336,13 +337,13 @@ def test_each_of_several_duplicates_names_the_first_place_of_its_own_key():
     ]
 
 
-def test_a_duplicate_of_a_key_that_an_alias_gave_names_no_line():
+def test_a_duplicate_of_a_key_that_an_alias_gave_names_no_line() -> None:
     (finding,) = read(b"- &k x\n- *k : 1\n  x: 2\n", "f.yaml").diagnostics
     assert (finding.code, finding.span.line) == ("yaml/duplicate-key", 3)
     assert "line" not in finding.message
 
 
-def test_a_bad_alias_in_a_merge_or_as_a_key_is_reported_once():
+def test_a_bad_alias_in_a_merge_or_as_a_key_is_reported_once() -> None:
     assert _found(b"a: {<<: *x}\nb: {<<: [*y]}\n*z : 1\n") == [
         ("yaml/undefined-alias", 1, 9),
         ("yaml/undefined-alias", 2, 10),
@@ -350,56 +351,56 @@ def test_a_bad_alias_in_a_merge_or_as_a_key_is_reported_once():
     ]
 
 
-def test_a_syntax_error_says_what_was_being_read_and_where_it_began():
+def test_a_syntax_error_says_what_was_being_read_and_where_it_began() -> None:
     (finding,) = read(b"a:\n  b: [1,\nc: 2\n", "f.yaml").diagnostics
     assert "flow sequence" in finding.message
     assert "line 2, column 6" in finding.message
     assert "]" in finding.hint
 
 
-def test_a_tab_that_indents_is_called_a_tab():
+def test_a_tab_that_indents_is_called_a_tab() -> None:
     (finding,) = read(b"a:\n\tb: 1\n", "f.yaml").diagnostics
     assert "tab" in finding.message
     assert "spaces" in finding.hint
 
 
-def test_a_key_that_is_no_text_gets_the_hint_to_quote_it():
+def test_a_key_that_is_no_text_gets_the_hint_to_quote_it() -> None:
     (finding,) = read(b"8080: x\n", "f.yaml").diagnostics
     assert '"8080":' in finding.hint
 
 
-def test_a_finding_never_repeats_long_or_unprintable_text():
+def test_a_finding_never_repeats_long_or_unprintable_text() -> None:
     (long,) = read(b"? " + b"k" * 5000 + b"\n: 1\n? " + b"k" * 5000 + b"\n: 2\n", "f.yaml").diagnostics
     assert len(long.message) < 200
     (odd,) = read(b'"\\e[2J": 1\n"\\e[2J": 2\n', "f.yaml").diagnostics
     assert odd.message.isprintable()
 
 
-def test_many_findings_end_the_reading():
+def test_many_findings_end_the_reading() -> None:
     assert len(_found(b"a: 1\n" * 5000)) == Limits().findings
 
 
 @pytest.mark.parametrize("file", ["spec.yaml", "spec.json"])
-def test_no_prefix_of_a_spec_raises(file):
+def test_no_prefix_of_a_spec_raises(file: str) -> None:
     for end in range(len(SAMPLE) + 1):
         reading = read(SAMPLE[:end], file)
         assert (reading.document is None) == bool(reading.diagnostics)
         assert all(each.code != "yaml/internal" for each in reading.diagnostics)
 
 
-def test_a_fault_of_the_reader_itself_becomes_a_finding():
+def test_a_fault_of_the_reader_itself_becomes_a_finding() -> None:
     (finding,) = read("not bytes", "f.yaml").diagnostics  # type: ignore[arg-type]  # stands for any fault of ours
     assert finding.code == "yaml/internal"
 
 
-def test_without_libyaml_the_import_says_what_to_install():
+def test_without_libyaml_the_import_says_what_to_install() -> None:
     program = "import sys; sys.modules['yaml._yaml'] = None; import automations.core.spec.reader"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "PyYAML was built without libyaml" in done.stderr.splitlines()[-1]
 
 
-def test_marks_give_the_place_of_every_key_and_value():
+def test_marks_give_the_place_of_every_key_and_value() -> None:
     document = read(b"id: x\nlist:\n  - a: 1\n    b: 'two'\n  -\n    - {c: []}\n", "f.yaml").document
     assert document is not None
     assert dict(document.marks()) == {
@@ -417,7 +418,7 @@ def test_marks_give_the_place_of_every_key_and_value():
     assert str(document.at(("list", 0, "missing"))) == "f.yaml:3:5"
 
 
-def test_what_aliases_and_merges_bring_stands_where_it_was_written():
+def test_what_aliases_and_merges_bring_stands_where_it_was_written() -> None:
     raw = b"base: &b {x: 1, y: [1]}\nuse: *b\nm:\n  <<: [*b, {z: 3}]\n  k: &k v\n*k : 5\n"
     document = read(raw, "f.yaml").document
     assert document is not None
@@ -430,7 +431,7 @@ def test_what_aliases_and_merges_bring_stands_where_it_was_written():
     assert not any("<<" in path for path in marks)
 
 
-def test_columns_count_characters_in_yaml_and_json():
+def test_columns_count_characters_in_yaml_and_json() -> None:
     for file in ("f.yaml", "f.json"):
         document = read('\ufeff{"é": 1,\r\n "😀😀": [2]}'.encode(), file).document
         assert document is not None

@@ -50,7 +50,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 @given(_data, st.sampled_from([None, 2, "\t"]), st.booleans())
-def test_whatever_json_wrote_a_json_file_reads_back(data, indent, ascii_only):
+def test_whatever_json_wrote_a_json_file_reads_back(data: Any, indent: int | str | None, ascii_only: bool) -> None:
     raw = json.dumps(data, indent=indent, ensure_ascii=ascii_only).encode()
     reading = read(raw, "data.json")
     assert reading.diagnostics == ()
@@ -71,7 +71,7 @@ _dumped_data = st.recursive(
 
 @pytest.mark.parametrize("flow", [False, True])
 @given(data=_dumped_data, width=st.sampled_from([20, 80]))
-def test_whatever_safe_dump_wrote_a_yaml_file_reads_back(data, width, flow):
+def test_whatever_safe_dump_wrote_a_yaml_file_reads_back(data: Any, width: int, flow: bool) -> None:
     text = yaml.safe_dump(data, default_flow_style=flow, width=width, sort_keys=False)
     reading = read(text.encode(), "data.yaml")
     assert reading.diagnostics == ()
@@ -80,7 +80,7 @@ def test_whatever_safe_dump_wrote_a_yaml_file_reads_back(data, width, flow):
 
 
 @given(_data)
-def test_json_text_in_a_yaml_file_never_means_something_else(data):
+def test_json_text_in_a_yaml_file_never_means_something_else(data: Any) -> None:
     reading = read(json.dumps(data).encode(), "data.yaml")
     assert reading.document is None or _same(reading.document.value, data)
 
@@ -94,7 +94,7 @@ def _paths(value: Any, path: tuple[str | int, ...] = ()) -> set[tuple[str | int,
 
 
 @given(_data, st.sampled_from([None, 1]))
-def test_marks_hold_exactly_the_paths_of_a_document_and_point_at_its_keys(data, indent):
+def test_marks_hold_exactly_the_paths_of_a_document_and_point_at_its_keys(data: Any, indent: int | None) -> None:
     text = json.dumps(data, indent=indent)
     lines = text.split("\n")
     document = read(text.encode(), "data.json").document
@@ -111,7 +111,7 @@ def test_marks_hold_exactly_the_paths_of_a_document_and_point_at_its_keys(data, 
 
 
 @given(data=_dumped_data, flow=st.booleans())
-def test_marks_of_yaml_hold_exactly_the_paths_of_a_document(data, flow):
+def test_marks_of_yaml_hold_exactly_the_paths_of_a_document(data: Any, flow: bool) -> None:
     document = read(yaml.safe_dump(data, default_flow_style=flow).encode(), "data.yaml").document
     assert document is not None
     assert set(document.marks()) == _paths(data)
@@ -127,7 +127,7 @@ _pieces = st.sampled_from([*_SIGNS, *_PHRASES, '"b": ', "%TAG ! !\n", "&a {x: 1}
     | st.lists(_pieces, max_size=40).map(lambda parts: "".join(parts).encode("utf-8", "replace")),
     st.sampled_from(["f.yaml", "f.json"]),
 )
-def test_any_bytes_give_a_document_or_findings_inside_the_file(raw, file):
+def test_any_bytes_give_a_document_or_findings_inside_the_file(raw: bytes, file: str) -> None:
     reading = read(raw, file)
     assert (reading.document is None) == bool(reading.diagnostics)
     for each in reading.diagnostics:

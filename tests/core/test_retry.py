@@ -20,7 +20,7 @@ attempts = st.integers(-(2**40), 2**40)
 
 
 def ceiling(policy: Retry, attempt: int) -> int:
-    return min(policy.cap, policy.base * 2 ** max(0, min(attempt - 1, 40)), LONGEST_WAIT)
+    return min(policy.cap, policy.base << max(0, min(attempt - 1, 40)), LONGEST_WAIT)
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (10_000, 60)])

@@ -134,7 +134,7 @@ def test_references_are_told_by_scalar() -> None:
         "b": [{"c": "${{ steps['a-b'].status }}"}, "plain"],
         "bad": "${{ foo }}",
     }
-    assert list(scan(value).references()) == [
+    assert [tuple(each) for each in scan(value).references()] == [
         (("a",), {"build"}),
         (("b", 0, "c"), {"a-b"}),
     ]

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from automations.configuration import read
+from automations.daemon.daemon import WEB_GRACE
+from automations.daemon.drain import GRACE, STOPPING
 from automations.settings import SETTINGS
 from wheel import ROOT
 
@@ -41,16 +43,14 @@ def test_systemd_takes_the_unit_and_calls_it_well_confined(tmp_path: Path) -> No
     unit = tmp_path / "automations.service"
     here = UNIT.read_text().replace("/opt/automations/bin", str(BIN))
     unit.write_text(re.sub(r"^(User|Group)=automations$", r"\1=root", here, flags=re.MULTILINE))  # it looks them up
-    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+    done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    words = [analyze, "security", "--offline=true", "--no-pager", "--threshold=25", unit]  # tenths of its 0 to 10
+    words = [analyze, "security", "--offline=true", "--no-pager", "--threshold=25", str(unit)]  # tenths of its 0 to 10
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_unit_waits_longer_than_a_drain_takes() -> None:
-    from automations.daemon.daemon import GRACE, STOPPING, WEB_GRACE  # noqa: PLC0415  # named where it is compared
-
     found = re.search(r"^TimeoutStopSec=(\d+)s$", UNIT.read_text(), re.MULTILINE)
     assert found
     assert int(found[1]) > GRACE + WEB_GRACE + STOPPING
@@ -76,12 +76,12 @@ def test_the_linter_of_dockerfiles_has_nothing_to_say() -> None:
     linter = shutil.which("hadolint", path=str(BIN))
     if linter is None:
         pytest.skip("there is no hadolint for this platform")
-    done = subprocess.run([linter, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
+    done = subprocess.run([linter, str(DEPLOY / "Dockerfile")], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_compose_takes_the_file() -> None:
-    words = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml"]
+    words = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

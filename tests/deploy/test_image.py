@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -164,7 +165,7 @@ def test_a_container_serves_is_healthy_and_stops_in_order(image: Image) -> None:
         port = free.getsockname()[1]
     variables = {**image.environment, "AUTOMATIONS_LISTEN_HOST": "127.0.0.1", "AUTOMATIONS_LISTEN_PORT": str(port)}
     entry = [str(image.root / "opt/automations/bin" / image.words("ENTRYPOINT")[0]), "--json"]
-    user = (
+    user: dict[str, Any] = (
         {"user": 10001, "group": 10001, "extra_groups": []}
         if os.getuid() == 0 and for_everybody(sys.executable)
         else {}

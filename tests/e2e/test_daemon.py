@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -192,7 +193,7 @@ def test_every_acknowledged_webhook_survives_a_kill(site: Site) -> None:
         for sender in senders:
             sender.start()
         goal = len(acknowledged) + 200
-        until(lambda goal=goal: len(acknowledged) >= goal, what="two hundred acknowledgements")
+        until(partial(_so_many, acknowledged, goal), what="two hundred acknowledgements")
         os.kill(daemon.pid, signal.SIGKILL)
         daemon.wait(timeout=PATIENCE)
         for sender in senders:
@@ -201,8 +202,13 @@ def test_every_acknowledged_webhook_survives_a_kill(site: Site) -> None:
     whole = "SELECT r.id FROM runs r JOIN actions a ON a.run_id = r.id JOIN events e ON e.id = r.event_row_id"
     complete = {row[0] for row in database.execute(whole)}
     counts = database.execute("SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM actions)").fetchone()
+    assert counts is not None
     assert set(acknowledged) <= complete
     assert counts[0] == counts[1] == len(complete)
+
+
+def _so_many(acknowledged: list[str], goal: int) -> bool:
+    return len(acknowledged) >= goal
 
 
 HOOK = """\

@@ -191,7 +191,7 @@ def test_a_claim_that_waits_gets_what_is_queued_meanwhile_and_null_when_nothing_
     [(("--concurrency", "0"), 2), (("--lease-ms", "1"), 2), (("--action", "a*b*"), 1), (("nowhere",), 1)],
 )
 def test_a_worker_that_cannot_work_says_why(site: Site, words: tuple[str, ...], status: int) -> None:
-    command = [BIN / "automations", "worker", *words]
+    command = [str(BIN / "automations"), "worker", *words]
     told = subprocess.run(
         command, cwd=site.folder, env=site.environment, capture_output=True, text=True, timeout=60, check=False
     )

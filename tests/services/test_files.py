@@ -360,7 +360,7 @@ def unprivileged_reader() -> list[str]:
 class Meddling(dict[str, str]):
     """Known stamps that do something to the tree each time the reader looks one up: exactly while it reads."""
 
-    def __init__(self, deed: Callable[[], None], times: int) -> None:
+    def __init__(self, deed: Callable[[], object], times: int) -> None:
         super().__init__()
         self._deed = deed
         self.left = times
@@ -375,14 +375,14 @@ class Meddling(dict[str, str]):
 def test_a_file_that_changes_while_the_tree_is_read_is_read_again(root: Path) -> None:
     for name in ("a.yaml", "b.yaml"):
         write(root / name, "old")
-    deed = Meddling(lambda: bool(write(root / "a.yaml", "a longer new text")) and None, times=2)
+    deed = Meddling(lambda: write(root / "a.yaml", "a longer new text"), times=2)
     assert texts(taken(root, deed)) == {"a.yaml": b"a longer new text", "b.yaml": b"old"}
 
 
 def test_a_file_that_appears_while_the_tree_is_read_is_not_missed(root: Path) -> None:
     write(root / "a.yaml")
     os.utime(root, ns=(1, 1))
-    deed = Meddling(lambda: bool(write(root / "z.yaml")) and None, times=1)
+    deed = Meddling(lambda: write(root / "z.yaml"), times=1)
     assert names(taken(root, deed)) == ["a.yaml", "z.yaml"]
 
 
@@ -417,7 +417,7 @@ def test_a_folder_that_becomes_a_file_while_the_tree_is_read_is_not_the_end_of_t
 def test_a_tree_that_never_holds_still_is_unstable(root: Path) -> None:
     write(root / "a.yaml")
     count = iter(range(10**6))
-    deed = Meddling(lambda: bool(write(root / "a.yaml", "x" * next(count))) and None, times=10**6)
+    deed = Meddling(lambda: write(root / "a.yaml", "x" * next(count)), times=10**6)
     found = DirectoryTree(root).take(deed)
     assert isinstance(found, Untrusted)
     assert found.reason == "Unstable"

@@ -324,6 +324,6 @@ class Operator:
             held = suspensions.every(tx)
             names = automations.ids(tx, [row["subject"] for row in held])
         for row in held:
-            name = names.get(row["subject"], row["subject"])
+            name: str = names.get(row["subject"]) or row["subject"]
             if row["subject"] in names or name.startswith("source:"):
                 program.suspend.resume(name, actor="operator")

@@ -15,6 +15,7 @@ from automations.core.run import approval as approval_machine
 from automations.core.run import machine
 from automations.core.run import queue as queue_machine
 from automations.core.run import readiness as readiness_module
+from automations.core.run import stop as stop_machine
 from automations.core.run.queue import Action, Change, Holder, Refusal, lose
 from automations.core.run.readiness import Ready, Waiting
 from automations.core.run.states import ActionStatus
@@ -22,6 +23,7 @@ from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.core.trigger.bindings import Table
 from automations.services.reconcile import prune as prune_service
 from automations.services.reconcile import reconcile
+from automations.services.reconcile.suspend import pause_of_source
 from automations.services.run import advance, cancel, programs, queue
 from automations.services.trigger import ingest
 from automations.services.trigger.ingest import Delivery, Ingested
@@ -194,7 +196,7 @@ def absence_is_remembered_though_the_thing_came_back() -> Iterator[None]:
     def observed(held: Mapping[str, Absence], gone: Iterable[str], *, now: int) -> dict[str, Absence]:
         return {**held, **real(held, gone, now=now)}
 
-    real = prune_service.observed
+    real = prune.observed
     with patch.object(prune_service, "observed", observed):
         yield
 
@@ -222,7 +224,7 @@ def a_pause_is_read_before_the_state() -> Iterator[None]:
 
     def state(self: Any, catalogue: Any, prefix: str) -> Any:
         with self._parts.database.read() as tx:
-            pause = reconcile.pause_of_source(tx, self._source.name, now=self._parts.clock.now())
+            pause = pause_of_source(tx, self._source.name, now=self._parts.clock.now())
         return real(self, catalogue, prefix)[0], pause
 
     real = reconcile.Reconciler._state
@@ -348,7 +350,7 @@ def a_stop_forgets_the_queue() -> Iterator[None]:
     def stopped(stop: Any, standings: Iterable[Any]) -> Any:
         return real(stop, [each for each in standings if each.status is not ActionStatus.QUEUED])
 
-    real = machine.stopped
+    real = stop_machine.stopped
     with patch.object(machine, "stopped", stopped):
         yield
 
@@ -360,7 +362,7 @@ def a_late_completion_counts() -> Iterator[None]:
     def may_finish(action: Action, holder: Holder, *, verb: str, now: int) -> Refusal | None:
         return real(action._replace(stopping=None), holder, verb=verb, now=now)
 
-    real = queue.may_finish
+    real = queue_machine.may_finish
     with patch.object(queue, "may_finish", may_finish):
         yield
 

@@ -10,6 +10,7 @@ import pytest
 from automations.errors import AutomationsError, InvalidInput, Refused
 from automations.web.limits import Limits
 from automations.web.listening import listen
+from automations.web.protocol import _BODY, Connection
 from automations.web.server import WebConfig, WebServer
 from web_server import Serve, Served, eventually, read_all
 
@@ -91,7 +92,7 @@ def test_draining_finishes_what_is_under_way_and_closes_the_rest(served: Served)
 
 def _begun(served: Served) -> bool:
     connections = served.server._running.result(0)._connections
-    return any(connection._phase == 2 for connection in tuple(connections._open))
+    return any(each._phase == _BODY for each in tuple(connections._open) if isinstance(each, Connection))
 
 
 def test_draining_cuts_off_what_outlasts_the_grace(served: Served) -> None:
