@@ -6,6 +6,7 @@ import pytest
 
 from automations.core.canonical import decode
 from automations.core.instant import SECOND, parse_iso
+from automations.core.spec.namespaces import SCHEDULE
 from automations.errors import Conflict, InvalidInput
 from automations.services.plan.definitions import Bindings
 from automations.services.trigger.backfill import Backfill, Period
@@ -68,6 +69,13 @@ def test_a_slot_starts_one_run_that_sees_its_time(plane: Scheduled) -> None:
     plane.look(at("01:00"))
     assert plane.started() == ["01:00"]
     assert decode(plane.claim()[0]["input_json"]) == {"at": "2026-06-01T01:00:00.000Z"}
+
+
+def test_what_a_run_sees_of_its_slot_is_what_expressions_may_read(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly() | {"actions": [step(input={"slot": "${{ schedule }}"})]}})
+    plane.look(at("00:10"))
+    plane.look(at("01:00"))
+    assert set(decode(plane.claim()[0]["input_json"])["slot"]) == set(SCHEDULE.names)
 
 
 def test_a_new_schedule_never_backfills(plane: Scheduled) -> None:

@@ -120,7 +120,8 @@ def test_a_slip_is_told_where_it_stands_with_what_was_meant() -> None:
     expression = compile_expression("event.data.title == 'x' && event.data.cuont > 3")
     (found,) = infer(expression, data(TICKET)).found
     assert expression.text[expression.offsets()[found.node] :].startswith(".cuont")
-    assert (found.hint, found.path) == ("did you mean `count`?", ("event", "data", "cuont"))
+    assert found.path == ("event", "data", "cuont")
+    assert found.hint.startswith("did you mean `count`? the fields are: count, title, level, ")
 
 
 ONE_KIND = {"properties": {"k": {"const": "a"}, "x": {}}, "required": ["k", "x"]}

@@ -21,6 +21,10 @@ Fault = Literal["unknown-field", "undeclared-field", "optional-field", "operand-
 """What can be wrong; the last two and an undeclared field are worth a warning, for the expression still evaluates."""
 
 
+_MOST_NAMES = 12
+"""Fields that a hint lists."""
+
+
 class Found(NamedTuple):
     """One finding about a node of the tree: the field at `path`, as far as it has one."""
 
@@ -91,27 +95,26 @@ class _Walk:
         if not node.asks:
             return self._field(node, reading, owner, there=path in present, path=path)
         if reading.shape is None:
-            self._note("never-there", node, f"{_said(node)} is never there", hint=_nearest(node.name, owner), path=path)
+            self._note(
+                "never-there", node, f"{_said(node)} is never there", hint=nearest_field(node.name, owner), path=path
+            )
         return BOOL
 
     def _field(self, node: Node, reading: Reading, owner: Shape, *, there: bool, path: tuple[str, ...]) -> Shape:
         if there:
             return reading.shape or ANY
         name = path[-1] if path else node.name
-        if reading.shape is None:
-            self._note(
-                "unknown-field",
-                node,
-                f"there is no field {name} in {_said(_owner(node))}",
-                hint=_nearest(name, owner),
-                path=path,
-            )
-            return ANY
+        said = ".".join(path) or name
         if reading.known == "no":
-            message = f"the schema does not declare {name} in {_said(_owner(node))}"
-            self._note("undeclared-field", node, message, hint=_nearest(name, owner), path=path)
+            hint, where = nearest_field(name, owner), _said(_owner(node))
+            if reading.shape is not None:
+                hint = "; ".join(filter(None, (hint, f"if it may be there all the same, guard it: has({said}) && …")))
+            if reading.shape is None or reading.presence == "maybe":
+                self._note("unknown-field", node, f"there is no field {name} in {where}", hint=hint, path=path)
+            else:
+                message = f"{owner.by} does not declare {name} in {where}"
+                self._note("undeclared-field", node, message, hint=hint, path=path)
         elif reading.presence == "maybe":
-            said = ".".join(path) or name
             message = f"{said} is optional and may be missing"
             self._note(
                 "optional-field",
@@ -120,7 +123,7 @@ class _Walk:
                 hint=f"guard it: has({said}) && …, or has({said}) ? {said} : …",
                 path=path,
             )
-        return reading.shape
+        return reading.shape or ANY
 
     def _call(self, node: Node, env: Mapping[str, Shape], present: Paths) -> Shape:
         logical = _LOGICAL.get(node.name)
@@ -254,10 +257,12 @@ def _comparable(kinds: frozenset[str]) -> frozenset[str]:
     return kinds | {"int", "uint", "double"} if overlap(kinds, {"int", "uint", "double"}) else kinds
 
 
-def _nearest(name: str, owner: Shape) -> str:
+def nearest_field(name: str, owner: Shape) -> str:
+    """What may have been meant by a field that is not there, and which there are; empty where none is known."""
     from difflib import get_close_matches  # noqa: PLC0415  # only where something is wrong
 
     near = get_close_matches(name, owner.names, n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"the fields are: {', '.join(owner.names)}" if owner.names else ""
+    meant = f"did you mean `{near[0]}`? " if near else ""
+    more = ", …" if len(owner.names) > _MOST_NAMES else ""
+    there = f"the fields are: {', '.join(owner.names[:_MOST_NAMES])}{more}" if owner.names else ""
+    return (meant + there).strip()

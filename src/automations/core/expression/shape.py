@@ -6,7 +6,7 @@ large and may refer to themselves. Source: JSON Schema 2020-12, Core §10 and Va
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -20,7 +20,8 @@ NUMBERS = frozenset({"int", "double"})
 Presence = Literal["always", "unsure", "maybe", "open"]
 """Whether a field is there: always; it hangs on something else; not always; or nothing is said about it.
 
-Of several words about one field the first in this order counts; only `maybe` is held against reading it.
+Of several words about one field the first in this order counts; only `maybe` is held against reading it. A field that is
+`maybe` there and not declared is most likely a slip.
 """
 Known = Literal["yes", "no", "silent"]
 """Whether a field is declared; `silent` where nothing lists what there is."""
@@ -36,7 +37,10 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is known of a value. `names` lists the declared fields of an object, for hints; `values` all that it can be."""
+    """What is known of a value. `names` lists the declared fields of an object, for hints; `values` all that it can be.
+
+    `by` is who says which fields there are.
+    """
 
     kinds: frozenset[str] = KINDS
     read: Callable[[str], Reading] = lambda _: Reading(ANY)
@@ -44,6 +48,7 @@ class Shape:
     names: tuple[str, ...] = ()
     values: frozenset[str] | None = field(default=None)
     """The texts of an enumeration of texts; None when there is none."""
+    by: str = "the schema"
 
 
 _ORDER: tuple[Presence, ...] = get_args(Presence)
@@ -127,7 +132,12 @@ def _one_of(left: Reading, right: Reading) -> Reading:
 
 def softened(shape: Shape) -> Shape:
     """The same object, which may also be empty: nothing is held against reading its fields."""
-    return Shape(shape.kinds, lambda name: shape.read(name)._replace(presence="unsure"), shape.item, shape.names)
+
+    def read(name: str) -> Reading:
+        found = shape.read(name)
+        return found if found.known == "no" else found._replace(presence="unsure")
+
+    return replace(shape, read=read, values=None)
 
 
 def overlap(kinds: Iterable[str], wanted: Iterable[str]) -> bool:

@@ -34,7 +34,7 @@ from automations.core.spec.never import check_filters
 from automations.core.spec.reader import read
 from automations.core.spec.structure import check as check_structure
 from automations.core.spec.structure import kind_of
-from automations.core.spec.typed import check_event_schemas, check_steps, check_triggers
+from automations.core.spec.typed import check_concurrency, check_event_schemas, check_steps, check_triggers
 
 T = TypeVar("T", Automation, Manifest)
 
@@ -328,6 +328,7 @@ def _data(
     for (path, _), step, given in zip(paths_of_steps(document.value), automation.steps, inputs, strict=True):
         if step.id in pins:
             yield from check_inputs(document, path, step=step, manifest=pins[step.id], given=given)
-    for found in (check_triggers(automation), check_filters(automation), check_steps(automation, pins, inputs)):
+    concurrency, steps = check_concurrency(automation), check_steps(automation, pins, inputs)
+    for found in (check_triggers(automation), check_filters(automation), concurrency, steps):
         yield from (place(document, each) for each in found)
     yield from (place(document, each) for each in check_event_schemas(automation, inputs))

@@ -12,41 +12,36 @@ from automations.core.expression.cel import Expression, ExpressionInvalid
 from automations.core.expression.guards import Paths, when_true
 from automations.core.expression.matcher import compile_when
 from automations.core.expression.schema_shape import shape_of
-from automations.core.expression.shape import (
-    ANY,
-    TEXT,
-    Presence,
-    Reading,
-    Shape,
-    both,
-    either,
-    fields,
-    of_kind,
-    of_value,
-    softened,
-)
+from automations.core.expression.shape import ANY, Presence, Reading, Shape, both, either, fields, of_value, softened
+from automations.core.spec import namespaces
 from automations.core.spec.graph import ancestors, succeeded
 from automations.core.spec.model import Automation, Manifest, Trigger, TriggerKind
 from automations.core.trigger.bindings import TRIGGER_ROOTS
 
-_OBJECT = of_kind("map")
 _BY_EVENTS = (TriggerKind.EVENT, TriggerKind.WEBHOOK)
 _BY_HAND = (TriggerKind.MANUAL, TriggerKind.API)
 
 
 def trigger_roots(automation: Automation, trigger: Trigger) -> dict[str, Shape]:
     """What a trigger's expression sees."""
-    return {"event": _event(_data(trigger)), "vars": of_value(dict(automation.vars)), "automation": _AUTOMATION}
+    event = namespaces.event(_data(trigger))
+    return {"event": event, "vars": of_value(dict(automation.vars)), "automation": namespaces.AUTOMATION}
+
+
+def key_roots(automation: Automation) -> dict[str, Shape]:
+    """What the concurrency key sees."""
+    return {**_given(automation), "vars": of_value(dict(automation.vars)), "automation": namespaces.AUTOMATION}
 
 
 def step_roots(automation: Automation, manifests: Mapping[str, Manifest]) -> dict[str, dict[str, Shape]]:
     """What the expressions of each step see, by step id. `manifests` by step id; steps without one answer anything."""
-    shared = {**_given(automation), "vars": of_value(dict(automation.vars)), "automation": _AUTOMATION, "run": _RUN}
+    of_steps = {"automation": namespaces.AUTOMATION_OF_STEPS, "run": namespaces.RUN, "item": namespaces.NOTHING}
+    shared = {**key_roots(automation), **of_steps}
     above, sure = ancestors(automation.steps), succeeded(automation.steps)
     outputs = {step.id: _output(manifests.get(step.id)) for step in automation.steps}
     found = {}
     for step in automation.steps:
-        known = {name: _step(outputs[name], sure=name in sure[step.id]) for name in above[step.id]}
+        known = {name: namespaces.step(outputs[name], sure=name in sure[step.id]) for name in above[step.id]}
         found[step.id] = {
             **shared,
             "steps": fields({name: Reading(each, "always", "yes") for name, each in known.items()}),
@@ -97,13 +92,14 @@ def _given(automation: Automation) -> dict[str, Shape]:
     """The roots that hang on what started the run. What only some triggers give, others leave empty."""
     kinds = {trigger.kind for trigger in automation.triggers}
     events = [trigger for trigger in automation.triggers if trigger.kind in _BY_EVENTS]
-    event = _event(reduce(either, map(_data, events))) if events else _OBJECT
+    window = namespaces.window(trigger.debounce for trigger in events)
+    event = namespaces.event(reduce(either, map(_data, events)) if events else namespaces.OBJECT, window=window)
     schema = automation.spec.get("inputs")
-    inputs = _OBJECT if schema is None else _filled(both(_OBJECT, shape_of(schema)), schema)
+    inputs = namespaces.OBJECT if schema is None else _filled(both(namespaces.OBJECT, shape_of(schema)), schema)
     return {
         "event": event if kinds <= set(_BY_EVENTS) else softened(event),
         "inputs": inputs if kinds <= set(_BY_HAND) else softened(inputs),
-        "schedule": softened(fields(dict.fromkeys(("trigger", "nominalTime", "localTime", "timezone"), Reading(TEXT)))),
+        "schedule": namespaces.SCHEDULE if kinds == {TriggerKind.SCHEDULE} else softened(namespaces.SCHEDULE),
     }
 
 
@@ -124,30 +120,12 @@ def _filled(shape: Shape, schema: Any) -> Shape:
 
 def _data(trigger: Trigger) -> Shape:
     schema = trigger.raw.get("eventSchema")
-    return _OBJECT if schema is None else both(_OBJECT, shape_of(schema))
-
-
-def _event(data: Shape) -> Shape:
-    """The envelope; a sender may add other keys to it."""
-    known = {name: Reading(TEXT, "always", "yes") for name in ("id", "source", "type")}
-    known |= {name: Reading(TEXT, "open", "yes") for name in ("subject", "time", "dedupeKey")}
-    return fields({**known, "data": Reading(data, "always", "yes"), "metadata": Reading(_OBJECT, "open", "yes")})
+    return namespaces.OBJECT if schema is None else both(namespaces.OBJECT, shape_of(schema))
 
 
 def _output(manifest: Manifest | None) -> Shape:
     schema = manifest.output_schema if manifest else None
     return ANY if schema is None else shape_of(schema)
-
-
-def _step(output: Shape, *, sure: bool) -> Shape:
-    """How a step ended: its output only if it succeeded, its error only if it did not."""
-    there: Presence = "always" if sure else "maybe"
-    known = {"status": Reading(TEXT, "always", "yes"), "output": Reading(output, there, "yes")}
-    return fields({**known, "error": Reading(_OBJECT, "maybe", "yes")}, closed=True)
-
-
-_AUTOMATION = fields({name: Reading(TEXT, "always", "yes") for name in ("id", "name", "version")})
-_RUN = fields({name: Reading(TEXT, "always", "yes") for name in ("id", "status", "createdAt")})
 
 
 _EXPECTED: dict[tuple[str, Path], Shape] = {}

@@ -13,19 +13,22 @@ from automations.core.diagnostic import Path, Severity
 from automations.core.expression.cel import Expression, ExpressionInvalid
 from automations.core.expression.failure import place
 from automations.core.expression.guards import Paths
-from automations.core.expression.infer import Found, Inferred, infer, plainly
+from automations.core.expression.infer import Found, Inferred, infer, nearest_field, plainly
 from automations.core.expression.matcher import When, compile_when
 from automations.core.expression.shape import ANY, KINDS, Shape, of_kind, overlap
 from automations.core.expression.template import Located, Scan, scan
+from automations.core.run.concurrency import KEY_ROOTS
 from automations.core.spec.finding import Finding, paths_of_steps
 from automations.core.spec.graph import succeeded
 from automations.core.spec.model import Automation, Manifest, Step, Trigger, TriggerKind
+from automations.core.spec.namespaces import only_plain
 from automations.core.spec.scopes import (
     asked_by,
     asked_by_condition,
     asked_by_filter,
     asked_by_triggers,
     expected,
+    key_roots,
     step_roots,
     trigger_roots,
 )
@@ -50,7 +53,7 @@ def check_triggers(automation: Automation) -> Iterator[Finding]:
     """Every finding in the expressions of triggers, which see no manifest."""
     for index, trigger in enumerate(automation.triggers):
         texts = (trigger.expr or "", *(_key(trigger, word) for word in _KEYED))
-        if not any(text and ("eventSchema" in trigger.raw or "vars" in text) for text in texts):
+        if not any(text and ("eventSchema" in trigger.raw or _of_ours(text)) for text in texts):
             continue
         roots = partial(trigger_roots, automation, trigger)
         if trigger.expr is not None:
@@ -62,7 +65,22 @@ def check_triggers(automation: Automation) -> Iterator[Finding]:
         for word in _KEYED:
             site = _Site(("triggers", index, word, "key"), roots, partial(asked_by, trigger))
             for located in scan(_key(trigger, word), roots=TRIGGER_ROOTS).expressions():
-                yield from site.template(located)[1]
+                yield from site.template(located, text=True)[1]
+
+
+def check_concurrency(automation: Automation) -> Iterator[Finding]:
+    """Every finding in the concurrency key, which sees what started the run and no step."""
+    key = automation.concurrency.key if automation.concurrency else ""
+    known = "inputs" in automation.spec or any("eventSchema" in trigger.raw for trigger in automation.triggers)
+    if known or _of_ours(key):
+        site = _Site(("concurrency", "key"), partial(key_roots, automation), partial(asked_by_triggers, automation))
+        for located in scan(key, roots=KEY_ROOTS).expressions():
+            yield from site.template(located, text=True)[1]
+
+
+def _of_ours(text: str) -> bool:
+    """Whether an expression reads the constants, or what we give it by a name that is not plainly one of ours."""
+    return "vars" in text or not only_plain(text)
 
 
 _KEYED = ("rateLimit", "debounce")
@@ -78,12 +96,12 @@ def check_steps(automation: Automation, manifests: Mapping[str, Manifest], input
     telling = _Telling(automation, manifests)
     roots = _Roots(automation, manifests)
     for (path, _), step, given in zip(paths_of_steps(automation.spec), automation.steps, inputs, strict=True):
+        site = _Site((*path, "when"), partial(roots.of, step), partial(asked_by_triggers, automation))
         if isinstance(step.when, str) and telling.of(step, step.when):
             with suppress(ExpressionInvalid):
-                condition = compile_when(step.when)
-                yield from _Site(
-                    (*path, "when"), partial(roots.of, step), partial(asked_by_triggers, automation)
-                ).condition(condition)
+                yield from site.condition(compile_when(step.when))
+        elif isinstance(step.when, Mapping) and any(telling.of(step, key) for key in step.when):
+            yield from site.paths(step.when)
         manifest = manifests.get(step.id)
         if telling.of_input(step, given, typed=manifest is not None):
             site = _Site((*path, "input"), partial(roots.of, step), partial(_asked_before, automation, step))
@@ -101,7 +119,7 @@ class _Telling:
     """
 
     def __init__(self, automation: Automation, manifests: Mapping[str, Manifest]) -> None:
-        self._words = ["vars"]
+        self._words = []
         if "inputs" in automation.spec:
             self._words.append("inputs")
         if any("eventSchema" in trigger.raw for trigger in automation.triggers):
@@ -113,7 +131,7 @@ class _Telling:
 
     def of(self, step: Step, text: str) -> bool:
         """Whether an expression of a step, or a text with some in it, is worth a look."""
-        if any(word in text for word in self._words):
+        if _of_ours(text) or any(word in text for word in self._words):
             return True
         if "steps" not in text:
             return False
@@ -167,13 +185,30 @@ class _Site:
             message = f"a condition must be true or false; this is {plainly(inferred.shape.kinds)}"
             yield Finding("spec/expression", self.path, message)
 
-    def template(self, located: Located) -> tuple[Shape, list[Finding]]:
-        """What a template's expression comes to, and findings in it."""
+    def paths(self, when: Mapping[str, object]) -> Iterator[Finding]:
+        """Findings in the object form of `when`, which passes over a path that leads nowhere."""
+        for key in when:
+            root, *parts = key.split(".")
+            said, shape = root, self._roots().get(root, ANY)
+            for part in parts:
+                reading = shape.read(part)
+                message, hint = "", ""
+                if not overlap(shape.kinds, {"map"}):
+                    message = f"{said} is {plainly(shape.kinds)}, which has no fields"
+                elif reading.shape is None or (reading.known == "no" and reading.presence == "maybe"):
+                    message, hint = f"{said}.{part} is never there", nearest_field(part, shape)
+                if message:
+                    yield Finding("spec/never-there", (*self.path, key), message, hint, Severity.WARNING)
+                    break
+                said, shape = f"{said}.{part}", reading.shape or ANY
+
+    def template(self, located: Located, *, text: bool = False) -> tuple[Shape, list[Finding]]:
+        """What a template's expression comes to, and findings in it; with `text` it must be what can be written as one."""
         inferred = self._inferred(located.expression)
         found = [self._finding(each, located) for each in inferred.found]
         kinds = inferred.shape.kinds
-        if not found and kinds <= (_NO_DATA if located.whole else _NO_TEXT | _NO_DATA):
-            what = "the value of an input" if located.whole else "part of a text"
+        if not found and kinds <= (_NO_DATA if located.whole and not text else _NO_TEXT | _NO_DATA):
+            what = "part of a text" if not located.whole else "a key" if text else "the value of an input"
             message = f"the result is {plainly(kinds)}, which cannot be {what}"
             found.append(self._finding(Found("operand-type", 0, message), located))
         return inferred.shape, found

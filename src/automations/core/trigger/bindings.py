@@ -240,7 +240,8 @@ def _origin(candidate: BoundTrigger, envelope: Envelope) -> str | None:
 
 def _evaluated(candidate: BoundTrigger, *, event: Activation) -> Verdict:
     automation = candidate.bound.automation
-    own = {"vars": automation.vars, "automation": {"id": automation.id, "name": automation.name}}
+    about = {"id": automation.id, "name": automation.name, "version": automation.version}
+    own = {"vars": automation.vars, "automation": about}
     activation = Activation(own, base=event)
     predicate = "expr"
     keys = {}
