@@ -74,6 +74,34 @@ def test_an_event_that_waits_says_so_when_sent_shown_and_listed(automations: Com
     assert automations.json("events", "list", "--type", "nothing") == []
 
 
+def test_an_event_for_a_suspended_automation_says_who_holds_it_back_and_how_to_go_on(automations: CommandLine) -> None:
+    applied(automations, "a")
+    assert automations("suspend", "a", "--reason", "database migration", "--until", "2h").status == 0
+    sent = automations("events", "send", "--event-json", json.dumps(event(1)))
+    assert "a: nothing was started; it is suspended by tester, until 20" in sent.out
+    assert sent.out.endswith(": database migration\n")
+    assert "automations resume a" in sent.err
+    assert "matched no trigger" not in sent.out
+    (told,) = automations.json("events", "send", "--event-json", json.dumps(event(1)))["suspended"]
+    assert (told["name"], told["owner"], told["reason"]) == ("a", "tester", "database migration")
+    assert automations.json("runs", "list") == []
+    assert "suspended by tester, until 20" in automations("why", "e1").out
+    assert automations.refused("trigger", "a", status=1)["error"].startswith(
+        "automation a is suspended by tester, until"
+    )
+    assert automations("resume", "a").status == 0
+    assert "a: run " in automations("events", "send", "--event-json", json.dumps(event(1))).out
+
+
+def test_an_event_for_a_paused_automation_names_it_and_its_status(automations: CommandLine) -> None:
+    applied(automations, "a", SPEC.replace("version: 1.0.0", "version: 1.0.0\nstatus: paused"))
+    sent = automations("events", "send", "--event-json", json.dumps(event(1)))
+    assert sent.out == "a: nothing was started; its status is paused\n"
+    assert automations("events", "send", "--event-json", json.dumps(event(2, type="other"))).out == (
+        "event e2 matched no trigger\n"
+    )
+
+
 def test_near_misses_say_what_was_expected_and_what_was_seen(automations: CommandLine) -> None:
     applied(automations, "a", LIMITED)
     for number in (1, 2):

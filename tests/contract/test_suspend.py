@@ -125,9 +125,7 @@ def test_a_suspension_outlives_changes_and_renames_and_every_plan_shows_it(plane
     assert fired(plane, "e1") == ["b"]
     files = {"c.yaml": spec("c", version="2.0.0"), "b.yaml": spec("b")}
     made = plan(plane.database, catalogue(files), Request("default", now=plane.clock.at))
-    assert [each.message for each in made.hazards if each.code == "AU105"] == [
-        "c is paused by hand: by ops: a migration"
-    ]
+    assert [each.message for each in made.hazards if each.code == "AU105"] == ["c is suspended by ops: a migration"]
 
 
 def test_suspending_again_says_anew_why_and_keeps_since_when(plane: ControlPlane) -> None:

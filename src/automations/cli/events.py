@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
 from automations.cli.given import given_time
-from automations.cli.table import clean, counted, table
+from automations.cli.table import clean, counted, suspension, table
 from automations.core.instant import iso
 from automations.errors import UsageError
 
@@ -50,8 +50,8 @@ def _answer(context: "Context", answer: "Answer") -> dict[str, Any]:
         "materialized": context.runtime.inspect.materialized(taken.materialized),
         "duplicate": taken.duplicate,
     }
-    waiting = [outcome_record(row) for row in taken.outcomes]
-    return {**shown, "automations": waiting} if waiting else shown
+    about = {"automations": [outcome_record(row) for row in taken.outcomes], "suspended": list(taken.suspended)}
+    return shown | {name: each for name, each in about.items() if each}
 
 
 def _tell(context: "Context", answer: "Answer", *, several: bool) -> None:
@@ -72,8 +72,27 @@ def _tell(context: "Context", answer: "Answer", *, several: bool) -> None:
     for row in taken.outcomes:
         why = row["reason"] or (f"until {iso(row['due_at'])}" if row["due_at"] is not None else "")
         context.say(clean(f"{place}{row['automation_id']}: {row['outcome']}" + (f" ({why})" if why else "")))
-    if not (taken.materialized or taken.outcomes or taken.duplicate):
-        context.say(clean(f"{place}event {name} matched no trigger"))
+    for each in taken.suspended:
+        context.say(clean(f"{place}{each['name']}: nothing was started; it is suspended {suspension(each)}"))
+        context.note(f"to go on: automations resume {each['name']}; then send the event again")
+    if not (taken.materialized or taken.outcomes or taken.duplicate or taken.suspended):
+        _tell_unmatched(context, answer, place=place, several=several)
+
+
+def _tell_unmatched(context: "Context", answer: "Answer", *, place: str, several: bool) -> None:
+    """An event that nothing wanted; of a single one also who would have, and where to look."""
+    from automations.services.trigger.event_view import idle
+
+    assert answer.taken is not None and answer.envelope is not None  # noqa: PT018, S101  # it was taken in
+    row = answer.taken.event_row_id
+    waiting = {} if several else idle(context.runtime.database, context.runtime.bindings, row)
+    for identity, status in waiting.items():
+        context.say(f"{place}{identity}: nothing was started; its status is {status}")
+        context.note("to go on: set its status to active and apply; then send the event again")
+    if not waiting:
+        context.say(clean(f"{place}event {answer.envelope.id} matched no trigger"))
+    if not several:
+        context.note(f"see why: automations why {row}")
 
 
 def run_list(context: "Context", given: Mapping[str, Any]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Command
-from automations.cli.table import clean
+from automations.cli.table import clean, suspension
 from automations.core.plan.health import QUIET
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
             late = " (Stalled: longer than its drainTimeout)" if "Stalled" in each["conditions"] else ""
             yield f"  terminating: {each['id']}: {each['conditions']['Terminating']['message']}{late}"
         for each in source.get("suspended", ()):
-            yield f"  suspended: {each['id']} by {each['owner']}, since {each['since']}: {each['reason']}"
+            yield f"  suspended: {each['id']}, since {each['since']}, {suspension(each)}"
     for paused in status.get("pausedSchedules", ()):
         yield f"schedule {paused['automationId']}/{paused['trigger']}: paused after {paused['failures']} failed runs"
         yield f"  go on with: automations schedules resume {paused['automationId']}"

@@ -1,4 +1,4 @@
-"""`suspend` and `resume`: a pause by hand, laid over what the files say."""
+"""`suspend` and `resume`: a suspension by hand, laid over what the files say."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ NAME = Argument("name", "An automation's id, or source:NAME.")
 COMMANDS = (
     Command(
         ("suspend",),
-        "Pause an automation or a source by hand.",
+        "Suspend an automation, or the loop of a source, until it is resumed.",
         run_suspend,
         arguments=(NAME,),
         options=(

@@ -1,6 +1,7 @@
 """Plain tables and phrases for terminals: columns as wide as their widest cell, control characters made visible."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -14,6 +15,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def counted(number: int, word: str, several: str = "") -> str:
     """`1 file`, `2 files`; `several` where the plural is another word."""
     return f"{number} {word if number == 1 else several or f'{word}s'}"
+
+
+def suspension(record: Mapping[str, Any]) -> str:
+    """Who suspended something, until when, and why: what follows "suspended"."""
+    until = f", until {record['until']}" if "until" in record else ""
+    return f"by {record['owner']}{until}: {record['reason']}"
 
 
 def clean(text: str) -> str:

@@ -25,7 +25,7 @@ def assess(changes: tuple[Change, ...], catalogue: Catalogue, view: Viewpoint) -
     for change in changes:
         found += _hazards_of(change, catalogue, state)
     found += [
-        Hazard("AU105", identity, f"{identity} is paused by hand: {sentence}")
+        Hazard("AU105", identity, f"{identity} is suspended {sentence}")
         for identity, sentence in sorted(state.suspended.items())
         if identity in state.automations and state.automations[identity].owner == owner
     ]

@@ -39,7 +39,7 @@ def health(conditions: Conditions) -> Health:
 
 
 def suspended(conditions: Conditions, *, words: str, since: str) -> dict[str, Mapping[str, Any]]:
-    """The conditions of something that is paused by hand: `Suspended`, and not `Ready` because of it."""
+    """The conditions of something that somebody suspended: `Suspended`, and not `Ready` because of it."""
     said = {"status": "True", "reason": "ByHand", "message": words, "since": since}
     ready = {"status": "False", "reason": "Suspended", "message": words, "since": since}
     return {**conditions, "Ready": ready, "Suspended": said}

@@ -69,7 +69,7 @@ _ALL = (
     Risk(
         "AU105",
         "notice",
-        "paused by hand",
+        "suspended",
         "Somebody suspended it (`automations suspend`). A plan does not change that: what it applies here stays without "
         "effect until `automations resume` or the end that is named.",
     ),

@@ -98,7 +98,7 @@ class State:
     rejected: Mapping[str, str] = field(default_factory=dict)
     """By id, the digest that a rollback took back."""
     suspended: Mapping[str, str] = field(default_factory=dict)
-    """By id, a sentence about its pause by hand."""
+    """By id, who suspended it, why, and until when."""
     destroyed: Mapping[str, Destroyed] = field(default_factory=dict)
     """By owner, what was destroyed within `hazards.WINDOW`."""
 

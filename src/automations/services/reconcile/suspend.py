@@ -18,6 +18,8 @@ from automations.services import audit
 from automations.store import automations, sources, state, suspensions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from automations.core.trigger.bindings import Bound, Table
     from automations.services.ports import Clock, Telemetry
     from automations.store.database import Database, Row, Transaction
@@ -39,11 +41,23 @@ def pause_of_source(tx: Transaction, name: str, *, now: int) -> Pause | None:
     return pause if pause is not None and pause.holds(now) else None
 
 
-def check_not_suspended(table: Table, bound: Bound, *, now: int) -> None:
-    """Raises Conflict for what somebody suspended by hand."""
+def check_not_suspended(tx: Transaction, table: Table, bound: Bound, *, now: int) -> None:
+    """Raises Conflict for what somebody suspended by hand, with who, why and until when."""
     if table.suspended(bound.uid, now=now):
         name = bound.automation.id
-        raise Conflict(f"automation {name} is suspended", hint=f"automations resume {name}")
+        raise Conflict(f"automation {name} is suspended {words(tx, bound.uid)}", hint=f"automations resume {name}")
+
+
+def words(tx: Transaction, uid: str) -> str:
+    """Who suspended an automation, why, and until when; empty when it was resumed meanwhile."""
+    row = suspensions.get(tx, uid)
+    return _pause(row).words() if row else ""
+
+
+def held_back(tx: Transaction, bound: Iterable[Bound]) -> tuple[dict[str, Any], ...]:
+    """The records of these automations' suspensions."""
+    found = [(each.automation.id, suspensions.get(tx, each.uid)) for each in bound]
+    return tuple(record(name, row) for name, row in found if row is not None)
 
 
 def _pause(row: Row) -> Pause:

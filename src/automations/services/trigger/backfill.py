@@ -104,7 +104,7 @@ class Backfill:
             bound = table.bound.get(automation_id)
             if bound is None:
                 raise NotFound(f"automation not found: {automation_id}", hint="see: automations list")
-            check_not_suspended(table, bound, now=now)
+            check_not_suspended(tx, table, bound, now=now)
             if not bound.active:
                 raise Conflict(
                     f"automation {automation_id} is {bound.automation.status}", hint="set it active and apply"

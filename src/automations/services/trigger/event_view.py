@@ -16,6 +16,7 @@ from automations.core.instant import iso
 from automations.core.trigger.bindings import Bound, BoundTrigger, Table, Verdict, judge
 from automations.core.trigger.envelope import Envelope, from_document, to_document
 from automations.errors import NotFound
+from automations.services.reconcile.suspend import words
 from automations.store import actions, events, outcomes
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def why(database: Database, bindings: Bindings, name: str, *, most: int = SHOWN,
             raise NotFound(f"what event {name} said is kept no longer", hint="see: automations events list")
         kept = {(each["automation_uid"], each["trigger_id"]): each for each in outcomes.of_event(tx, row["id"])}
         event = _record(tx, row, list(kept.values()))
+        judged = list(_heard(tx, _judged(table.bound.values(), envelope_of(row)), table, now))
     started = {each["automationId"]: each["runId"] for each in decode(row["materialized_json"])}
-    verdicts = sorted(_heard(_judged(table.bound.values(), envelope_of(row)), table, now), key=_nearness)
     shown = []
-    for verdict in verdicts:
+    for verdict in sorted(judged, key=_nearness):
         candidate = verdict.candidate
         recorded = kept.get((candidate.bound.uid, candidate.trigger.id))
         record = verdict_record(verdict)
@@ -82,6 +83,20 @@ def why(database: Database, bindings: Bindings, name: str, *, most: int = SHOWN,
     if len(shown) > most:
         answer["more"] = dict(Counter(each["outcome"] for each in shown[most:]))
     return answer
+
+
+def idle(database: Database, bindings: Bindings, name: str) -> dict[str, str]:
+    """The automations whose triggers want an event and that fire nothing, because of their status: `{id: status}`."""
+    with database.read() as tx:
+        table, row = bindings.within(tx), _find(tx, name)
+    envelope = envelope_of(row)
+    event = Activation({"event": to_document(envelope)})
+    return {
+        bound.automation.id: str(bound.automation.status)
+        for bound in table.bound.values()
+        if not bound.active
+        and any(judge(each, envelope, activation=event).outcome == "match" for each in bound.by_events)
+    }
 
 
 def near_misses(database: Database, bindings: Bindings, automation_id: str, *, most: int = LOOKED_AT) -> dict[str, Any]:
@@ -199,12 +214,12 @@ def _judged(bound: Iterable[Bound], envelope: Envelope) -> Iterator[Verdict]:
             yield _verdict(candidate, envelope, activation)
 
 
-def _heard(verdicts: Iterable[Verdict], table: Table, now: int) -> Iterator[Verdict]:
+def _heard(tx: Transaction, verdicts: Iterable[Verdict], table: Table, now: int) -> Iterator[Verdict]:
     """The verdicts, but of what is suspended by hand only that; one that ended before `now` (microseconds) counts no more."""
     for verdict in verdicts:
         bound = verdict.candidate.bound
         if verdict.outcome == "match" and table.suspended(bound.uid, now=now):
-            reason = f"suspended by hand; automations resume {bound.automation.id}"
+            reason = f"suspended {words(tx, bound.uid)}; automations resume {bound.automation.id}"
             yield Verdict(verdict.candidate, "no_match", "suspended", "by hand", reason)
         else:
             yield verdict

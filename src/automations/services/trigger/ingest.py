@@ -18,6 +18,7 @@ from automations.core.trigger.envelope import Envelope, identity, scope_of, to_d
 from automations.errors import AutomationsError, EventRejected, RouteMoved, StoreUnavailable
 from automations.services.plan.definitions import Bindings
 from automations.services.ports import Clock, Ids, Telemetry, Wake
+from automations.services.reconcile.suspend import held_back
 from automations.services.run.admit import admit_runs, tell
 from automations.services.run.programs import Programs
 from automations.services.trigger.admission import Arrival, admit, outcome
@@ -50,6 +51,8 @@ class Ingested:
     """What became of it for the automations that it did not start a run of at once, though it fired them."""
     rejected: str | None = None
     """Why it was recorded and goes no further."""
+    suspended: tuple[Row, ...] = ()
+    """The suspensions of automations that it would have started a run of."""
 
 
 class Ingest:
@@ -166,9 +169,10 @@ def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: I
     document = to_document(envelope)
     rejected = too_many_hops(envelope)
     verdicts = () if rejected else match(table, envelope)
-    fired = [
-        each for each in verdicts if each.outcome == "match" and not table.suspended(each.candidate.bound.uid, now=now)
-    ]
+    matched = [each for each in verdicts if each.outcome == "match"]
+    paused = {uid for each in matched if table.suspended(uid := each.candidate.bound.uid, now=now)}
+    fired = [each for each in matched if each.candidate.bound.uid not in paused]
+    suspended = held_back(tx, [table.by_uid[uid] for uid in paused]) if paused else ()
     admitting = tuple(each for each in fired if each.keys)
     shared = Activation({"event": document}) if len(fired) > 1 else None
     made = [
@@ -177,7 +181,7 @@ def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: I
         if not each.keys
     ]
     if known is not None and not fired:
-        return _Taken(delivery, _duplicate(known, delivery))
+        return _Taken(delivery, replace(_duplicate(known, delivery), suspended=suspended))
     word = "rejected" if rejected else "materialized" if made else "waiting" if admitting else "unmatched"
     references = encode(_references(made))
     if known is not None:
@@ -193,7 +197,8 @@ def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: I
         return _Taken(delivery, _duplicate(standing, delivery))
     failed = [outcome(Arrival(row_id, each, 0), "error", now=now, reason=each.reason) for each in _errors(verdicts)]
     outcomes.keep(tx, failed)
-    return _Taken(delivery, Ingested(row_id, (), outcomes=tuple(failed), rejected=rejected), document, admitting, made)
+    result = Ingested(row_id, (), outcomes=tuple(failed), rejected=rejected, suspended=suspended)
+    return _Taken(delivery, result, document, admitting, made)
 
 
 def _admit(tx: Transaction, group: Collection[_Taken], *, now: int, ids: Ids) -> bool:

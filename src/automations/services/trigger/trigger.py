@@ -90,7 +90,7 @@ class Start:
             before = start_requests.get(tx, bound.uid, key) if key is not None else None
             if before is not None:
                 return _answered(before, body_digest)
-            check_not_suspended(table, bound, now=now)
+            check_not_suspended(tx, table, bound, now=now)
             trigger = _startable(bound, kind)
             occasion = Occasion(
                 identity=f"{kind}:{key or self._parts.ids.new()}",
