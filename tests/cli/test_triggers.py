@@ -162,6 +162,22 @@ def test_inputs_by_name_take_the_schemas_types_and_win_over_the_document(automat
     assert "name=value" in automations.refused("trigger", "m", "--input", "oops", status=2)["error"]
 
 
+def test_an_input_that_the_spec_does_not_list_is_told_with_what_was_meant(automations: CommandLine) -> None:
+    applied(automations, "m", MANUAL)
+    passed = automations("trigger", "m", "--input", "ref=a", "--input", "count=1", "--input", "dyr=no")
+    assert passed.status == 0
+    assert "lists no input dyr" in passed.err
+    assert "did you mean dry? the inputs are: ref, count, dry" in passed.err
+    lacking = automations.refused("trigger", "m", "--input", "rfe=a", "--input", "count=1", status=1)
+    assert lacking["hint"].startswith("rfe: did you mean ref?")
+    applied(automations, "m", MANUAL.replace("type: object\n", "type: object\n  additionalProperties: false\n", 1))
+    closed = automations.refused(
+        "trigger", "m", "--input", "ref=a", "--input", "count=1", "--input", "dyr=no", status=1
+    )
+    assert closed["hint"].startswith("dyr: did you mean dry?")
+    assert len(automations.json("runs", "list")) == 1
+
+
 def test_a_backfill_asks_with_the_count_and_needs_a_yes_elsewhere(automations: CommandLine) -> None:
     trigger = "{{kind: schedule, every: 1h, overlap: parallel}}"
     applied(automations, "s", SPEC.replace("{{kind: event, source: test, type: {type}}}", trigger))

@@ -75,6 +75,14 @@ def test_a_version_that_does_not_exist_is_an_error_that_lists_those_that_do() ->
 def test_an_action_that_nobody_describes_is_only_a_warning() -> None:
     (warning,) = catalogue({"a.yaml": spec("a")}).diagnostics
     assert (warning.code, warning.severity) == ("spec/no-manifest", "warning")
+    assert "did you mean" not in warning.hint
+
+
+def test_the_warning_of_a_mistyped_action_names_the_one_that_was_meant() -> None:
+    mistyped = spec("a", actions=[step(actionId="todos.craete")])
+    (warning,) = catalogue({"a.yaml": mistyped, "b.yaml": action(), "c.yaml": action("mail.send")}).diagnostics
+    assert (warning.code, warning.severity) == ("spec/no-manifest", "warning")
+    assert warning.hint.startswith("did you mean todos.create? ")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from automations.core.expression.shape import Shape
 from automations.core.run.machine import ActionView, RunView, scope
 from automations.core.run.queue import Failure
 from automations.core.run.states import ActionStatus, RunStatus
-from automations.core.spec.namespaces import one_slip, only_plain
+from automations.core.spec.namespaces import only_plain
 from automations.core.spec.scopes import key_roots, step_roots, trigger_roots
 from automations.core.trigger.bindings import Bound, build_table, match
 from automations.core.trigger.debounce import Window, about
@@ -77,21 +77,6 @@ def test_a_window_is_listed_only_where_a_trigger_has_one() -> None:
         "closedAt",
         "events",
     }
-
-
-@pytest.mark.parametrize("written", ["dta", "daat", "dataa", "data_", "dat", "dara", "Data", "adta"])
-def test_a_slip_of_one_letter_is_one(written: str) -> None:
-    assert one_slip(written, "data")
-
-
-@pytest.mark.parametrize("written", ["data", "database", "tada", "d", "metadata", "dt"])
-def test_a_name_of_its_own_is_no_slip(written: str) -> None:
-    assert not one_slip(written, "data")
-
-
-def test_short_names_are_not_guessed_at() -> None:
-    assert not one_slip("uid", "id")
-    assert one_slip("ID", "id")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
+from automations.cli.table import clean
 from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Start a run through the automation's manual trigger; its record."""
-    from automations.core.run.inputs import missing, typed
+    from automations.core.run.inputs import missing, typed, unlisted
 
     runtime = context.runtime
     schema = runtime.start.accepts(given["id"])
@@ -32,6 +33,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         context.document(runtime.inspect.run(reference["runId"]))
     else:
         context.say(f"{reference['automationId']}: run {reference['runId']}")
+    for name, hint in unlisted(schema, inputs).items():
+        context.note(clean(f"its spec lists no input {name}, which was passed on all the same; {hint}"))
     return 0
 
 
@@ -49,7 +52,6 @@ def _document(text: str) -> dict[str, Any]:
 
 def _asked(context: "Context", schema: Mapping[str, Any], question: "Question") -> Any:
     """Ask a person until the answer is of the right type. Raises KeyboardInterrupt at the end of input."""
-    from automations.cli.table import clean
     from automations.core.run.inputs import typed
 
     while True:

@@ -4,17 +4,20 @@ Defaults of the schema are filled in, words of the command line take the type th
 and missing can be asked for. Whether the whole conforms is the schema validator's to say.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from automations.core.canonical import encode
+from automations.core.nearest import suggestion
 from automations.core.strict_json import parse
 from automations.errors import InvalidInput
 
 MOST_BYTES = 256 * 1024
 """Bytes of JSON that the inputs of one run may take."""
 
+_LISTED_ELSEWHERE = frozenset({"patternProperties", "allOf", "anyOf", "oneOf", "if", "$ref", "$dynamicRef"})
+"""Keywords that may bring names beside those of `properties`."""
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -55,6 +58,14 @@ def missing(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[Quest
     given = with_defaults(schema, inputs)
     required = schema.get("required", ())
     return tuple(Question(name, known.get(name, {})) for name in required if name not in given)
+
+
+def unlisted(schema: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Names that the schema does not list where it lists any, each with a hint: which was meant, and which there are."""
+    known = list(schema.get("properties") or ()) if isinstance(schema.get("properties"), Mapping) else []
+    if not known or schema.keys() & _LISTED_ELSEWHERE:
+        return {}
+    return {name: suggestion(name, known, there="the inputs are") for name in names if name not in known}
 
 
 def typed(schema: Mapping[str, Any], name: str, text: str) -> Any:

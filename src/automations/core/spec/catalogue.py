@@ -316,6 +316,7 @@ def _actions(document: Document, automation: Automation, *, manifests: Shelf) ->
             message = f"action {step.action_id} has no manifest here: an external runner must claim it"
             span = document.at((*path, "actionId"))
             hint = "add a manifest file for it beside the specs, or start a runner that knows it"
+            hint = f"did you mean {near}? {hint}" if (near := manifests.nearest(step.action_id)) else hint
             yield Diagnostic("spec/no-manifest", Severity.WARNING, message, span, (*path, "actionId"), hint)
     yield from _data(document, automation, manifests=manifests, inputs=inputs)
 

@@ -17,9 +17,10 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 from automations.core.diagnostic import Diagnostic, Path, Severity, in_order
+from automations.core.nearest import nearest
 from automations.core.spec import schemas
 from automations.core.spec.document import Document
-from automations.core.spec.phrases import Naming, expected, found, nearest, shown
+from automations.core.spec.phrases import Naming, expected, found, shown
 
 _RANK = ("type", "conflict", "value", "unknown-key", "missing-key", "too-short", "pattern", "too-long")
 """Of several complaints about one place the first of these is the cause; the others follow from it."""

@@ -1,12 +1,13 @@
 """Action manifests among specs: which one a step means, and whether the step's input can satisfy it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from automations.core.diagnostic import Diagnostic, Path, Severity
 from automations.core.expression.secret import SecretReference, secret_field
 from automations.core.expression.template import Scan
+from automations.core.nearest import nearest
 from automations.core.run.edge import binding_problems
 from automations.core.spec.conform import Conformity, compile_schema
 from automations.core.spec.document import Document
@@ -14,6 +15,8 @@ from automations.core.spec.model import Manifest, Step
 from automations.errors import InvalidInput
 
 _KEPT = ("type", "required", "additionalProperties", "$schema", "$defs", "definitions")
+_MOST_NEAR, _MOST_LOOKED_AT = 100, 2_000
+"""For how many unknown actions the nearest is looked for, and among how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,15 @@ class Shelf:
     """Manifests by action id; each action's versions in ascending order."""
 
     by_action: Mapping[str, tuple[Manifest, ...]]
+    _near: dict[str, str] = field(default_factory=dict)
+
+    def nearest(self, action: str) -> str:
+        """The action that is known here and was probably meant; empty when none is, or it would take long to tell."""
+        if action not in self._near:
+            if len(self._near) >= _MOST_NEAR or len(self.by_action) > _MOST_LOOKED_AT:
+                return ""
+            self._near[action] = nearest(action, self.by_action)
+        return self._near[action]
 
 
 def shelve(manifests: Iterable[Manifest]) -> Shelf:

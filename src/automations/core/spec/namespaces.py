@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from automations.core.expression.shape import ANY, TEXT, Presence, Reading, Shape, fields, of_kind
+from automations.core.nearest import one_slip
 from automations.core.spec.model import Debounce
 
 OBJECT = of_kind("map")
@@ -17,8 +18,6 @@ _ALWAYS = ("id", "source", "type")
 _OFTEN = ("subject", "time", "dedupeKey")
 _OF_OTHERS = ("severity", "message", "specversion", "datacontenttype", "dataschema")
 """Keys that open-events and CloudEvents have beside ours."""
-_SHORTEST = 4
-"""Letters of a name that a slip can be told in: `uid` is no slip for `id`."""
 
 
 def _texts(*names: str) -> dict[str, Reading]:
@@ -81,19 +80,6 @@ def window(debounces: Iterable[Debounce | None]) -> Reading | None:
         members = Shape(of_kind("list").kinds, item=lambda: event(OBJECT))
         known["events"] = Reading(members, "always" if emits == {"all"} else "unsure", "yes")
     return Reading(fields(known, closed=True), "unsure" if None in given else "always", "yes")
-
-
-def one_slip(written: str, meant: str) -> bool:
-    """Whether a name is another but for one letter too many, too few or wrong, two that changed places, or its case."""
-    if written.lower() == meant.lower():
-        return written != meant
-    if min(len(written), len(meant)) < _SHORTEST - 1 or len(meant) < _SHORTEST or abs(len(written) - len(meant)) > 1:
-        return False
-    at = next((place for place, (one, other) in enumerate(zip(written, meant, strict=False)) if one != other), -1)
-    if at < 0:
-        return True
-    rest, other = written[at:], meant[at:]
-    return rest[1:] in (other, other[1:]) or rest == other[1:] or rest[1::-1] + rest[2:] == other
 
 
 _PLAIN: Mapping[str, frozenset[str]] = {

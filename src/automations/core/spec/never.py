@@ -10,9 +10,9 @@ from automations.core.diagnostic import Severity
 from automations.core.expression.infer import plainly
 from automations.core.expression.schema_shape import shape_of
 from automations.core.expression.shape import Reading, Shape, both, of_kind
+from automations.core.nearest import nearest
 from automations.core.spec.finding import Finding
 from automations.core.spec.model import Automation, Trigger
-from automations.core.spec.phrases import nearest
 from automations.core.trigger.filter import check_filter, compile_filter
 
 _SCALARS = frozenset({"null", "bool", "int", "double", "string"})

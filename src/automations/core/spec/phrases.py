@@ -1,7 +1,6 @@
 """The words of structural findings: what a place is called, what a value is, which word somebody meant."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,14 +128,3 @@ def shown(value: Any) -> str:
         text = " ".join(str(value).split())
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return "null" if value is None else found(value)
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Pick the one of `known` that `word` was probably meant to be, or an empty string."""
-    plain = {_plain(each): each for each in known}
-    close = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.7)
-    return plain[close[0]] if close else ""
-
-
-def _plain(word: str) -> str:
-    return word.lower().replace("_", "").replace("-", "")

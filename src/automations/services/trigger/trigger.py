@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.canonical import decode, digest_bytes, encode
-from automations.core.run.inputs import bounded, with_defaults
+from automations.core.run.inputs import bounded, unlisted, with_defaults
 from automations.core.run.materialize import Occasion, materialize
 from automations.core.spec.conform import compile_schema
 from automations.core.spec.model import AutomationStatus, Trigger, TriggerKind
@@ -144,9 +144,10 @@ def _checked(bound: Bound, inputs: Mapping[str, Any]) -> dict[str, Any]:
     filled = with_defaults(schema, inputs)
     violations = compile_schema(schema).violations(filled, most=20)
     if violations:
+        slips = [f"{name}: {hint}" for name, hint in unlisted(schema, inputs).items()]
         raise InvalidInput(
             f"inputs do not conform to {bound.automation.id}: {'; '.join(violations)}",
-            hint=f"see `inputs` in: automations show {bound.automation.id}",
+            hint="; ".join(slips) or f"see `inputs` in: automations show {bound.automation.id} --json",
             code="inputs_invalid",
         )
     bounded(filled)
