@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from automations.adapters.secrets import EnvironmentSecrets
     from automations.core.spec.catalogue import Interpreted
+    from automations.core.spec.manifests import Shelf
     from automations.services.audit import Sealer
     from automations.services.doctor import Doctor, Surroundings
     from automations.services.fixture.rehearse import Rehearsal
@@ -249,9 +250,7 @@ class Runtime:
         from automations.services.reconcile.reconcile import Parts, Reconciler, Source
 
         tree = DirectoryTree(Path(source.path))
-        parts = Parts(
-            self.database, self.bindings, self.apply, self.clock, self.ids, self.telemetry, reading=_with_help
-        )
+        parts = Parts(self.database, self.bindings, self.apply, self.clock, self.ids, self.telemetry, reading=with_help)
         policy = Policy(source.prune, source.self_heal, source.prune_after)
         return Reconciler(Source(source.name, tree.root, policy), tree, parts)
 
@@ -317,12 +316,14 @@ def rehearsal() -> "Rehearsal":
     return Rehearsal(SqliteDatabase.memory)
 
 
-def _with_help(files: "Sequence[tuple[str, bytes]]", progress: "Progress | None") -> "list[Interpreted]":
-    """Thousands of files are read with helper processes, a few here."""
+def with_help(
+    files: "Sequence[tuple[str, bytes]]", shelf: "Shelf", progress: "Progress | None" = None
+) -> "list[Interpreted]":
+    """Thousands of files are read with helper processes, which takes longer to import than a few files to read."""
     from automations.services.spec.catalogue import one_by_one
 
     if len(files) < MANY:
-        return one_by_one(files, progress)
+        return one_by_one(files, shelf, progress)
     from automations.adapters.reading import read_all
 
-    return read_all(files, progress)
+    return read_all(files, shelf, progress)

@@ -10,7 +10,10 @@ import pytest
 
 from automations.adapters import reading
 from automations.adapters.reading import File, read_all
+from automations.core.spec import build
 from automations.core.spec.catalogue import Interpreted, interpret
+from automations.core.spec.manifests import shelve
+from automations.core.spec.remembered import whole
 from samples import action, raw, spec, step
 
 BAD = (
@@ -21,6 +24,8 @@ BAD = (
     raw(spec("bad", bogus=1)),
     raw(spec("x", actions=[step("a", when="1 +")])),
 )
+
+SHELF = shelve([build.manifest(action())])
 
 
 def files(count: int = 400) -> list[File]:
@@ -37,11 +42,12 @@ def shown(found: list[Interpreted]) -> list[Any]:
             each.document.value if each.document else None,
             each.document.at(("id",)) if each.document else None,
             each.document.source() if each.document and each.document.source else None,
-            each.automation,
-            each.manifest,
+            whole(each.automation),
+            whole(each.manifest),
             each.claims,
             each.diagnostics,
             each.routes,
+            each.advice,
         )
         for each in found
     ]
@@ -49,7 +55,7 @@ def shown(found: list[Interpreted]) -> list[Any]:
 
 @pytest.fixture
 def alone() -> list[Any]:
-    return shown([interpret(raw_, name) for name, raw_ in files()])
+    return shown([interpret(raw_, name, SHELF) for name, raw_ in files()])
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +67,7 @@ def helped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_with_helpers_everything_is_found_as_without(alone: list[Any]) -> None:
     told: list[tuple[int, int]] = []
-    assert shown(read_all(files(), lambda done, total: told.append((done, total)))) == alone
+    assert shown(read_all(files(), SHELF, lambda done, total: told.append((done, total)))) == alone
     assert all(done <= total == len(files()) for done, total in told)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
@@ -77,7 +83,7 @@ def test_a_helper_that_fails_costs_nothing_but_its_help(
         if failing == "never starts":
             raise OSError("no more processes")
         script = {"ends at once": "", "talks nonsense": "print('hello' * 1000, flush=True); input()"}
-        process = start([*command[:3], script.get(failing, command[3])], **given)
+        process = start([*command[:3], script.get(failing, command[3]), *command[4:]], **given)
         begun.append(process)
         if failing == "dies with work in hand":
             os.kill(process.pid, signal.SIGSTOP)  # it takes work and never answers, until it is killed
@@ -86,7 +92,7 @@ def test_a_helper_that_fails_costs_nothing_but_its_help(
     monkeypatch.setattr(subprocess, "Popen", broken)
     if failing == "dies with work in hand":
         monkeypatch.setattr(reading._Helper, "join", _killed(reading._Helper.join))
-    assert shown(read_all(files())) == alone
+    assert shown(read_all(files(), SHELF)) == alone
     assert all(process.poll() is not None for process in begun)
 
 

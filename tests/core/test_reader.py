@@ -414,6 +414,7 @@ def test_marks_give_the_place_of_every_key_and_value() -> None:
         ("list", 1, 0): (6, 7, 6, 7),
         ("list", 1, 0, "c"): (6, 8, 6, 11),
     }
+    assert document.outline == {("id",): (1, 5), ("list",): (3, 3), ("list", 0): (3, 5), ("list", 1): (6, 5)}
     assert str(document.key(("list", 0, "b"))) == "f.yaml:4:5"
     assert str(document.at(("list", 0, "missing"))) == "f.yaml:3:5"
 

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from automations.core.spec.document import Document
 from automations.core.spec.reader import read
 
 # What YAML files can hold as it stands, and JSON dumps unescaped: no surrogates, no NUL (refused even when escaped).
@@ -85,6 +86,12 @@ def test_json_text_in_a_yaml_file_never_means_something_else(data: Any) -> None:
     assert reading.document is None or _same(reading.document.value, data)
 
 
+def _assert_outline_agrees(document: Document) -> None:
+    """The outline that the first pass kept is part of what the second one finds."""
+    marks = document.marks()
+    assert all(marks[path][2:] == place for path, place in document.outline.items())
+
+
 def _paths(value: Any, path: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
     found = {path}
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -115,6 +122,7 @@ def test_marks_of_yaml_hold_exactly_the_paths_of_a_document(data: Any, flow: boo
     document = read(yaml.safe_dump(data, default_flow_style=flow).encode(), "data.yaml").document
     assert document is not None
     assert set(document.marks()) == _paths(data)
+    _assert_outline_agrees(document)
 
 
 _SIGNS = "{}[],:#&*!|>'\"%@`~-?<. \t\n\\/u0a1e\x85\u2028\ufeffé\ud800\0"
@@ -136,3 +144,4 @@ def test_any_bytes_give_a_document_or_findings_inside_the_file(raw: bytes, file:
         assert each.span.column >= 1
     if reading.document is not None:
         assert set(reading.document.marks()) == _paths(reading.document.value)
+        _assert_outline_agrees(reading.document)

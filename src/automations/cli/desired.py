@@ -1,23 +1,19 @@
 """What plan, apply and validate share: a path on the command line becomes a catalogue."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automations.adapters.files import DirectoryTree
 from automations.cli.progress import shown_progress
 from automations.core.plan.state import source_owner
-from automations.core.spec.catalogue import Catalogue, Interpreted
+from automations.core.spec.catalogue import Catalogue
 from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.errors import InvalidInput
-from automations.services.spec.catalogue import Progress, catalogue_of, known_stamps, one_by_one
+from automations.runtime import with_help
+from automations.services.spec.catalogue import catalogue_of, known_stamps
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
-
-
-MANY = 200
-"""New files from which on reading them is prepared for."""
 
 
 def snapshot_of(path: str, *, known: dict[str, str] | None = None) -> Snapshot:
@@ -37,14 +33,5 @@ def declared(context: "Context", path: str, *, source: str) -> tuple[Snapshot, C
     snapshot = snapshot_of(path, known=known_stamps(database, root))
 
     with shown_progress(context, "reading") as progress:
-        catalogue = catalogue_of(database, snapshot, owner=source_owner(source), reading=_read, progress=progress)
+        catalogue = catalogue_of(database, snapshot, owner=source_owner(source), reading=with_help, progress=progress)
     return snapshot, catalogue
-
-
-def _read(files: Sequence[tuple[str, bytes]], progress: Progress | None) -> list[Interpreted]:
-    """Many files are read with help, which takes longer to import than a few files to read."""
-    if len(files) < MANY:
-        return one_by_one(files, progress)
-    from automations.adapters.reading import read_all
-
-    return read_all(files, progress)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from automations.core.canonical import digest
-from automations.core.diagnostic import Diagnostic, Path, Severity, in_order
+from automations.core.diagnostic import Diagnostic, Path, Severity, has_errors, in_order
 from automations.core.expression.template import Scan
 from automations.core.run.program import executable
 from automations.core.spec import build
@@ -104,42 +104,71 @@ class Catalogue:
         return digest(sorted(self.digests.items()))
 
 
-def interpret(raw: bytes, file: str) -> Interpreted:
-    """Read and check one file by itself. Never raises for what the file holds."""
+def interpret(raw: bytes, file: str, shelf: Shelf | None = None) -> Interpreted:
+    """Read and check one file by itself. Never raises for what the file holds.
+
+    A `shelf` that is likely to be that of the tree lets steps be held against it now, while what was compiled is at hand.
+    """
     reading = read(raw, file)
     if reading.document is None:
         return Interpreted(file, None, diagnostics=reading.diagnostics)
-    return interpret_document(reading.document, reading.diagnostics)
+    return interpret_document(reading.document, reading.diagnostics, shelf)
 
 
-def interpret_document(document: Document, found: tuple[Diagnostic, ...] = ()) -> Interpreted:
+def interpret_document(
+    document: Document, found: tuple[Diagnostic, ...] = (), shelf: Shelf | None = None
+) -> Interpreted:
     """The same from a document that was read already."""
     kind = kind_of(document) or "automation"
     structure = check_structure(document, kind)
-    claims = _claims(document.value, kind)
     if structure:
+        claims = _claims(document.value, kind)
         return Interpreted(document.file, document, claims=claims, diagnostics=(*found, *structure))
-    return accept(document, kind, found=found)
-
-
-def accept(document: Document, kind: str, *, found: tuple[Diagnostic, ...] = (), checked: bool = False) -> Interpreted:
-    """Build the model of a document whose structure is known to be good; `checked` when its own checks are as well."""
-    claims = _claims(document.value, kind)
     if kind == "action":
         manifest = build.manifest(document.value)
-        problems = () if checked else check_manifest(document, manifest)
-        return Interpreted(document.file, document, manifest=manifest, diagnostics=(*found, *problems))
+        return Interpreted(
+            document.file, document, manifest=manifest, diagnostics=(*found, *check_manifest(document, manifest))
+        )
     if kind == "test":
         return Interpreted(document.file, document, diagnostics=found)
+    return _checked(document, found, shelf)
+
+
+def accept(document: Document) -> Interpreted:
+    """Build the model of a document in which nothing was found."""
+    kind = kind_of(document) or "automation"
+    if kind == "action":
+        return Interpreted(document.file, document, manifest=build.manifest(document.value))
+    if kind == "test":
+        return Interpreted(document.file, document)
     automation = build.automation(document.value)
-    problems = () if checked else check(document, automation, inputs_of(automation))
-    routes = tuple(
+    return Interpreted(document.file, document, automation=automation, claims=automation.id, routes=_routes(automation))
+
+
+def _checked(document: Document, found: tuple[Diagnostic, ...], shelf: Shelf | None) -> Interpreted:
+    automation = build.automation(document.value)
+    inputs = inputs_of(automation)
+    said = (*found, *check(document, automation, inputs))
+    advice = None
+    if shelf is not None and not has_errors(said):
+        advice = Advice(shelf.digest, tuple(_actions(document, automation, manifests=shelf, inputs=inputs)))
+    return Interpreted(
+        document.file,
+        document,
+        automation=automation,
+        claims=automation.id,
+        diagnostics=said,
+        routes=_routes(automation),
+        advice=advice,
+    )
+
+
+def _routes(automation: Automation) -> tuple[tuple[int, str, str], ...]:
+    return tuple(
         (index, each.route.id, each.route.path)
         for index, each in enumerate(automation.triggers)
         if each.route is not None
     )
-    said = (*found, *problems)
-    return Interpreted(document.file, document, automation=automation, claims=claims, diagnostics=said, routes=routes)
 
 
 def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manifest] | None = None) -> Catalogue:
@@ -200,15 +229,16 @@ def with_executors(catalogue: Catalogue, kinds: Collection[str]) -> Catalogue:
 
 def _advice(files: Iterable[Interpreted], manifests: Mapping[ManifestKey, Manifest]) -> dict[str, Advice]:
     """By file, what its steps and the manifests say of each other; what is remembered counts while these are the same."""
-    standing = digest(sorted([*key, each.digest] for key, each in manifests.items()))
     shelf = shelve(manifests.values())
     found = {}
     for each in files:
         if each.automation is not None and each.document is not None:
-            remembered = each.advice if each.advice is not None and each.advice.shelf == standing else None
-            found[each.file] = remembered or Advice(
-                standing, tuple(_actions(each.document, each.automation, manifests=shelf))
-            )
+            advice = each.advice if each.advice is not None and each.advice.shelf == shelf.digest else None
+            if advice is None:
+                inputs = inputs_of(each.automation)
+                said = _actions(each.document, each.automation, manifests=shelf, inputs=inputs)
+                advice = Advice(shelf.digest, tuple(said))
+            found[each.file] = advice
     return found
 
 
@@ -232,7 +262,8 @@ def _of_bad(files: Iterable[Interpreted], manifests: Mapping[ManifestKey, Manife
     for each in files:
         guessed = any(found.code in GRAPH_CODES for found in each.diagnostics)
         if each.automation is not None and each.document is not None and not guessed:
-            yield from _data(each.document, each.automation, manifests=shelf, inputs=inputs_of(each.automation))
+            pins = resolve_all(each.automation.steps, shelf)
+            yield from _data(each.document, each.automation, pins=pins, inputs=inputs_of(each.automation))
 
 
 def _claimed(files: Iterable[Interpreted]) -> dict[str, frozenset[str]]:
@@ -300,10 +331,14 @@ def _contested(what: str, claimants: list[tuple[Interpreted, Any]], *, code: str
         )
 
 
-def _actions(document: Document, automation: Automation, *, manifests: Shelf) -> Iterator[Diagnostic]:
-    inputs = inputs_of(automation)
+def _actions(
+    document: Document, automation: Automation, *, manifests: Shelf, inputs: Sequence[Scan]
+) -> Iterator[Diagnostic]:
+    pins = {}
     for (path, _), step, given in zip(paths_of_steps(document.value), automation.steps, inputs, strict=True):
         manifest, versions = resolve(step, manifests)
+        if manifest is not None:
+            pins[step.id] = manifest
         yield from check_secrets(document, path, step=step, manifest=manifest, given=given)
         if manifest is not None:
             yield from check_silence(document, path, step=step, manifest=manifest)
@@ -318,14 +353,13 @@ def _actions(document: Document, automation: Automation, *, manifests: Shelf) ->
             hint = "add a manifest file for it beside the specs, or start a runner that knows it"
             hint = f"did you mean {near}? {hint}" if (near := manifests.nearest(step.action_id)) else hint
             yield Diagnostic("spec/no-manifest", Severity.WARNING, message, span, (*path, "actionId"), hint)
-    yield from _data(document, automation, manifests=manifests, inputs=inputs)
+    yield from _data(document, automation, pins=pins, inputs=inputs)
 
 
 def _data(
-    document: Document, automation: Automation, *, manifests: Shelf, inputs: Sequence[Scan]
+    document: Document, automation: Automation, *, pins: Mapping[str, Manifest], inputs: Sequence[Scan]
 ) -> Iterator[Diagnostic]:
     """What is wrong with filters, expressions and inputs, given what is known of the data that they are about."""
-    pins = resolve_all(automation.steps, manifests)
     for (path, _), step, given in zip(paths_of_steps(document.value), automation.steps, inputs, strict=True):
         if step.id in pins:
             yield from check_inputs(document, path, step=step, manifest=pins[step.id], given=given)

@@ -54,6 +54,10 @@ _SHORT: Final = "?"
 """Stands in for a key that is a mapping or sequence; already reported."""
 
 
+_OUTLINED: Final = (1, 2)
+"""How deep the mappings and sequences are whose beginnings the outline has."""
+
+
 class _StopError(Exception):
     """Reading on would be unsafe; the finding that says so is already recorded."""
 
@@ -95,6 +99,8 @@ class Composer:
     def __init__(self, source: Events, file: str, *, text: str, limits: Limits, first_lines: FirstLines) -> None:
         self.findings: list[Diagnostic] = []
         self.roots: list[Any] = []
+        self.outline: list[tuple[Path, Any]] = []
+        """Where a document's fields and their items begin (the events that do), as far as aliases and merges leave that plain."""
         self.blank = False
         self._source = source
         self._file = file
@@ -167,6 +173,8 @@ class Composer:
         else:
             top.container[key] = text
             top.key = _AWAITED
+            if len(self._stack) == 1:
+                self.outline.append(((key,), event))
 
     def _unusual_scalar(self, event: Any) -> None:
         text, tag = event.value, event.tag
@@ -278,6 +286,8 @@ class Composer:
             self._anchors[start.anchor] = _Anchored(
                 done.container, nodes=self._nodes - done.nodes, height=done.height, copied=copied
             )
+        if len(self._stack) in _OUTLINED:
+            self.outline.append((self._path(), start))
         self._put(done.container, start)
 
     def _merge(self, done: _Open) -> None:

@@ -1,7 +1,7 @@
 """A document: plain data read from one file, and where in the file each part stands.
 
-Positions are the cost of a parse, and most files are good: they are found lazily, by a second pass over the same bytes,
-the first time somebody asks.
+Positions are the cost of a parse, and most files are good: all but an outline are found lazily, by a second pass over the
+same bytes, the first time somebody asks.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,6 +25,8 @@ class Document:
     """Finds at least the positions up to that of a path, which is most often near the top."""
     source: Callable[[], bytes | None] | None = field(default=None, repr=False)
     """Gives the bytes that it was read from, None when they are not what they were."""
+    outline: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
+    """Where some values near the top begin: line and column."""
     _marks: Marks | None = field(default=None, repr=False)
     _begun: Marks = field(default_factory=dict, repr=False)
 
@@ -49,6 +51,8 @@ class Document:
 
     def at(self, path: Path) -> Span:
         """Where the value of `path` stands; a path that is missing points at its nearest existing parent."""
+        if path in self.outline:
+            return Span(self.file, *self.outline[path])
         marks = self._around(path)
         while path and path not in marks:
             path = path[:-1]

@@ -8,6 +8,13 @@ from automations.core.spec.model import Dependency, Step
 
 def cycle(steps: Sequence[Step]) -> tuple[str, ...]:
     """The ids of some circle of steps that wait for each other, or nothing."""
+    before: set[str] = set()
+    for step in steps:
+        if not before.issuperset([dependency.step for dependency in step.depends_on]):
+            break
+        before.add(step.id)
+    else:
+        return ()  # as most people write them: each waits only for earlier ones
     sorter = TopologicalSorter({step.id: [dependency.step for dependency in step.depends_on] for step in steps})
     try:
         sorter.prepare()
@@ -32,7 +39,10 @@ def ancestors(steps: Sequence[Step]) -> Mapping[str, frozenset[str]]:
             name = pending.pop()
             if name in known and name not in seen:
                 seen.add(name)
-                pending.extend(dependency.step for dependency in known[name].depends_on)
+                if name in found:
+                    seen |= found[name]
+                else:
+                    pending.extend(dependency.step for dependency in known[name].depends_on)
         found[step.id] = frozenset(seen - {step.id})
     return found
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from automations.core.canonical import digest
 from automations.core.diagnostic import Diagnostic, Path, Severity
 from automations.core.expression.secret import SecretReference, secret_field
 from automations.core.expression.template import Scan
@@ -21,9 +22,10 @@ _MOST_NEAR, _MOST_LOOKED_AT = 100, 2_000
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Manifests by action id; each action's versions in ascending order."""
+    """Manifests by action id; each action's versions in ascending order. Equal digests: the same manifests."""
 
     by_action: Mapping[str, tuple[Manifest, ...]]
+    digest: str
     _near: dict[str, str] = field(default_factory=dict)
 
     def nearest(self, action: str) -> str:
@@ -40,7 +42,10 @@ def shelve(manifests: Iterable[Manifest]) -> Shelf:
     found: dict[str, list[Manifest]] = {}
     for manifest in manifests:
         found.setdefault(manifest.id, []).append(manifest)
-    return Shelf({action: tuple(sorted(each, key=lambda one: _order(one.version))) for action, each in found.items()})
+    standing = digest(sorted([each.id, each.version, each.digest] for listed in found.values() for each in listed))
+    return Shelf(
+        {action: tuple(sorted(each, key=lambda one: _order(one.version))) for action, each in found.items()}, standing
+    )
 
 
 def resolve(step: Step, shelf: Shelf) -> tuple[Manifest | None, tuple[str, ...]]:

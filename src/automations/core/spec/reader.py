@@ -64,7 +64,13 @@ def _read(raw: bytes, file: str, *, limits: Limits) -> Reading:
         return _refused(
             file, "yaml/empty", message="the file holds no document", hint="Write a document, or delete the file."
         )
-    return Reading(placed(raw, file, composer.roots[0]), ())
+    document = placed(raw, file, composer.roots[0])
+    document.outline = {
+        path: (event.start_mark.line + 1, event.start_mark.column + 1)
+        for path, event in composer.outline
+        if "<<" not in path
+    }
+    return Reading(document, ())
 
 
 def placed(raw: bytes, file: str, value: Any) -> Document:

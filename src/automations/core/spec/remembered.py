@@ -7,6 +7,7 @@ and their models built, when a change, a check or a person looks at one.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from automations.core.canonical import as_written, decode
 from automations.core.diagnostic import Diagnostic, Severity, Span
 from automations.core.spec import build
 from automations.core.spec.catalogue import Advice, Interpreted
@@ -25,7 +26,7 @@ class RememberedDocument(Document):
 
     __slots__ = ("_held", "_read")
 
-    def __init__(self, file: str, read: Callable[[], Any], *, locate: Callable[..., Marks], source: Any) -> None:
+    def __init__(self, file: str, read: Callable[[], str], *, locate: Callable[..., Marks], source: Any) -> None:
         super().__init__(file, None, locate, near=locate, source=source)
         self._read = read
         self._held: Any = None
@@ -34,13 +35,22 @@ class RememberedDocument(Document):
     def value(self) -> Any:
         """The document's data."""
         if self._held is None:
-            self._held = self._read()
+            self._held = decode(self._read())
         return self._held
 
     @value.setter
     def value(self, value: Any) -> None:
         """The base class sets it to nothing."""
         self._held = value
+
+    def text(self) -> str:
+        """The data as JSON text, in the author's order of keys."""
+        return self._read()
+
+
+def text_of(document: Document) -> str:
+    """A document's data as JSON text, in the author's order of keys, so that a plan from memory lists fields as the file does."""
+    return document.text() if isinstance(document, RememberedDocument) else as_written(document.value)
 
 
 class _Late:

@@ -4,6 +4,7 @@ Most documents are good, so a compiled validator says yes in microseconds. Only 
 slower one (and for importing it) that knows enough to explain; a test holds the verdicts of the two equal.
 """
 
+import re
 from functools import cache
 from typing import Literal, Protocol
 
@@ -13,6 +14,7 @@ from automations.core.spec.document import Document
 
 Kind = Literal["automation", "action", "test"]
 
+_ACTION = re.compile(rb"executorBindings|kind\W{1,8}Action\b")
 _TEST_ENDINGS = (".test.yaml", ".test.yml", ".test.json")
 
 
@@ -42,6 +44,11 @@ def kind_of(document: Document) -> Kind | None:
     if "executorBindings" in document.value or document.value.get("kind") == "Action":
         return "action"
     return "automation"
+
+
+def perhaps_action(raw: bytes) -> bool:
+    """Whether a file may hold an action's manifest, from its bytes alone; escapes could hide one, so this is only a guess."""
+    return _ACTION.search(raw) is not None
 
 
 @cache

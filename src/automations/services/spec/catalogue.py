@@ -10,7 +10,7 @@ from functools import partial
 
 from automations import __version__
 from automations.core.canonical import as_written, decode, digest_bytes
-from automations.core.diagnostic import Diagnostic, Path, in_order
+from automations.core.diagnostic import Diagnostic, Path, has_errors, in_order
 from automations.core.spec import build
 from automations.core.spec.catalogue import (
     Catalogue,
@@ -22,11 +22,12 @@ from automations.core.spec.catalogue import (
     with_circles,
 )
 from automations.core.spec.document import Document, Marks
+from automations.core.spec.manifests import Shelf, shelve
 from automations.core.spec.model import Manifest
 from automations.core.spec.reader import read
-from automations.core.spec.remembered import Fact, RememberedDocument, fact_of, recalled
+from automations.core.spec.remembered import Fact, RememberedDocument, fact_of, recalled, text_of
 from automations.core.spec.snapshot import Snapshot, SpecFile
-from automations.core.spec.structure import kind_of
+from automations.core.spec.structure import perhaps_action
 from automations.errors import Conflict
 from automations.store import manifests, readings
 from automations.store.database import Database, Row, Transaction
@@ -41,8 +42,8 @@ MOST_SINGLY = 50
 
 Progress = Callable[[int, int], None]
 """Told how many of how many files are done."""
-Reading = Callable[[Sequence[tuple[str, bytes]], Progress | None], list[Interpreted]]
-"""Tells what files (shown name, bytes) mean, in their order."""
+Reading = Callable[[Sequence[tuple[str, bytes]], Shelf, Progress | None], list[Interpreted]]
+"""Tells what files (shown name, bytes) mean, in their order, given the manifests that there probably are."""
 
 
 def known_stamps(database: Database, root: str) -> dict[str, str]:
@@ -52,14 +53,31 @@ def known_stamps(database: Database, root: str) -> dict[str, str]:
     return {file: stamp.removesuffix(_VERSION) for file, stamp in rows.items() if stamp.endswith(_VERSION)}
 
 
-def one_by_one(files: Sequence[tuple[str, bytes]], progress: Progress | None = None) -> list[Interpreted]:
+def one_by_one(files: Sequence[tuple[str, bytes]], shelf: Shelf, progress: Progress | None = None) -> list[Interpreted]:
     """What every file means, read here, one after the other."""
     found = []
     for count, (name, raw) in enumerate(files, start=1):
-        found.append(interpret(raw, name))
+        found.append(interpret(raw, name, shelf))
         if progress:
             progress(count, len(files))
     return found
+
+
+def read_new(
+    files: Sequence[tuple[str, bytes]], known: Iterable[Manifest], *, reading: Reading, progress: Progress | None = None
+) -> list[Interpreted]:
+    """What new files mean, in their order. `known` are manifests that stand elsewhere.
+
+    What looks like a manifest is read first, so that everything else is held against it in one go. A guess that is wrong costs
+    time and nothing else: whatever was not held against the manifests of the whole tree is held against them at its end.
+    """
+    first = {index: interpret(raw, name) for index, (name, raw) in enumerate(files) if perhaps_action(raw)}
+    manifests = [
+        each.manifest for each in first.values() if each.manifest is not None and not has_errors(each.diagnostics)
+    ]
+    rest = [file for index, file in enumerate(files) if index not in first]
+    found = iter(reading(rest, shelve([*known, *manifests]), progress))
+    return [first[index] if index in first else next(found) for index in range(len(files))]
 
 
 def catalogue_of(
@@ -77,15 +95,22 @@ def catalogue_of(
     with database.read() as tx:
         memory = remembered_of(tx, database, snapshot)
         elsewhere = elsewhere_known(tx, owner)
+    recalled = {file.name: memory.recall(file) for file in snapshot.files if file.raw is None}
+    known = (each.manifest for each in recalled.values() if each.manifest is not None)
     new = [(file, file.raw) for file in snapshot.files if file.raw is not None]
-    read_now = reading([(snapshot.prefix + file.name, raw) for file, raw in new], progress)
+    read_now = read_new(
+        [(snapshot.prefix + file.name, raw) for file, raw in new],
+        (*elsewhere.values(), *known),
+        reading=reading,
+        progress=progress,
+    )
     fresh = [
         reading_of(file, digest_bytes(raw), each.document)
         for (file, raw), each in zip(new, read_now, strict=True)
         if each.document is not None and not each.diagnostics
     ]
     found = iter(read_now)
-    interpreted = [memory.recall(file) if file.raw is None else next(found) for file in snapshot.files]
+    interpreted = [recalled[file.name] if file.raw is None else next(found) for file in snapshot.files]
     catalogue = assemble(interpreted, known=elsewhere)
     memory.keep(interpreted, catalogue, fresh=fresh)
     return with_problems(catalogue, snapshot.problems)
@@ -128,7 +153,7 @@ class Memory:
         shown = self._snapshot.prefix + file.name
         document = RememberedDocument(
             shown,
-            lambda: decode(self._row(file)["document_json"]),
+            lambda: str(self._row(file)["document_json"]),
             locate=partial(_locate, file, shown),
             source=lambda: _as_read(file, self._row(file)["digest"]),
         )
@@ -176,7 +201,7 @@ def _read_anew(shown: str) -> Conflict:
 
 def catalogue_of_files(files: Iterable[tuple[str, bytes]], *, problems: Iterable[Diagnostic] = ()) -> Catalogue:
     """The same without a store, from (shown name, bytes) and what was wrong with files that could not be read."""
-    catalogue = assemble(interpret(raw, name) for name, raw in files)
+    catalogue = assemble(read_new(list(files), (), reading=one_by_one))
     return with_problems(with_circles(catalogue), problems)
 
 
@@ -199,8 +224,7 @@ def _recall(file: SpecFile, row: Row | None, *, prefix: str) -> Interpreted:
         raise Conflict(f"{shown}: another process read this directory anew in the meantime", hint="try again")
     locate = partial(_locate, file, shown)
     source = partial(_as_read, file, row["digest"])
-    document = Document(shown, decode(row["document_json"]), locate, near=locate, source=source)
-    return accept(document, kind_of(document) or "automation", checked=True)
+    return accept(Document(shown, decode(row["document_json"]), locate, near=locate, source=source))
 
 
 def _as_read(file: SpecFile, digest: str) -> bytes | None:
@@ -229,8 +253,7 @@ def reading_of(file: SpecFile, digest: str, document: Document) -> Row:
         "file": file.name,
         "stamp": file.stamp + _VERSION,
         "digest": digest,
-        # In the author's order of keys, so that a plan from memory lists fields as one from the file does.
-        "document_json": as_written(document.value),
+        "document_json": text_of(document),
     }
 
 

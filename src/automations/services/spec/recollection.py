@@ -4,10 +4,12 @@ The loop looks at its tree every minute and after every save; among thousands of
 stamp moved though its bytes are the same (a checkout, a `touch`) keeps its meaning.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from automations.core.canonical import digest_bytes
 from automations.core.spec.catalogue import Catalogue, Interpreted, assemble
+from automations.core.spec.model import Manifest
 from automations.core.spec.snapshot import Snapshot, SpecFile
 from automations.services.spec.catalogue import (
     Memory,
@@ -15,6 +17,7 @@ from automations.services.spec.catalogue import (
     elsewhere_known,
     known_stamps,
     one_by_one,
+    read_new,
     reading_of,
     remember,
     remembered_of,
@@ -53,8 +56,12 @@ class Recollection:
         with self._database.read() as tx:
             elsewhere = elsewhere_known(tx, owner)
             memory = None if self._kept else remembered_of(tx, self._database, snapshot)
-        anew = self._read_anew(snapshot)
-        found = {file.name: anew.get(file.name) or self._known(file, memory) for file in snapshot.files}
+        changed = self._changed(snapshot)
+        same = {file.name: self._known(file, memory) for file in snapshot.files if file.name not in changed}
+        standing = (each.interpreted.manifest for each in same.values())
+        manifests = [*elsewhere.values(), *(each for each in standing if each is not None)]
+        anew = self._read(snapshot, changed, manifests)
+        found = {file.name: anew.get(file.name) or same[file.name] for file in snapshot.files}
         interpreted = [each.interpreted for each in found.values()]
         catalogue = assemble(interpreted, known=elsewhere)
         fresh = [row for file in snapshot.files if (row := self._fresh(file, found[file.name])) is not None]
@@ -69,19 +76,25 @@ class Recollection:
         """Know nothing: the next look reads what the store remembers."""
         self._kept = {}
 
-    def _read_anew(self, snapshot: Snapshot) -> dict[str, _Kept]:
-        """What files mean whose bytes are others than before."""
-        new = []
+    def _changed(self, snapshot: Snapshot) -> dict[str, str]:
+        """Names of files whose bytes are others than before, with the digests of what they are now."""
+        found = {}
         for file in snapshot.files:
-            kept = self._kept.get(file.name)
-            digest = "" if file.raw is None else digest_bytes(file.raw)
-            if file.raw is not None and (kept is None or kept.digest != digest):
-                new.append((file, file.raw, digest))
+            if file.raw is not None:
+                kept, digest = self._kept.get(file.name), digest_bytes(file.raw)
+                if kept is None or kept.digest != digest:
+                    found[file.name] = digest
+        return found
+
+    def _read(self, snapshot: Snapshot, changed: Mapping[str, str], manifests: Iterable[Manifest]) -> dict[str, _Kept]:
+        """What files mean whose bytes are others than before."""
+        new = [(file, file.raw) for file in snapshot.files if file.name in changed and file.raw is not None]
         self.parsed += len(new)
-        found = self._reading([(snapshot.prefix + file.name, raw) for file, raw, _ in new], None)
+        named = [(snapshot.prefix + file.name, raw) for file, raw in new]
+        found = read_new(named, manifests, reading=self._reading)
         return {
-            file.name: _Kept(file.stamp, digest, interpreted)
-            for (file, _, digest), interpreted in zip(new, found, strict=True)
+            file.name: _Kept(file.stamp, changed[file.name], interpreted)
+            for (file, _), interpreted in zip(new, found, strict=True)
         }
 
     def _known(self, file: SpecFile, memory: Memory | None) -> _Kept:
