@@ -11,6 +11,8 @@ from e2e.conftest import Site, until
 from e2e.tree_state import Witness, bound, condition, live, put, rows, serial, spec
 
 LONG = 90.0
+SOON = 10.0
+"""Seconds for what takes one or two: far less than the minute until the loop would look by itself."""
 HOOK = "  - {kind: webhook, source: test, type: hook, route: {path: /in}}\n"
 
 
@@ -86,12 +88,14 @@ def test_a_suspended_source_is_left_alone(site: Site) -> None:
     put(site.specs / "alpha.yaml", spec("alpha"))
     site.start("run", "automations.d", "--no-worker")
     site.automations("suspend", "source:default", "--reason", "freeze")
+    until(lambda: condition(site, "Suspended")[0] == "True", what="the loop says that it is suspended", seconds=SOON)
+    looked = rows(site, "SELECT updated_at FROM sources")
     put(site.specs / "alpha.yaml", spec("alpha", "2.0.0"))
-    until(lambda: condition(site, "Suspended")[0] == "True", what="the source is suspended", seconds=LONG)
+    until(lambda: rows(site, "SELECT updated_at FROM sources") != looked, what="the loop looks at the edit")
     assert live(site) == {"alpha": "1.0.0"}
     site.automations("resume", "source:default")
-    site.automations("reconcile")
-    assert live(site) == {"alpha": "2.0.0"}
+    until(lambda: live(site) == {"alpha": "2.0.0"}, what="the edit is taken in at once", seconds=SOON)
+    until(lambda: condition(site, "Ready") == ("True", "Reconciled"), what="the status says so", seconds=SOON)
 
 
 def test_several_sources_in_one_daemon_keep_apart(site: Site) -> None:

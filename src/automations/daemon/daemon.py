@@ -223,11 +223,17 @@ class Daemon:
         return now + self._options.interval_ms * MILLISECOND
 
     def _refresh(self, now: int) -> int:
-        """Take in what was applied, here or elsewhere; a schedule, or the end of something, may be due sooner than it was."""
+        """Take in what was applied, here or elsewhere; a schedule, or the end of something, may be due sooner than it was.
+
+        A source that was suspended or resumed is looked at now: its loop would else sleep until its next resync.
+        """
         before = self._runtime.bindings.last().serial
         if self._runtime.bindings.current().serial != before:
             for supervised in self._timed:
                 supervised.wake()
+            for loop in self._loops:
+                if loop.reconciler.pause_changed(now):
+                    loop.supervised.wake()
         return now + REFRESH
 
     def _recover(self, now: int) -> int:

@@ -111,6 +111,7 @@ class Reconciler:
         self._verified_at = -VERIFY
         self._settling = Settling()
         self._quiet: object = None
+        self._pause: Pause | None = None
         self.watch_healthy = watching
         """Set by the watcher; False means that only looking regularly notices changes, None that nobody watches for long."""
         self.actor = f"daemon:{source.name}"
@@ -125,6 +126,11 @@ class Reconciler:
         """Let the next tick believe nothing that is remembered of the files."""
         self._resync_at = 0
         self._verified_at = -VERIFY
+
+    def pause_changed(self, now: int) -> bool:
+        """Whether somebody suspended or resumed the source since the last round. Raises StoreUnavailable."""
+        with self._parts.database.read() as tx:
+            return pause_of_source(tx, self._source.name, now=now) != self._pause
 
     def tick(self, now: int) -> int:
         """Look, decide, act; when to look again (microseconds): the resync, sooner after a failure."""
@@ -202,6 +208,7 @@ class Reconciler:
         snapshot = settled.snapshot
         for race in range(RACES):
             state, pause = self._state(catalogue, snapshot.prefix)
+            self._pause = pause
             if pause is not None:
                 self._standing.suspended(pause, watching=self.watch_healthy)
                 return Round("suspended", f"the source is suspended {pause.words()}", again_at=pause.until)
