@@ -1,5 +1,6 @@
 """The watcher says "look again" for what may mean other specs, and for nothing else."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -18,6 +19,11 @@ class Told:
         self.changed, self.healthy, self.broken = Event(), Event(), Event()
         self.watcher = Watcher(root, changed=self.changed.set, healthy=self.healthy.set, broken=self.broken.set)
 
+    def settled(self) -> None:
+        """Wait until it says nothing more."""
+        while self.changed.wait(1.5):
+            self.changed.clear()
+
     def after(self, *, quiet: float) -> bool:
         """Whether it said that something changed, within this many seconds."""
         return self.changed.wait(quiet)
@@ -30,13 +36,8 @@ def told(tmp_path: Path) -> Iterator[Told]:
     made = Told(root)
     made.watcher.start()
     assert made.healthy.wait(PATIENCE)
-    # The watch stands some moments after it is announced: touch until it sees.
-    seen = root / "first.yaml"
-    while not made.changed.is_set():
-        seen.write_text("a: 1\n")
-        made.changed.wait(0.3)
-    while made.changed.wait(1.0):
-        made.changed.clear()
+    assert made.changed.wait(PATIENCE)
+    made.settled()
     yield made
     made.watcher.stop()
 
@@ -49,6 +50,27 @@ def test_a_spec_that_is_written_removed_or_moved_is_told(told: Told, tmp_path: P
 
 def test_a_folder_that_comes_is_told(told: Told, tmp_path: Path) -> None:
     (tmp_path / "specs" / "teams.v2").mkdir()
+    assert told.after(quiet=PATIENCE)
+
+
+def test_what_happens_in_a_folder_that_was_made_anew_under_its_name_is_told(told: Told, tmp_path: Path) -> None:
+    folder = tmp_path / "specs" / "team"
+    folder.mkdir()
+    told.settled()
+    for number in range(3):
+        (folder / "a.yaml").write_text(f"a: {number}\n")
+        assert told.after(quiet=PATIENCE)
+        shutil.rmtree(folder)
+        folder.mkdir()
+        told.settled()
+
+
+def test_a_folder_that_leaves_with_all_that_is_in_it_is_told_whatever_its_name(told: Told, tmp_path: Path) -> None:
+    folder = tmp_path / "specs" / "teams.v2"
+    folder.mkdir()
+    (folder / "a.yaml").write_text("a: 1\n")
+    told.settled()
+    folder.rename(tmp_path / "elsewhere")
     assert told.after(quiet=PATIENCE)
 
 

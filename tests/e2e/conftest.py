@@ -33,7 +33,7 @@ def until(condition: Callable[[], Any], *, what: str, seconds: float = PATIENCE)
         answer = condition()
         if answer:
             return answer
-        os.sched_yield()
+        time.sleep(0.01)  # whoever is waited for needs the processor too
     pytest.fail(f"waited {seconds:g} s in vain: {what}")
 
 
@@ -81,11 +81,13 @@ class Site:
             cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
-    def start(self, *words: str, program: str = "automations-daemon") -> tuple[subprocess.Popen[str], dict[str, Any]]:
-        """Start a daemon (or what else stays) and wait for what it announces."""
+    def start(
+        self, *words: str, program: str = "automations-daemon", through: tuple[str, ...] = ()
+    ) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+        """Start a daemon (or what else stays) and wait for what it announces. `through` are words before the command."""
         log = (self.folder / "daemon.log").open("a")
         process = subprocess.Popen(
-            [BIN / program, "--json", *words],
+            [*through, str(BIN / program), "--json", *words],
             cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=log,
         )  # fmt: skip
         log.close()

@@ -2,19 +2,24 @@
 
 Two watches: the folders of the tree behind the root as it resolves now, each by itself, so that no link is ever followed; and
 the root's parent, because a symlink swap or a root that is made anew is only seen from there. Either may die or miss something,
-so nobody may rely on it: the resync finds everything.
+so nobody may rely on it: the resync finds everything. It is healthy while both stand.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING
 
 from automations.adapters.files import SUFFIXES, folders
+
+if TYPE_CHECKING:
+    from watchfiles import Change
 
 STEP_MS = 40
 """Milliseconds without a change after which a burst is over."""
 BURST_MS = 2_000
 """Milliseconds after which a burst is told of even if it goes on."""
+TREE, PARENT = "watch-tree", "watch-parent"
 LOOK_MS = 1_000
 """Milliseconds between looks at whether to stop, or at whether the root leads elsewhere now."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
@@ -23,7 +28,7 @@ MOST_FOLDERS = 20_000
 
 
 class Watcher:
-    """Threads that call `changed` after a burst of changes, `healthy` when watching begins, `broken` when it ends."""
+    """Threads that call `changed` after a burst of changes, `healthy` when both watches stand, `broken` when one does not."""
 
     def __init__(
         self, root: Path, *, changed: Callable[[], None], healthy: Callable[[], None], broken: Callable[[], None]
@@ -34,9 +39,14 @@ class Watcher:
         self._broken = broken
         self._stop = Event()
         self._moved = Event()
-        self._threads = (
-            Thread(target=self._keep, args=(self._watch_tree,), name="watch-tree", daemon=True),
-            Thread(target=self._keep, args=(self._watch_parent,), name="watch-parent", daemon=True),
+        self._standing: set[str] = set()
+        self._lock = Lock()
+        self._threads = tuple(
+            Thread(target=self._keep, args=(name, watch, again), name=name, daemon=True)
+            for name, watch, again in (
+                (TREE, self._watch_tree, self._moved),  # the parent's watch sees a root that comes back
+                (PARENT, self._watch_parent, self._stop),
+            )
         )
 
     def start(self) -> None:
@@ -49,31 +59,48 @@ class Watcher:
         self._stop.set()
         self._moved.set()
 
-    def _keep(self, watch: Callable[[], None]) -> None:
+    def _keep(self, name: str, watch: Callable[[], None], again: Event) -> None:
+        """Begin a watch again and again, later and later while it fails; `again` ends a wait."""
         backoff = FIRST_BACKOFF
         while not self._stop.is_set():
             try:
                 watch()
                 backoff = FIRST_BACKOFF
             except Exception:  # noqa: BLE001  # a watcher may break in many ways; the resync goes on without it
-                self._broken()
-                self._moved.clear()
-                # The parent's watch sees a root that comes back.
-                (self._stop if watch == self._watch_parent else self._moved).wait(backoff)
+                if self._stands(name, stands=False):
+                    backoff = FIRST_BACKOFF  # it stood until now
+                if name == TREE:
+                    self._moved.clear()
+                again.wait(backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
                 self._changed()
 
+    def _stands(self, name: str, *, stands: bool) -> bool:
+        """A watch stands, or ended; whether it stood before. Both are told in the order in which they happened."""
+        with self._lock:
+            stood = name in self._standing
+            if not stands:
+                self._standing.discard(name)
+                self._broken()
+            elif not stood:
+                self._standing.add(name)
+                if self._standing == {TREE, PARENT}:
+                    self._healthy()
+            return stood
+
     def _watch_tree(self) -> None:
-        """Until the root leads elsewhere or its folders are others. What happened between two watches is looked for."""
+        """Until the root leads elsewhere or its folders are others.
+
+        What happened until a watch stands, which its first round shows, is looked for then.
+        """
         from watchfiles import watch  # noqa: PLC0415  # only a daemon watches
 
         target = self._root.resolve(strict=True)
-        watched = folders(target, most=MOST_FOLDERS)
+        watched = frozenset(folders(target, most=MOST_FOLDERS))
         self._moved.clear()
         if self._stop.is_set():
             return
-        self._healthy()
-        self._changed()
+        begun = False
         for changes in watch(
             *watched,
             watch_filter=None,
@@ -85,18 +112,22 @@ class Watcher:
             recursive=False,
             raise_interrupt=False,
         ):
+            if not begun:
+                begun = True
+                self._stands(TREE, stands=True)
+                self._changed()
             if self._root.resolve(strict=True) != target:
                 break
-            if any(_matters(path, target) for _, path in changes):
+            if any(path in watched or _matters(path, target) for _, path in changes):
                 self._changed()
-                if folders(target, most=MOST_FOLDERS) != watched:
+                if _made_anew(changes, watched) or watched.symmetric_difference(folders(target, most=MOST_FOLDERS)):
                     break
         self._changed()
 
     def _watch_parent(self) -> None:
         from watchfiles import watch  # noqa: PLC0415  # only a daemon watches
 
-        name = self._root.name
+        name, begun = self._root.name, False
         for changes in watch(
             self._root.parent,
             watch_filter=None,
@@ -108,9 +139,17 @@ class Watcher:
             recursive=False,
             raise_interrupt=False,
         ):
+            if not begun:
+                begun = True
+                self._stands(PARENT, stands=True)
             if any(Path(path).name == name for _, path in changes):
                 self._moved.set()
                 self._changed()
+
+
+def _made_anew(changes: "Collection[tuple[Change, str]]", watched: Collection[str]) -> bool:
+    """Whether a watched folder went or came: one that is made anew under its name is no longer the one that is watched."""
+    return any(path in watched for change, path in changes if change.name != "modified")
 
 
 def _matters(path: str, root: Path) -> bool:
