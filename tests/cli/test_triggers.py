@@ -47,6 +47,7 @@ def test_several_events_are_answered_one_by_one_and_a_bad_one_stops_no_other(aut
     assert ended.status == 1
     assert [len(each["materialized"]) for each in (first, second)] == [1, 1]
     assert (refused["index"], refused["error"], refused["ok"]) == (1, "event source is missing", False)
+    assert refused["hint"] == "an event needs a source and a type; without an id it gets one"
     shown = automations("events", "send", "-", stdin=lines.encode())
     assert "1: refused: event source is missing" in shown.err
     assert "seen before" in shown.out
@@ -57,6 +58,9 @@ def test_cloudevents_are_taken_single_and_batched(automations: CommandLine) -> N
     cloud = {"specversion": "1.0", "id": "c1", "source": "test", "type": "ticket", "data": [1]}
     answer = automations.json("events", "send", "--event-json", json.dumps(cloud))
     assert answer["event"]["data"] == {"value": [1]}
+    nameless = {name: value for name, value in cloud.items() if name != "id"}
+    refused = automations.refused("events", "send", "--event-json", json.dumps(nameless), status=1)
+    assert (refused["error"], refused["hint"]) == ("event id is missing", "an event needs an id, a source and a type")
     batch = automations.json("events", "send", "-", stdin=json.dumps([cloud, {**cloud, "id": "c2"}]).encode())
     assert [each["duplicate"] for each in batch] == [True, False]
 

@@ -18,6 +18,8 @@ Origin = Literal["event", "webhook", "schedule", "manual", "api"]
 TEXT_LIMIT = 1024
 """Bytes in UTF-8 that an id, source, type, subject or dedupe key may take."""
 
+_NEEDS = "an event needs a source and a type; without an id it gets one"
+_NEEDS_ID = "an event needs an id, a source and a type"
 _KNOWN = frozenset({"id", "source", "type", "subject", "time", "data", "dedupeKey", "metadata"})
 
 
@@ -52,12 +54,13 @@ def from_document(value: Any, *, received_at: int, new_id: str | None = None) ->
     TEXT_LIMIT, with a NUL or half of a surrogate pair, or not a text; a time that is not RFC 3339; `data` or `metadata`
     not an object.
     """
+    needs = _NEEDS_ID if new_id is None else _NEEDS
     if not isinstance(value, Mapping):
-        raise InvalidInput("an event must be a JSON object", hint="Send at least id, source and type.")
+        raise InvalidInput("an event must be a JSON object", hint=needs)
     return Envelope(
-        id=_required(value, "id") if value.get("id") is not None or new_id is None else new_id,
-        source=_required(value, "source"),
-        type=_required(value, "type"),
+        id=_required(value, "id", needs) if value.get("id") is not None or new_id is None else new_id,
+        source=_required(value, "source", needs),
+        type=_required(value, "type", needs),
         subject=_optional(value, "subject"),
         time=received_at if value.get("time") is None else event_time(value["time"]),
         data=_object(value, "data"),
@@ -131,9 +134,9 @@ def short_text(value: Any, name: str) -> str:
     return value
 
 
-def _required(value: Mapping[str, Any], key: str) -> str:
+def _required(value: Mapping[str, Any], key: str, needs: str) -> str:
     if value.get(key) is None:
-        raise InvalidInput(f"event {key} is missing", hint="An event needs id, source and type.")
+        raise InvalidInput(f"event {key} is missing", hint=needs)
     return short_text(value[key], f"event {key}")
 
 
