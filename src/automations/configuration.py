@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from automations.adapters.absent import unreadable
 from automations.core.diagnostic import Diagnostic, Severity, Span, in_order
 from automations.core.instant import parse_duration
 from automations.errors import ConfigInvalid
@@ -62,7 +63,7 @@ def _text(path: Path) -> str:
             raw = file.read(LARGEST + 1)
     except OSError as problem:
         hint = "name a settings file with --config or AUTOMATIONS_CONFIG"
-        raise ConfigInvalid(f"{path}: {problem.strerror}", hint=hint) from problem
+        raise ConfigInvalid(unreadable(path, problem).message, hint=hint) from problem
     if len(raw) > LARGEST:
         raise ConfigInvalid(f"{path} is larger than {LARGEST} bytes", hint="it holds settings only")
     try:

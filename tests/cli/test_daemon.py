@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import CommandLine
+from command_line import SPEC, CommandLine
 from e2e.conftest import BIN, PATIENCE, Site, until
 
 STARTED = {"ok", "leaseId", "pid", "heartbeatAt"}
@@ -170,13 +170,15 @@ def test_after_a_kill_the_next_daemon_starts_at_once(site: Site) -> None:
 def test_a_port_that_is_taken_is_one_line_and_leaves_nothing_behind(site: Site, tmp_path: Path) -> None:
     process, started = site.start("serve", "--port", "0")
     other = Site(tmp_path / "other", {**site.environment, "HASNA_AUTOMATIONS_DIR": str(tmp_path / "other-root")})
-    other.folder.mkdir()
-    refused = daemon(other, "serve", "--port", str(started["port"]))
+    other.write("a.yaml", SPEC.format(id="a", type="ticket"))
+    refused = daemon(other, "serve", "automations.d", "--port", str(started["port"]))
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert str(started["port"]) in refused.stderr.splitlines()[0]
-    assert len(refused.stderr.splitlines()) <= 2
+    message, hint = refused.stderr.splitlines()
+    assert f"port {started['port']} on 127.0.0.1 is in use: it is held by another automations daemon" in message
+    assert "--port" in hint
     assert not (tmp_path / "other-root" / "daemon.pid").exists()
-    assert other.automations("status")["daemon"] == {"active": False}
+    status = other.automations("status")
+    assert (status["daemon"], status["sources"], other.automations("list")) == ({"active": False}, [], [])
     process.terminate()
     assert process.wait(timeout=PATIENCE) == 0
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import sleep, time_ns
 
+from automations.adapters.absent import absence, unreadable
 from automations.adapters.revision import revision_of
 from automations.core.diagnostic import Diagnostic, Severity, Span
 from automations.core.spec.snapshot import Snapshot, SpecFile, Untrusted
@@ -26,6 +27,8 @@ PAUSE = 0.05
 """Seconds between attempts when the tree moved while it was read."""
 MOST_FILES = 50_000
 """A tree with more is refused before any is read: a few times what a large company has, and what a process can hold."""
+MOST_GLANCED = 1_000
+"""Folders that are looked into before a tree counts as one that holds specs."""
 MOST_BYTES = 256 << 20
 """Bytes of all files together that one look holds."""
 SETTLED_CLOSED = 250_000
@@ -64,7 +67,7 @@ class DirectoryTree:
             try:
                 snapshot = self._once(known, afresh=afresh)
             except FileNotFoundError as missing:
-                trouble = Untrusted(self.root, "Missing", f"{missing.filename or self.root} is not there")
+                trouble = Untrusted(self.root, "Missing", absence(missing.filename or self.root))
                 continue
             except NotADirectoryError:
                 trouble = Untrusted(self.root, "Missing", f"{self.root} is not a directory")
@@ -107,6 +110,15 @@ class DirectoryTree:
         reading.files.append(SpecFile(name, mark, raw, lambda: _bytes(path), settles_at))
 
 
+def holds_specs(directory: Path) -> bool:
+    """Whether any file in a directory could be a spec by its name, hidden ones left out; no more than a glance."""
+    for looked_at, (_, folders, names) in enumerate(os.walk(directory)):
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        if looked_at == MOST_GLANCED or any(name.endswith(SUFFIXES) and not name.startswith(".") for name in names):
+            return True
+    return False
+
+
 def one_file(path: Path) -> Snapshot:
     """A single file as a snapshot, for `validate FILE`. Raises InvalidInput when it cannot be read."""
     try:
@@ -116,7 +128,7 @@ def one_file(path: Path) -> Snapshot:
             raise InvalidInput(f"{path} is larger than {LARGEST} bytes")
         raw = path.read_bytes()
     except OSError as problem:
-        raise InvalidInput(f"{path}: {problem.strerror}", hint="check the path", code="file_unreadable") from problem
+        raise unreadable(path, problem) from problem
     return Snapshot(str(path), "", None, (SpecFile(str(path), "", raw, lambda: raw),))
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import apsw
 
+from automations.adapters.absent import absence, unreadable
 from automations.core.canonical import decode
 from automations.core.original.definitions import ACTIONS, AUTOMATIONS, RUNS, TABLES, Found, Group, Item, Unreadable
 from automations.errors import InvalidInput, StoreError, StoreIncompatible
@@ -138,13 +139,13 @@ class OriginalStore:
 
 def _require_database(path: Path) -> None:
     if not path.is_file():
-        what = "is a directory" if path.is_dir() else "is no file" if path.exists() else "is not there"
-        raise InvalidInput(f"{path} {what}", hint="give the original's automations.db", code="file_unreadable")
+        what = f"{path} is a directory" if path.is_dir() else f"{path} is no file" if path.exists() else absence(path)
+        raise InvalidInput(what, hint="give the original's automations.db", code="file_unreadable")
     try:
         with path.open("rb") as file:
             head = file.read(len(_MAGIC))
     except OSError as problem:
-        raise InvalidInput(f"{path}: {problem.strerror}", hint="check the path", code="file_unreadable") from problem
+        raise unreadable(path, problem) from problem
     if head != _MAGIC:
         raise StoreIncompatible(f"{path} is not a database", hint="give the original's automations.db")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from automations.cli.command import Argument, Command, Option
 from automations.cli.plan import ADOPT, UNPROTECT, planned
 from automations.cli.table import counted
-from automations.errors import Refused, UsageError
+from automations.errors import InvalidInput, Refused, UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -23,6 +23,7 @@ ALLOW = Option(
     "Allow exactly this many deletes (and automations switched off) where a safety rule would refuse them.",
     "number",
 )
+TAKES = "apply takes a directory of specs, or what `plan --out` wrote"
 LOCK_TIMEOUT = Option("--lock-timeout", "How many seconds to wait for the lock of another apply.", "number", 0)
 
 
@@ -54,6 +55,10 @@ def _plan(context: "Context", given: Mapping[str, Any]) -> "tuple[str, Plan, str
                 raise UsageError(message, hint=f"automations apply {path}")
         made, prefix, digest = read_plan(context, path)
         return prefix, made, digest
+    if path != PATH.default and Path(path).suffix and not Path(path).exists():
+        from automations.adapters.absent import absence
+
+        raise InvalidInput(absence(path), hint=TAKES, code="file_unreadable")
     snapshot, made = planned(context, given)
     check_sound(made, path=path)
     return snapshot.prefix, made, None

@@ -22,6 +22,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     daemon = Daemon(context.runtime, options)
     log_lines(context)
     started = daemon.start()
+    _remark(context, options)
     if given["once"]:
         daemon.once()
     announce(
@@ -65,6 +66,7 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
     daemon.describe = describe
     log_lines(context)
     started = daemon.start()
+    _remark(context, options)
     bound = [each.route for each in runtime.bindings.last().routes.values() if not each.gone]
     for route in without_secret(bound, runtime.secrets):
         runtime.telemetry.emit("webhook.secret_missing", route=route.id, path=route.path, detail=looked_for(route))
@@ -75,6 +77,14 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
         text=f"automations-daemon listening on http://{host}:{web.port} ({facts['routes']} routes), {started['leaseId']}",
     )
     return daemon.run()
+
+
+def _remark(context: "Context", options: "Options") -> None:
+    """Say at once what is odd about the directories."""
+    from automations.cli.odd_sources import remarks
+
+    for each in remarks(options.sources, mode=options.mode):
+        context.runtime.telemetry.emit("daemon.remark", message=each.message, hint=each.hint)
 
 
 def _options(context: "Context", given: Mapping[str, Any], *, mode: str) -> "Options":

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automations.adapters.files import DirectoryTree
+from automations.adapters.absent import absence
+from automations.adapters.files import SUFFIXES, DirectoryTree
 from automations.cli.progress import shown_progress
 from automations.core.plan.state import source_owner
 from automations.core.spec.catalogue import Catalogue
@@ -16,14 +17,32 @@ if TYPE_CHECKING:
     from automations.cli.context import Context
 
 
+DEFAULT = "automations.d"
+
+
 def snapshot_of(path: str, *, known: dict[str, str] | None = None) -> Snapshot:
     """A trusted snapshot of a directory. Raises InvalidInput when there is none."""
     if not path:  # a script's variable that was never set; it must not mean the current directory
         raise InvalidInput("the path is empty", hint="give the directory that holds the specs")
+    if not Path(path).exists():
+        raise InvalidInput(absence(path), hint=_hint(path), code="source_untrusted")
     taken = DirectoryTree(Path(path), shown=path).take(known or {})
     if isinstance(taken, Untrusted):
-        raise InvalidInput(taken.message, hint="give the directory that holds the specs", code="source_untrusted")
+        raise InvalidInput(taken.message, hint=_hint(path), code="source_untrusted")
     return taken
+
+
+def is_folder(path: str) -> bool:
+    """Whether a path is a folder, or was meant to be one: it is not there, and no file of specs is called so."""
+    return Path(path).is_dir() or not (Path(path).exists() or path.endswith(SUFFIXES))
+
+
+def _hint(path: str) -> str:
+    """What to do about a directory that cannot be used."""
+    if path == DEFAULT and not Path(path).exists():
+        begin = f"mkdir {path} && automations spec example > {path}/example.json"
+        return f"name the directory that holds the specs, or begin one: {begin}"
+    return "name the directory that holds the specs"
 
 
 def declared(context: "Context", path: str, *, source: str) -> tuple[Snapshot, Catalogue]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from automations.adapters.absent import unreadable
 from automations.errors import InvalidInput
 
 _CHUNK = 256 * 1024
@@ -27,8 +28,9 @@ def event_documents(path: str) -> Iterator[Any]:
         with Path(path).open("rb") as file:
             yield from _documents(file, path)
     except (OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "not a file name"
-        raise InvalidInput(f"cannot read {path}: {reason}", hint="give a file of events, or -") from None
+        if isinstance(problem, OSError):
+            raise unreadable(path, problem) from None
+        raise InvalidInput(f"{path!r} is no file name", hint="give a file of events, or -") from None
 
 
 def _documents(file: BinaryIO, name: str) -> Iterator[Any]:

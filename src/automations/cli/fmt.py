@@ -45,13 +45,13 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 def _files(path: str) -> Iterator[_Given]:
     """The YAML files of a path. Raises InvalidInput for one that cannot be read."""
     from automations.adapters.files import one_file
-    from automations.cli.desired import snapshot_of
+    from automations.cli.desired import is_folder, snapshot_of
 
     if path == "-":
         yield _Given("-", None, sys.stdin.buffer.read(LARGEST + 1))
-    elif path.endswith(".json") and not Path(path).is_dir():
+    elif path.endswith(".json") and not is_folder(path):
         raise InvalidInput(f"{path} is JSON; fmt writes YAML", hint="any formatter of JSON does")
-    elif path and not Path(path).is_dir():
+    elif path and not is_folder(path):
         yield _Given(path, Path(path), one_file(Path(path)).files[0].load())
     else:
         snapshot = snapshot_of(path)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automations.adapters.absent import unreadable
 from automations.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -19,21 +20,13 @@ def given_bytes(name: str) -> bytes:
         raw = sys.stdin.buffer.read(LARGEST + 1)
     else:
         try:
-            if not Path(name).is_file():
-                what = (
-                    "is a directory"
-                    if Path(name).is_dir()
-                    else "is not there"
-                    if not Path(name).exists()
-                    else "is no file"
-                )
+            if Path(name).exists() and not Path(name).is_file():
+                what = "is a directory" if Path(name).is_dir() else "is no file"
                 raise InvalidInput(f"{name} {what}", hint="check the path", code="file_unreadable")
             with Path(name).open("rb") as file:
                 raw = file.read(LARGEST + 1)
         except OSError as problem:
-            raise InvalidInput(
-                f"{name}: {problem.strerror}", hint="check the path", code="file_unreadable"
-            ) from problem
+            raise unreadable(name, problem) from problem
     if len(raw) > LARGEST:
         raise InvalidInput(f"{name} is larger than {LARGEST} bytes", hint="split it", code="file_too_large")
     return raw

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automations.adapters.absent import unreadable
 from automations.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def read_plan(context: "Context", path: str) -> "tuple[Plan, str, str]":
         with Path(path).open("rb") as file:
             raw = file.read(LARGEST + 1)
     except OSError as problem:
-        raise InvalidInput(f"cannot read {path}: {problem.strerror}", hint="give a plan file or a directory") from None
+        raise unreadable(path, problem) from None
     if len(raw) > LARGEST:
         raise InvalidInput(f"{path} is larger than a plan file may be", hint="plan fewer files at once")
     try:

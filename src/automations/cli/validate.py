@@ -39,14 +39,14 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 def _catalogue(path: str) -> "tuple[Catalogue, bool]":
     from automations.adapters.executors.kinds import executor_kinds
     from automations.adapters.files import one_file
-    from automations.cli.desired import snapshot_of
+    from automations.cli.desired import is_folder, snapshot_of
     from automations.core.spec.catalogue import with_executors
     from automations.services.spec.catalogue import catalogue_of_files
 
     if path == "-":
         files = [("-", sys.stdin.buffer.read((1 << 20) + 1))]
         return with_executors(catalogue_of_files(files), executor_kinds()), True
-    single = not Path(path).is_dir()
+    single = not is_folder(path)
     snapshot = one_file(Path(path)) if single else snapshot_of(path)
     files = [(snapshot.prefix + file.name, file.raw or b"") for file in snapshot.files]
     catalogue = catalogue_of_files(files, problems=snapshot.problems)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automations.adapters.absent import absence
 from automations.cli.command import Argument, Command, Option
 from automations.errors import InvalidInput, UsageError
 
@@ -52,7 +53,8 @@ def _directory(named: str | None, sources: "Sequence[SourceSettings]") -> Path:
     """The directory that the command line names, else the one that a daemon here would reconcile, else this one."""
     path = Path(named or (sources[0].path if len(sources) == 1 else ".")).absolute()
     if not path.is_dir():
-        raise InvalidInput(f"no such directory: {path}", hint="name the directory that actions run below")
+        said = f"{path} is not a directory" if path.exists() else absence(path)
+        raise InvalidInput(said, hint="name the directory that actions run below")
     return path
 
 

@@ -65,8 +65,11 @@ class _Loop:
 class Web(Protocol):
     """The HTTP edge as the daemon drives it."""
 
+    def bind(self) -> None:
+        """Take the port. Raises AutomationsError when it cannot be had."""
+
     def start(self) -> None:
-        """Bind and serve. Raises AutomationsError when the port cannot be had."""
+        """Serve."""
 
     def drain(self, grace: float) -> bool:
         """Stop accepting, finish what is in flight within `grace` seconds; whether all of it did."""
@@ -106,6 +109,8 @@ class Daemon:
         try:
             if not self._options.once:
                 self._hear_signals()
+            if self._web:
+                self._web.bind()  # before anything is committed: a daemon without its port leaves everything as it was
             self._take_lease()
             for source in self._options.sources:
                 self._loops.append(self._add_loop(source))

@@ -48,9 +48,12 @@ def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
 
 def _unusable(problem: OSError, *, host: str, port: int) -> AutomationsError:
     if problem.errno == errno.EADDRINUSE:
+        from automations.web.port_holder import holder  # noqa: PLC0415  # only where somebody listens already
+
+        who = holder(host, port)
         return AutomationsError(
-            f"port {port} on {host} is in use",
-            hint="stop what listens there (see: automations-daemon status), or choose another with --port",
+            f"port {port} on {host} is in use" + (f": it is held by {who}" if who else ""),
+            hint="stop what listens there, or choose another with --port (0 takes a free one)",
             code="port_in_use",
         )
     return AutomationsError(

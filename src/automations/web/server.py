@@ -65,16 +65,22 @@ class WebServer:
         self._parts = parts
         self._config = config
         self._thread: Thread | None = None
+        self._listener: socket.socket | None = None
         self._running: Future[_Running] = Future()
         self.port = config.port
         """The port listened on; the one that was found free if 0 was asked for."""
 
+    def bind(self) -> None:
+        """Take the port; who connects from now on waits until `start`. Raises what `listen` raises."""
+        verbs = self._parts.verbs
+        self._listener = listen(self._config.host, self._config.port, guarded=verbs is not None and verbs.guarded())
+        self.port = int(self._listener.getsockname()[1])
+
     def start(self) -> None:
         """Listen and serve. Raises what `listen` raises, and AutomationsError when the loop does not come up."""
-        verbs = self._parts.verbs
-        listener = listen(self._config.host, self._config.port, guarded=verbs is not None and verbs.guarded())
-        self.port = int(listener.getsockname()[1])
-        self._thread = Thread(target=self._run, args=(listener,), name="web", daemon=True)
+        if self._listener is None:
+            self.bind()
+        self._thread = Thread(target=self._run, args=(self._listener,), name="web", daemon=True)
         self._thread.start()
         self._running.result(_START_SECONDS)
 
@@ -92,6 +98,8 @@ class WebServer:
             running = self._running.result(0)
             running.loop.call_soon_threadsafe(running.stopping.set)
             self._thread.join()
+        elif self._thread is None and self._listener is not None:  # bound, and never served
+            self._listener.close()
 
     def _run(self, listener: socket.socket) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
