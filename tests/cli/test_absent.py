@@ -1,4 +1,4 @@
-"""Paths that lead to nothing: one wording in every command, the whole path that was looked at, and what to do."""
+"""Paths that lead to nothing: one wording in every command, where it was looked for, and what to do."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_every_command_says_the_same_of_a_path_that_leads_to_nothing(automations
     ended = automations(*words.format("nowhere").split())
     name = next(word for word in words.format("nowhere").split() if "nowhere" in word)
     message, hint = ended.err.splitlines()
-    assert (ended.status, message) == (1, f"automations: {automations.folder / name} is not there")
+    assert (ended.status, message) == (1, f"automations: {name} is not there (looked in {automations.folder})")
     assert hint.strip()
 
 
@@ -70,7 +70,7 @@ def test_a_daemon_whose_directory_is_none_or_empty_says_what_it_looked_at(
     automations: CommandLine, tmp_path: Path
 ) -> None:
     (missing,) = remarks(automations("run", "--once", "nowhere", daemon=True).err)
-    assert missing[0] == f"{tmp_path / 'nowhere'} is not there"
+    assert missing[0] == f"nowhere is not there (looked in {tmp_path})"
     (tmp_path / "file").write_text("x")
     (file,) = remarks(automations("run", "--once", "file", daemon=True).err)
     assert file[0] == f"{tmp_path / 'file'} is not a directory"

@@ -68,8 +68,8 @@ def test_the_value_of_a_global_option_is_not_taken_for_the_command(automations: 
 def test_a_global_option_without_a_value_is_a_usage_error(automations: CommandLine, name: str, form: str) -> None:
     ended = automations(*shlex.split(form.format(name)))
     if form == "{} status" and name == "--config":  # a file that is not there
-        looked_at = automations.folder / "status"
-        assert (ended.status, ended.err.splitlines()[0]) == (1, f"automations: {looked_at} is not there")
+        said = f"automations: status is not there (looked in {automations.folder})"
+        assert (ended.status, ended.err.splitlines()[0]) == (1, said)
     elif form == "{} status":  # `status` is its value, and then there is no command: help
         assert (ended.status, ended.out[:6]) == (0, "Usage:")
     else:

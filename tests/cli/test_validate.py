@@ -29,6 +29,50 @@ def test_a_good_file_gives_its_spec(automations: CommandLine) -> None:
     assert not automations.root.exists()
 
 
+ACTION = """\
+id: x.do
+name: Do
+version: 1.0.0
+inputSchema: {type: object, additionalProperties: false, properties: {n: {type: integer}}}
+executorBindings: [{kind: local-shell, command: "true"}]
+"""
+
+
+def told(automations: CommandLine, path: str) -> list[str]:
+    found = automations("--json", "validate", path).document.get("diagnostics", [])
+    return [each["code"] for each in found]
+
+
+@pytest.mark.parametrize("place", ["action.yaml", "actions/deep/action.yaml"])
+def test_a_single_file_is_held_against_the_actions_of_its_tree(automations: CommandLine, place: str) -> None:
+    file = automations.write("one")
+    team = automations.specs / "team" / "two.yaml"
+    team.parent.mkdir()
+    team.write_text(SPEC.format(id="two", type="t").replace("actionId: x.do", "actionId: x.do\n    input: {n: many}"))
+    manifest = automations.specs / place
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_text(ACTION)
+    assert told(automations, str(file)) == []
+    assert told(automations, "automations.d/one.yaml") == []
+    assert told(automations, "automations.d/team/two.yaml") == ["spec/input"]
+    manifest.write_text(ACTION.replace("inputSchema", "inputShcema"))
+    assert told(automations, str(file)) == ["spec/no-manifest"]
+
+
+def test_the_tree_of_a_file_is_the_source_that_the_settings_name_or_else_its_own_folder(
+    automations: CommandLine,
+) -> None:
+    specs = automations.folder / "specs"
+    (specs / "team").mkdir(parents=True)
+    (specs / "action.yaml").write_text(ACTION)
+    (specs / "team" / "one.yaml").write_text(SPEC.format(id="one", type="t"))
+    (specs / "two.yaml").write_text(SPEC.format(id="two", type="t"))
+    assert told(automations, "specs/two.yaml") == []
+    assert told(automations, "specs/team/one.yaml") == ["spec/no-manifest"]
+    (automations.folder / "automations.toml").write_text('specs = "specs"\n')
+    assert told(automations, "specs/team/one.yaml") == []
+
+
 def test_warnings_count_when_they_shall(automations: CommandLine) -> None:
     file = automations.write("one")
     assert automations("validate", "--strict", str(file)).status == 1

@@ -1,4 +1,4 @@
-"""What is said of a path that leads to nothing: the same words in every command, with the whole path that was looked at."""
+"""What is said of a path that leads to nothing: the same words in every command, with where it was looked for."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from automations.errors import InvalidInput
 
 
 def absence(path: Path | str) -> str:
-    """The sentence."""
-    return f"{Path(path).absolute()} is not there"
+    """The sentence, which begins with the path as it was given."""
+    return f"{path} is not there" + ("" if Path(path).is_absolute() else f" (looked in {Path.cwd()})")
 
 
 def unreadable(path: Path | str, problem: OSError) -> InvalidInput:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 DEFAULT = "automations.d"
 
 
-def snapshot_of(path: str, *, known: dict[str, str] | None = None) -> Snapshot:
-    """A trusted snapshot of a directory. Raises InvalidInput when there is none."""
+def snapshot_of(path: str, *, known: dict[str, str] | None = None, absent: str = "source_untrusted") -> Snapshot:
+    """A trusted snapshot of a directory. Raises InvalidInput when there is none, with the code `absent` where nothing is."""
     if not path:  # a script's variable that was never set; it must not mean the current directory
         raise InvalidInput("the path is empty", hint="give the directory that holds the specs")
     if not Path(path).exists():
-        raise InvalidInput(absence(path), hint=_hint(path), code="source_untrusted")
+        raise InvalidInput(absence(path), hint=_hint(path), code=absent)
     taken = DirectoryTree(Path(path), shown=path).take(known or {})
     if isinstance(taken, Untrusted):
         raise InvalidInput(taken.message, hint=_hint(path), code="source_untrusted")

@@ -54,7 +54,7 @@ def _files(path: str) -> Iterator[_Given]:
     elif path and not is_folder(path):
         yield _Given(path, Path(path), one_file(Path(path)).files[0].load())
     else:
-        snapshot = snapshot_of(path)
+        snapshot = snapshot_of(path, absent="file_unreadable")
         for file in snapshot.files:
             if not file.name.endswith(".json"):
                 yield _Given(snapshot.prefix + file.name, Path(snapshot.root, file.name), file.load())

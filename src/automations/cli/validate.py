@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from automations.cli.context import Context
     from automations.core.spec.catalogue import Catalogue
 
+_ABOUT_ACTIONS = frozenset({"spec/no-manifest", "spec/manifest-version"})
+"""Findings that other files of the tree may do away with."""
+
 
 def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Print all findings; 0 when none is an error (with --strict: none at all), else 1."""
-    catalogue, single = _catalogue(given["path"])
+    catalogue, single = _catalogue(context, given["path"])
     errors = [each for each in catalogue.diagnostics if each.severity == "error"]
     failing = catalogue.diagnostics if given["strict"] else errors
     if context.json:
@@ -36,7 +39,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     return 0
 
 
-def _catalogue(path: str) -> "tuple[Catalogue, bool]":
+def _catalogue(context: "Context", path: str) -> "tuple[Catalogue, bool]":
     from automations.adapters.executors.kinds import executor_kinds
     from automations.adapters.files import one_file
     from automations.cli.desired import is_folder, snapshot_of
@@ -47,9 +50,13 @@ def _catalogue(path: str) -> "tuple[Catalogue, bool]":
         files = [("-", sys.stdin.buffer.read((1 << 20) + 1))]
         return with_executors(catalogue_of_files(files), executor_kinds()), True
     single = not is_folder(path)
-    snapshot = one_file(Path(path)) if single else snapshot_of(path)
+    snapshot = one_file(Path(path)) if single else snapshot_of(path, absent="file_unreadable")
     files = [(snapshot.prefix + file.name, file.raw or b"") for file in snapshot.files]
     catalogue = catalogue_of_files(files, problems=snapshot.problems)
+    if single and any(each.code in _ABOUT_ACTIONS for each in catalogue.diagnostics):
+        from automations.cli.surroundings import actions_around
+
+        catalogue = catalogue_of_files(files, known=actions_around(Path(path), context.settings.sources))
     return with_executors(catalogue, executor_kinds()), single
 
 

@@ -51,11 +51,11 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 
 def _directory(named: str | None, sources: "Sequence[SourceSettings]") -> Path:
     """The directory that the command line names, else the one that a daemon here would reconcile, else this one."""
-    path = Path(named or (sources[0].path if len(sources) == 1 else ".")).absolute()
+    path = Path(named or (sources[0].path if len(sources) == 1 else "."))
     if not path.is_dir():
         said = f"{path} is not a directory" if path.exists() else absence(path)
         raise InvalidInput(said, hint="name the directory that actions run below")
-    return path
+    return path.absolute()
 
 
 COMMANDS = (

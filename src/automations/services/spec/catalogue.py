@@ -199,9 +199,15 @@ def _read_anew(shown: str) -> Conflict:
     return Conflict(f"{shown}: another process read this directory anew in the meantime", hint="try again")
 
 
-def catalogue_of_files(files: Iterable[tuple[str, bytes]], *, problems: Iterable[Diagnostic] = ()) -> Catalogue:
-    """The same without a store, from (shown name, bytes) and what was wrong with files that could not be read."""
-    catalogue = assemble(read_new(list(files), (), reading=one_by_one))
+def catalogue_of_files(
+    files: Iterable[tuple[str, bytes]],
+    *,
+    problems: Iterable[Diagnostic] = (),
+    known: Mapping[ManifestKey, Manifest] | None = None,
+) -> Catalogue:
+    """The same without a store, from (shown name, bytes), what was wrong with files that could not be read, known manifests."""
+    elsewhere = () if known is None else known.values()
+    catalogue = assemble(read_new(list(files), elsewhere, reading=one_by_one), known=known)
     return with_problems(with_circles(catalogue), problems)
 
 
