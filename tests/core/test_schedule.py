@@ -69,7 +69,9 @@ def test_the_originals_word_for_cron_is_understood() -> None:
     ],
 )
 def test_a_schedule_that_cannot_be_is_told(raw: dict[str, Any], says: str) -> None:
-    assert says in (check(raw) or "")
+    found = check(raw)
+    assert found is not None
+    assert says in found.message
 
 
 def test_a_good_schedule_has_nothing_to_tell() -> None:

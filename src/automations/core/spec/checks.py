@@ -201,9 +201,7 @@ def _schedules(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding
 
         problem = schedule.check(trigger.raw)
         if problem:
-            word = next((key for key in ("cron", "schedule", "every") if key in trigger.raw), "kind")
-            word = "timezone" if "time zone" in problem else word
-            yield Finding("spec/schedule", ("triggers", index, word), problem, "see: automations schedules next --help")
+            yield Finding("spec/schedule", ("triggers", index, problem.key), problem.message, problem.hint)
 
 
 def _not_executed(spec: Mapping[str, Any], _: Automation) -> Iterator[Finding]:

@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
 from automations.core.canonical import digest
 from automations.core.instant import SECOND, parse_duration
+from automations.core.trigger.schedule_fault import cron_fault, zone_fault
 from automations.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+UNKNOWN_ZONE = "unknown_time_zone"
 CatchUp = Literal["none", "latest", "all"]
 ON_TIME = 60 * SECOND
 """A slot that is looked at within this time is on time, not caught up."""
@@ -85,18 +87,31 @@ def schedule_of(raw: Mapping[str, Any]) -> Schedule:
     )
 
 
-def check(raw: Mapping[str, Any]) -> str | None:
-    """What is wrong with a schedule, as a sentence; None when it fires some day."""
+class Problem(NamedTuple):
+    """What is wrong with a schedule, what to do about it, and under which key."""
+
+    key: str
+    message: str
+    hint: str = ""
+
+
+def check(raw: Mapping[str, Any]) -> Problem | None:
+    """What is wrong with a schedule; None when it fires some day."""
+    word = next((key for key in ("cron", "schedule", "every") if key in raw), "kind")
     try:
         schedule = schedule_of(raw)
+        if schedule.every is not None and schedule.every < SECOND:
+            return Problem(word, "a schedule cannot fire more often than once a second", "take 1s or longer")
         zone_of(schedule)
         if schedule.every is not None:
-            return None if schedule.every >= SECOND else "a schedule cannot fire more often than once a second"
+            return None
         next(_naive(schedule, datetime(2024, 1, 1)))  # noqa: DTZ001  # wall-clock time on purpose
     except InvalidInput as problem:
-        return problem.message
+        about = "timezone" if problem.stable_code == UNKNOWN_ZONE else word
+        return Problem(about, problem.message, problem.hint)
     except StopIteration:
-        return f"the cron expression {raw.get('cron', raw.get('schedule'))!r} never fires"
+        hint = "take a day that the month has, or L for its last"
+        return Problem(word, f"the cron expression {raw.get('cron', raw.get('schedule'))!r} never fires", hint)
     return None
 
 
@@ -224,9 +239,8 @@ def zone_of(schedule: Schedule) -> ZoneInfo:
     try:
         return ZoneInfo(schedule.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInput(
-            f"unknown time zone: {schedule.timezone}", hint="use an IANA name such as Europe/Berlin"
-        ) from None
+        fault = zone_fault(schedule.timezone)
+        raise InvalidInput(fault.message, hint=fault.hint, code=UNKNOWN_ZONE) from None
 
 
 def _cron_slots(schedule: Schedule, after: int) -> Iterator[int]:
@@ -256,10 +270,9 @@ def _in_elapsed_time(schedule: Schedule, zone: ZoneInfo, *, start: datetime, aft
 def _naive(schedule: Schedule, start: datetime) -> Iterator[datetime]:
     try:
         simulated: Iterator[datetime] = CronSim(schedule.cron or "", start)
-    except CronSimError as problem:
-        raise InvalidInput(
-            f"not a cron expression: {schedule.cron!r} ({problem})", hint="minute hour day-of-month month day-of-week"
-        ) from None
+    except (CronSimError, AssertionError):  # the library asserts what it takes for granted
+        fault = cron_fault(schedule.cron or "")
+        raise InvalidInput(fault.message, hint=fault.hint) from None
     return simulated
 
 
