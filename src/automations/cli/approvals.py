@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from automations.cli.command import Command
-from automations.cli.queue import ACTION, REASON
+from automations.cli.command import Argument, Command, Option
 from automations.cli.table import clean
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
     from automations.store.database import Row
 
+ACTION = Argument("id", "An action id.")
+REASON = Option("--reason", "Why.")
 SHOWN = 500
 """Characters of an input that are shown."""
 

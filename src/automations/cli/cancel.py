@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from automations.cli.action_card import state_of, title
 from automations.cli.command import Argument, Command, Option
 
 if TYPE_CHECKING:
@@ -30,7 +31,13 @@ def cancel_action(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.core.record import action_record
 
     row = context.runtime.cancel.action(given["id"], actor=context.settings.actor, reason=given["reason"])
-    context.document(action_record(row))
+    record = action_record(row)
+    if context.json:
+        context.document(record)
+    elif row["completed_at"] is None:
+        context.say(f"{title(record)}: its runner is asked to stop")
+    else:
+        context.say(f"{title(record)}: {state_of(record)}")
     return 0
 
 

@@ -1,9 +1,10 @@
 """`dlq list`, `show` and `replay`: what was given up, why, and trying it again, one or many."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from automations.cli.action_card import card, state_of, title, why_dead
 from automations.cli.command import Argument, Command, Option
 from automations.cli.table import clean, counted, table
 from automations.errors import InvalidInput, UsageError
@@ -40,12 +41,13 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
                 each["invocation"]["automationId"],
                 each["stepId"],
                 each["actionId"],
+                state_of(each),
                 str(each["deadLetter"]["attempts"]),
-                _why(each)[:SHOWN],
+                why_dead(each)[:SHOWN],
             )
             for each in records
         ]
-        context.say(table(("ACTION", "AUTOMATION", "STEP", "DOES", "ATTEMPTS", "REASON"), rows))
+        context.say(table(("ACTION", "AUTOMATION", "STEP", "DOES", "STATE", "ATTEMPTS", "REASON"), rows))
     else:
         context.say("no such dead letters" if filtered(given) or given["cursor"] else "no dead letters")
     if len(records) == limit and not context.json:
@@ -64,7 +66,7 @@ def run_show(context: "Context", given: Mapping[str, Any]) -> int:
     if context.json:
         context.document(record)
     else:
-        context.say("\n".join(_card(record)))
+        context.say("\n".join(card(record)))
     return 0
 
 
@@ -79,7 +81,11 @@ def run_replay(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.core.record import action_record
 
     row = context.runtime.replay.action(given["id"], actor=context.settings.actor, reason=given["reason"])
-    context.document(action_record(row))
+    if context.json:
+        context.document(action_record(row))
+    else:
+        context.say(f"{title(action_record(row))}: back in the queue; its run goes on")
+        context.say(f"  see: automations runs show {row['run_id']}")
     return 0
 
 
@@ -146,41 +152,6 @@ def since(context: "Context", text: str | None) -> int | None:
         raise UsageError(
             f"--since takes an instant or a time ago, not {text[:40]!r}", hint="such as: 2h, or 2026-11-26T06:00:00Z"
         ) from None
-
-
-def _why(record: Mapping[str, Any]) -> str:
-    letter = record["deadLetter"]
-    error = letter.get("lastError") or {}
-    return f"{letter['reason']}: {error['code']} {error['message']}" if error else str(letter["reason"])
-
-
-def _card(record: Mapping[str, Any]) -> Iterator[str]:
-    import json
-
-    letter = record["deadLetter"]
-    yield f"{record['id']}  {record['invocation']['automationId']} / {record['stepId']}: {record['actionId']}"
-    yield f"  run       {record['automationRunId']}"
-    yield f"  dead      {letter['failedAt']}: {clean(_why(record))}"
-    yield f"  input     {clean(json.dumps(record['invocation']['input'], ensure_ascii=False))}"
-    told = [(each["endedAt"], _attempt(each)) for each in record["attempts"]]
-    told += [(each["requestedAt"], _replay(each)) for each in record.get("replays", ())]
-    yield from (f"  {at}  {text}" for at, text in sorted(told))
-    if letter["replayable"]:
-        yield f"  again     automations dlq replay {record['id']} --reason WHY"
-    else:
-        yield "  it is not replayable"
-
-
-def _attempt(attempt: Mapping[str, Any]) -> str:
-    error = attempt.get("error", {})
-    said = f": {error['code']} {error['message']}" if error else ""
-    return clean(
-        f"attempt {attempt['attempt']} by {attempt['runner']} (fence {attempt['fence']}) {attempt['outcome']}{said}"
-    )
-
-
-def _replay(replay: Mapping[str, Any]) -> str:
-    return clean(f"replayed by {replay['requestedBy']} ({replay['mode']}): {replay.get('reason', '')}")
 
 
 def _quoted(value: str) -> str:

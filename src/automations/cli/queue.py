@@ -5,8 +5,10 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from automations.cli import cancel
-from automations.cli.command import Argument, Command, Option
+from automations.cli import approvals, cancel
+from automations.cli.action_card import card, state_of
+from automations.cli.approvals import ACTION, REASON
+from automations.cli.command import Command, Option
 from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -16,11 +18,9 @@ if TYPE_CHECKING:
     from automations.services.run.queue import Claim
     from automations.store.database import Row
 
-ACTION = Argument("id", "An action id.")
 RUNNER = Option("--runner", "The runner's name (default: cli:<pid>).")
 FENCE = Option("--fence", "The fence that the claim was given.", "number")
 LEASE_MS = Option("--lease-ms", "How long the lease holds, in milliseconds.", "number", 30_000)
-REASON = Option("--reason", "Why.")
 LONGEST_LEASE_MS = 24 * 3600 * 1000
 LONGEST_WAIT = 3600
 MOST_CLAIMED = 1000
@@ -112,23 +112,6 @@ def run_fail(context: "Context", given: Mapping[str, Any]) -> int:
     return 0
 
 
-def run_approve(context: "Context", given: Mapping[str, Any]) -> int:
-    """Give one approval."""
-    from automations.core.record import action_record
-
-    context.document(action_record(context.runtime.approvals.approve(given["id"], actor=context.settings.actor)))
-    return 0
-
-
-def run_reject(context: "Context", given: Mapping[str, Any]) -> int:
-    """End a waiting action for good."""
-    from automations.core.record import action_record
-
-    row = context.runtime.approvals.reject(given["id"], actor=context.settings.actor, reason=given["reason"])
-    context.document(action_record(row))
-    return 0
-
-
 def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     """Actions that are not over, oldest first, a page at a time."""
     from automations.core.run.states import ActionStatus
@@ -163,13 +146,17 @@ def actions_table(records: "Iterable[Mapping[str, Any]]") -> str:
 
 
 def _state(record: Mapping[str, Any]) -> str:
-    state = str(record.get("state", record["status"]))
+    state = state_of(record)
     return f"{state} by {record['claimedBy']}" if state == "claimed" else state
 
 
 def run_show(context: "Context", given: Mapping[str, Any]) -> int:
     """One action, with its ended attempts."""
-    context.document(context.runtime.inspect.action(given["id"]))
+    record = context.runtime.inspect.action(given["id"])
+    if context.json:
+        context.document(record)
+    else:
+        context.say("\n".join(card(record)))
     return 0
 
 
@@ -274,14 +261,14 @@ COMMANDS = (
     Command(
         ("queue", "approve"),
         "Approve an action that waits for it.",
-        run_approve,
+        approvals.run_approve,
         arguments=(ACTION,),
         quick=True,
     ),
     Command(
         ("queue", "reject"),
         "Reject an action that waits for approval; it will never run.",
-        run_reject,
+        approvals.run_reject,
         arguments=(ACTION,),
         options=(REASON,),
         quick=True,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli import cancel
+from automations.cli.action_card import gone, state_of
 from automations.cli.command import Argument, Command, Option
 from automations.cli.replay import COMMAND as REPLAY
 from automations.cli.table import clean, table
@@ -110,8 +111,8 @@ def _place(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _step(action: Mapping[str, Any]) -> Iterator[str]:
-    state = action.get("state", action["status"])
-    because = f" ({action['reason']})" if "reason" in action else ""
+    state = state_of(action)
+    because = f" ({action['reason']})" if action.get("reason", state) != state else ""
     yield f"    {action['stepId']}: {state}{because}  {action['actionId']}"
     if state not in ("succeeded", "skipped", "blocked", "cancelled"):
         yield f"      action  {action['id']}"
@@ -132,7 +133,7 @@ def _step(action: Mapping[str, Any]) -> Iterator[str]:
     if state == "queued" and "result" not in action:
         yield f"      waiting for a runner since {action['availableAt']}"
     if "deadLetter" in action:
-        yield f"      dead: {clean(action['deadLetter']['reason'])} after {action['deadLetter']['attempts']} attempts"
+        yield f"      {clean(gone(action, error=False))}"
 
 
 def _error(error: Mapping[str, Any] | None, *, indent: int) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """`runtimes`: who can carry actions out, and how they take part."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Command
@@ -56,8 +56,27 @@ RUNTIMES = (
 
 def run(context: "Context", _: Mapping[str, Any]) -> int:
     """Print the runtimes."""
-    context.document(RUNTIMES)
+    if context.json:
+        context.document(RUNTIMES)
+    else:
+        context.say("\n\n".join("\n".join(_card(each)) for each in RUNTIMES))
     return 0
+
+
+def _card(runtime: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{runtime['kind']}  ({runtime['handoff']})"
+    yield f"  {runtime['description']}"
+    for name, value in _lines(runtime["metadata"]):
+        yield f"  {name:<15} {value}"
+
+
+def _lines(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The commands, by what they do; sentences without a name of theirs."""
+    for name, value in metadata.items():
+        if isinstance(value, dict):
+            yield from _lines(value)
+        else:
+            yield name.removesuffix("Command"), value
 
 
 COMMANDS = (Command(("runtimes",), "Who can carry actions out, and how.", run, quick=True),)

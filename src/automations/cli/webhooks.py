@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.table import table
+from automations.cli.table import clean, table
 from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -126,7 +126,15 @@ def run_test(context: "Context", given: Mapping[str, Any]) -> int:
     taken = runtime.ingest.one(Delivery(envelope, digest_bytes(_body(given))))
     route = runtime.webhook_routes.show(given["route"])
     materialized = runtime.inspect.materialized(taken.materialized)
-    context.document({"route": route, "event": to_document(envelope), "materialized": materialized})
+    if context.json:
+        context.document({"route": route, "event": to_document(envelope), "materialized": materialized})
+        return 0
+    context.say(clean(f"event {envelope.id} ({envelope.source} {envelope.type}) at route {route['id']}"))
+    for each in materialized:
+        context.say(f"{each['run']['automationId']}: run {each['run']['id']}")
+    if not materialized:
+        context.say("no run was started")
+        context.note(f"see why: automations why {taken.event_row_id}")
     return 0
 
 
