@@ -1,12 +1,15 @@
 """What is remembered of a tree between plans: warnings come back with their places, and what was sound is not looked at again."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from automations.adapters.files import DirectoryTree
-from automations.core.spec.catalogue import Catalogue
+from automations.core.spec.catalogue import Catalogue, Interpreted
+from automations.core.spec.manifests import Shelf
 from automations.core.spec.snapshot import Snapshot
-from automations.services.spec.catalogue import catalogue_of, known_stamps
+from automations.services.spec.catalogue import Progress, catalogue_of, known_stamps, one_by_one
 from automations.store.database import Database
 from samples import action, raw, spec, step
 
@@ -58,3 +61,70 @@ def test_a_changed_manifest_has_its_steps_looked_at_again(database: Database, tm
     (tmp_path / "b.yaml").unlink()
     gone, _ = look(database, tmp_path)
     assert {each.code for each in gone.diagnostics} == {"spec/no-event-schema", "spec/no-manifest"}
+
+
+def parsed(database: Database, folder: Path) -> tuple[Catalogue, list[str]]:
+    """What a plan makes of a folder, and which files it parsed for that besides manifests."""
+    names: list[str] = []
+
+    def reading(
+        files: Sequence[tuple[str, bytes]], shelf: Shelf, progress: Progress | None = None
+    ) -> list[Interpreted]:
+        names.extend(name for name, _ in files)
+        return one_by_one(files, shelf, progress)
+
+    tree = DirectoryTree(folder, shown="specs")
+    snapshot = tree.take(known_stamps(database, tree.root))
+    assert isinstance(snapshot, Snapshot)
+    return catalogue_of(database, snapshot, owner="source:default", reading=reading), names
+
+
+def touch(*files: Path) -> None:
+    for file in files:
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+
+
+def test_a_file_whose_times_moved_is_known_by_its_bytes(database: Database, tmp_path: Path) -> None:
+    write(tmp_path, a=WARNED, b=action(), c=spec("c"))
+    first, names = parsed(database, tmp_path)
+    assert names == ["specs/a.yaml", "specs/c.yaml"]
+    touch(*tmp_path.iterdir())
+    again, names = parsed(database, tmp_path)
+    assert names == []
+    assert (again.diagnostics, again.digests) == (first.diagnostics, first.digests)
+    assert [each.line(("triggers", 0)) for each in again.automations.values()] == [
+        each.line(("triggers", 0)) for each in first.automations.values()
+    ]
+    assert look(database, tmp_path)[1] == []
+
+
+def test_bytes_of_another_file_are_not_taken_for_this_one(database: Database, tmp_path: Path) -> None:
+    write(tmp_path, a=spec("a"), b=spec("b"))
+    look(database, tmp_path)
+    (tmp_path / "a.yaml").rename(tmp_path / "held")
+    (tmp_path / "b.yaml").rename(tmp_path / "a.yaml")
+    (tmp_path / "held").rename(tmp_path / "b.yaml")
+    swapped, names = parsed(database, tmp_path)
+    assert sorted(names) == ["specs/a.yaml", "specs/b.yaml"]
+    assert {identity: each.document.file for identity, each in swapped.automations.items()} == {
+        "a": "specs/b.yaml",
+        "b": "specs/a.yaml",
+    }
+
+
+def test_a_sound_file_that_is_no_longer_sound_is_never_taken_for_what_it_was(
+    database: Database, tmp_path: Path
+) -> None:
+    by_policy = spec("a", actions=[step(approval={"requiresApproval": True, "mode": "policy"})])
+    write(tmp_path, a=spec("a"), b=action())
+    sound, _ = look(database, tmp_path)
+    assert not sound.diagnostics
+    write(tmp_path, a=by_policy)
+    for _ in range(3):
+        warned, _ = look(database, tmp_path)
+        assert [each.code for each in warned.diagnostics] == ["spec/not-executed"]
+        assert warned.automations["a"].value.digest != sound.automations["a"].value.digest
+        touch(tmp_path / "a.yaml")
+    write(tmp_path, a=spec("a"))
+    mended, _ = look(database, tmp_path)
+    assert (mended.diagnostics, mended.digests) == (sound.diagnostics, sound.digests)

@@ -254,3 +254,42 @@ def test_a_table_keeps_what_it_compiled_and_shares_it_with_later_tables() -> Non
     program = one.program
     assert build_table(2, [one], ()).bound["a"].program is program
     assert replace(one, generation=2).program is not program
+
+
+_WAYS_IN: tuple[dict[str, Any], ...] = (
+    {},
+    {"source": "*"},
+    {"type": "ticket.*"},
+    {"source": ["tickets", "mail*"]},
+    {"type": ["a", "ticket.created"]},
+)
+_makes = st.dictionaries(
+    st.sampled_from([f"a{number:02}" for number in range(12)]),
+    st.tuples(st.sampled_from(_WAYS_IN), st.integers(1, 3), st.booleans()),
+    max_size=12,
+)
+
+
+def _generations(kept: dict[Any, Bound], wanted: dict[str, Any]) -> list[Bound]:
+    """What is wanted, as the same objects where it was wanted like this before; in the order of their names."""
+    found = []
+    for identity, (way, generation, active) in sorted(wanted.items()):
+        known = (identity, repr(way), generation, active)
+        if known not in kept:
+            made = bound(identity, event_trigger(**way), status="active" if active else "paused")
+            kept[known] = replace(made, generation=generation)
+        found.append(kept[known])
+    return found
+
+
+@given(st.lists(_makes, min_size=2, max_size=8))
+def test_a_table_made_from_the_one_before_finds_what_one_made_anew_finds(steps: list[dict[str, Any]]) -> None:
+    kept: dict[Any, Bound] = {}
+    made = build_table(0, (), ())
+    for serial, wanted in enumerate(steps):
+        standing = _generations(kept, wanted)
+        made, anew = build_table(serial, standing, (), before=made), build_table(serial, standing, ())
+        for source in ("tickets", "mailbox", "x"):
+            for kind in ("ticket.created", "a", "b"):
+                asked = event(source=source, type=kind)
+                assert list(made.candidates(asked)) == list(anew.candidates(asked))

@@ -129,9 +129,10 @@ def test_a_suspension_a_rejection_and_a_takeover_are_told() -> None:
 
 
 def test_deleting_what_is_protected_takes_its_name() -> None:
-    held = {"a": Held("u", "a", OWNER, "active", 1, "old", "a.yaml", protected=True)}
-    assert codes(None, None, automations=held) == []
-    assert codes(None, None, automations=held, unprotect=frozenset({"a"})) == ["AU100", "AU503"]
+    held = {"a": Held("u", "a", OWNER, "active", 1, "old", "a.yaml")}
+    old = {"a": spec("a", lifecycle={"protect": True})}
+    assert codes(None, None, automations=held, specs=old) == []
+    assert codes(None, None, automations=held, specs=old, unprotect=frozenset({"a"})) == ["AU100", "AU503"]
 
 
 SHELL = {"kind": "local-shell", "command": "ship", "args": ["--prod"]}

@@ -46,6 +46,8 @@ class _Reading:
     """Bytes of the files read so far."""
     files: list[SpecFile] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
+    seen: list[tuple[str, os.stat_result]] = field(default_factory=list)
+    """Paths and what they were when they were looked at."""
     directories: dict[str, int] = field(default_factory=dict)
 
 
@@ -86,7 +88,7 @@ class DirectoryTree:
         reading = _Reading(afresh=afresh)
         for name, entry in tuple(_walk(resolved, reading, prefix=self.prefix)):
             self._read(name, entry, known=known, reading=reading)
-        if self.directory.resolve(strict=True) != resolved or not _still(resolved, reading):
+        if self.directory.resolve(strict=True) != resolved or not _still(reading):
             return None
         files = tuple(sorted(reading.files, key=lambda file: file.name))
         return Snapshot(self.root, self.prefix, revision_of(self.directory, resolved), files, tuple(reading.problems))
@@ -107,6 +109,7 @@ class DirectoryTree:
         reading.held += len(raw or b"")
         if reading.held > MOST_BYTES:
             raise OSError(0, f"more than {MOST_BYTES} bytes of specs", self.root)
+        reading.seen.append((path, status))
         reading.files.append(SpecFile(name, mark, raw, lambda: _bytes(path), settles_at))
 
 
@@ -197,7 +200,7 @@ def _is_directory(entry: os.DirEntry[str], root: Path, *, seen: set[Path]) -> bo
 
 
 def _encodable(name: str) -> str:
-    return name.encode(errors="backslashreplace").decode()
+    return name if name.isascii() else name.encode(errors="backslashreplace").decode()
 
 
 def _inside(path: Path, root: Path) -> bool:
@@ -207,11 +210,11 @@ def _inside(path: Path, root: Path) -> bool:
         return False
 
 
-def _still(root: Path, reading: _Reading) -> bool:
+def _still(reading: _Reading) -> bool:
     """Whether every directory and file still is what was read."""
     try:
         directories = all(os.stat(name).st_mtime_ns == seen for name, seen in reading.directories.items())  # noqa: PTH116  # by name, thousands of them
-        return directories and all(_stamp(os.stat(f"{root}/{file.name}")) == file.stamp for file in reading.files)  # noqa: PTH116  # the same
+        return directories and all(_same(os.stat(path), seen) for path, seen in reading.seen)  # noqa: PTH116  # the same
     except OSError:
         return False
 
@@ -268,6 +271,16 @@ def _open_for_writing(path: str) -> bool | None:
         return False
     finally:
         os.close(descriptor)
+
+
+def _same(now: os.stat_result, seen: os.stat_result) -> bool:
+    """Whether two looks would get equal stamps."""
+    return (
+        now.st_mtime_ns == seen.st_mtime_ns
+        and now.st_ctime_ns == seen.st_ctime_ns
+        and now.st_ino == seen.st_ino
+        and now.st_size == seen.st_size
+    )
 
 
 def _stamp(status: os.stat_result) -> str:

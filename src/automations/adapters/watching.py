@@ -5,6 +5,8 @@ the root's parent, because a symlink swap or a root that is made anew is only se
 so nobody may rely on it: the resync finds everything. It is healthy while both stand.
 """
 
+import os
+import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -118,9 +120,13 @@ class Watcher:
                 self._changed()
             if self._root.resolve(strict=True) != target:
                 break
-            if any(path in watched or _matters(path, target) for _, path in changes):
+            telling = [path for _, path in changes if path in watched or _matters(path, target)]
+            if telling:
                 self._changed()
-                if _made_anew(changes, watched) or watched.symmetric_difference(folders(target, most=MOST_FOLDERS)):
+                if _made_anew(changes, watched) or (
+                    not all(map(_mere_file, telling))
+                    and watched.symmetric_difference(folders(target, most=MOST_FOLDERS))
+                ):
                     break
         self._changed()
 
@@ -150,6 +156,14 @@ class Watcher:
 def _made_anew(changes: "Collection[tuple[Change, str]]", watched: Collection[str]) -> bool:
     """Whether a watched folder went or came: one that is made anew under its name is no longer the one that is watched."""
     return any(path in watched for change, path in changes if change.name != "modified")
+
+
+def _mere_file(path: str) -> bool:
+    """Whether a changed path says nothing about folders: looking for all of them takes long among thousands of files."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)  # by name
+    except OSError:
+        return False
 
 
 def _matters(path: str, root: Path) -> bool:

@@ -75,8 +75,14 @@ def dotted(path: Path) -> str:
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Stable order: by file, then line, then column, then code, then message."""
-    return tuple(sorted(set(diagnostics), key=lambda d: (d.span.file, d.span.line, d.span.column, d.code, d.message)))
+    """Stable order, each once: by file, then line, then column, then code, then message."""
+    found: dict[tuple[str, int, int, str, str], list[Diagnostic]] = {}
+    for each in diagnostics:
+        span = each.span
+        alike = found.setdefault((span.file, span.line, span.column, each.code, each.message), [])
+        if each not in alike:
+            alike.append(each)
+    return tuple(each for key in sorted(found) for each in found[key])
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

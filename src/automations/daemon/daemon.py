@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol
 
+from automations.adapters.collector import collector_paused
 from automations.adapters.watching import Watcher
 from automations.core.instant import MILLISECOND, SECOND, iso
 from automations.daemon.drain import GRACE, STOPPING, drain
@@ -115,9 +116,10 @@ class Daemon:
             for source in self._options.sources:
                 self._loops.append(self._add_loop(source))
             self._add_services()
-            for loop in self._loops:
-                loop.reconciler.tick(self._runtime.clock.now())
-            self._runtime.bindings.current()
+            with collector_paused():
+                for loop in self._loops:
+                    loop.reconciler.tick(self._runtime.clock.now())
+                self._runtime.bindings.current()
             if self._web:
                 self._web.start()
             self._beat(self._runtime.clock.now())

@@ -13,6 +13,19 @@ def every(tx: Transaction, /) -> list[Row]:
     return tx.all(f"SELECT {_COLUMNS} FROM automations a ORDER BY a.created_at, a.uid")
 
 
+def heads(tx: Transaction, /) -> list[Row]:
+    """All automations, deleted ones too, by what plans compare: without specs, conditions and times; oldest first."""
+    return tx.all(
+        """SELECT uid, id, owner, status, generation, digest, file, deleted_at FROM automations
+           ORDER BY created_at, uid"""
+    )
+
+
+def bound(tx: Transaction, /) -> list[Row]:
+    """`{uid, generation}` of automations that are not deleted; oldest first."""
+    return tx.all("SELECT uid, generation FROM automations WHERE deleted_at IS NULL ORDER BY created_at, uid")
+
+
 def live(tx: Transaction, /) -> list[Row]:
     """Automations that are not deleted, with the spec of their generation; oldest first."""
     return tx.all(
@@ -42,15 +55,6 @@ def generations(tx: Transaction, uid: str, /) -> list[Row]:
         """SELECT generation, digest, file, revision, applied_by, applied_at FROM generations
            WHERE uid = :uid AND generation > 0 ORDER BY generation DESC""",
         uid=uid,
-    )
-
-
-def perhaps_protected(tx: Transaction, /) -> list[Row]:
-    """`{id, spec_json}` of live automations whose spec holds the words; the caller looks whether it says so."""
-    return tx.all(
-        """SELECT a.id, g.spec_json FROM automations a
-           JOIN generations g ON g.uid = a.uid AND g.generation = a.generation
-           WHERE a.deleted_at IS NULL AND g.spec_json LIKE '%"protect":true%'"""
     )
 
 

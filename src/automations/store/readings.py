@@ -12,10 +12,10 @@ def of_root(tx: Transaction, root: str, /) -> list[Row]:
     )
 
 
-def stamps(tx: Transaction, root: str, /) -> dict[str, str]:
-    """Names to stamps of all that is remembered below a root."""
-    rows = tx.all("SELECT file, stamp FROM readings WHERE root = :root AND file <> ''", root=root)
-    return {row["file"]: row["stamp"] for row in rows}
+def marks(tx: Transaction, root: str, /) -> dict[str, tuple[str, str]]:
+    """Names to stamps, and digests of the bytes, of all that is remembered below a root."""
+    rows = tx.all("SELECT file, stamp, digest FROM readings WHERE root = :root AND file <> ''", root=root)
+    return {row["file"]: (row["stamp"], row["digest"]) for row in rows}
 
 
 def get(tx: Transaction, root: str, file: str, /) -> Row | None:
@@ -33,6 +33,14 @@ def put(tx: Transaction, root: str, rows: Iterable[Row], /) -> None:
         """INSERT INTO readings (root, file, stamp, digest, document_json) VALUES (:root, :file, :stamp, :digest, :document_json)
            ON CONFLICT (root, file) DO UPDATE SET stamp = excluded.stamp, digest = excluded.digest,
              document_json = excluded.document_json""",
+        [{**row, "root": root} for row in rows],
+    )
+
+
+def restamp(tx: Transaction, root: str, rows: Iterable[Row], /) -> None:
+    """The same bytes under another stamp: `{file, stamp, digest}`."""
+    tx.many(
+        "UPDATE readings SET stamp = :stamp WHERE root = :root AND file = :file AND digest = :digest",
         [{**row, "root": root} for row in rows],
     )
 

@@ -76,7 +76,7 @@ def _of_delete(change: Change, catalogue: Catalogue, state: State) -> Iterator[H
     counts, policy = change.in_flight, change.effects.policy
     if policy.startswith("cancel") and counts.live:
         yield Hazard("AU401", change.id, f"{change.id} says onDelete: {policy}, and there is work in flight")
-    if state.automations[change.id].protected:
+    if state.protects(change.id):
         yield Hazard("AU503", change.id, f"{change.id} is protected, and --unprotect names it")
 
 

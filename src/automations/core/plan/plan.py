@@ -142,6 +142,7 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     shown = _suggested((*changes, *pruned), state)
     found += [*problems.values(), *(protected(state.automations[each]) for each in kept)]
     found += [each for listed in taken.values() for each in listed]
+    diagnostics = in_order((*catalogue.diagnostics, *found)) if found else catalogue.diagnostics
     return Plan(
         lineage=state.lineage,
         serial=state.serial,
@@ -151,7 +152,7 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
         changes=shown,
         unchanged=unchanged,
         hazards=assess(shown, catalogue, view),
-        diagnostics=in_order((*catalogue.diagnostics, *found)),
+        diagnostics=diagnostics,
         withheld=going if not pruned else tuple(each for each in going if not request.deletes(each.id)),
         held_back=held_back,
         moved_on=_moved_on(catalogue, state),
@@ -185,7 +186,7 @@ def _declared(
 
 
 def _protected(going: Iterable[Change], state: State, *, unprotect: frozenset[str]) -> list[str]:
-    asked = [each.id for each in going if each.resource == "automation" and state.automations[each.id].protected]
+    asked = [each.id for each in going if each.resource == "automation" and state.protects(each.id)]
     return [identity for identity in asked if identity not in unprotect]
 
 

@@ -27,7 +27,6 @@ class Held:
     digest: str
     file: str | None
     deleted: bool = False
-    protected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,10 @@ class State:
     """By id, who suspended it, why, and until when."""
     destroyed: Mapping[str, Destroyed] = field(default_factory=dict)
     """By owner, what was destroyed within `hazards.WINDOW`."""
+
+    def protects(self, identity: str) -> bool:
+        """Whether the old spec of an automation that goes asks not to be deleted."""
+        return self.specs[identity].get("lifecycle", {}).get("protect") is True
 
     def owned(self, owner: str) -> int:
         """How many live automations an owner has."""

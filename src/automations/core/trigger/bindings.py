@@ -171,18 +171,37 @@ class Table:
         return self.ranks[candidate.bound.uid], candidate.place
 
 
-def build_table(serial: int, bound: Iterable[Bound], routes: Iterable[BoundRoute]) -> Table:
-    """Index what is bound. Paused and archived automations fire nothing, but stay known by id."""
+def build_table(
+    serial: int, bound: Iterable[Bound], routes: Iterable[BoundRoute], *, before: Table | None = None
+) -> Table:
+    """Index what is bound. Paused and archived automations fire nothing, but stay known by id.
+
+    With the table `before`, only what is not in it is filed anew.
+    """
     automations = {each.automation.id: each for each in bound}
-    index = build_index(each for mine in automations.values() if mine.active for each in mine.by_events)
+    by_uid = {each.uid: each for each in automations.values()}
+    ranks = {uid: rank for rank, uid in enumerate(by_uid)}
     paths: dict[str, BoundRoute] = {}
     for route in routes:
         standing = paths.get(route.route.path)
         if standing is None or standing.gone:
             paths[route.route.path] = route
     live = frozenset(each.route.id for each in paths.values() if not each.gone)
-    by_uid = {each.uid: each for each in automations.values()}
-    return Table(serial, automations, paths, index, live, by_uid, {uid: rank for rank, uid in enumerate(by_uid)})
+    return Table(serial, automations, paths, _index(by_uid, ranks, before), live, by_uid, ranks)
+
+
+def _index(by_uid: Mapping[str, Bound], ranks: Mapping[str, int], before: Table | None) -> Index:
+    """Everything that events may fire, by source and type. What stays keeps its rank among what stays."""
+    standing = before.by_uid if before is not None else {}
+    fresh = [each for uid, each in by_uid.items() if standing.get(uid) is not each]
+    gone = [each for uid, each in standing.items() if by_uid.get(uid) is not each]
+    if before is None or len(fresh) + len(gone) + before.index.stale > len(by_uid) // 4:
+        return build_index(_firing(by_uid.values()))
+    return before.index.changed(_firing(gone), _firing(fresh), order=lambda each: (ranks[each.bound.uid], each.place))
+
+
+def _firing(bound: Iterable[Bound]) -> Iterable[BoundTrigger]:
+    return (each for mine in bound if mine.active for each in mine.by_events)
 
 
 def match(table: Table, envelope: Envelope) -> tuple[Verdict, ...]:

@@ -5,9 +5,9 @@ stands before its first `*`. An event asks for its own texts and for those of th
 costs depends on the triggers that are meant for events like it, not on how many there are.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automations.core.trigger.patterns import compile_pattern
 
@@ -49,6 +49,10 @@ class _Heads:
         if not key[0]:
             self.lengths.add(len(key[1]))
 
+    def copy(self) -> "_Heads":
+        """Another one with the same keys."""
+        return _Heads(self.keys.copy(), self.lengths.copy())
+
     def of(self, text: str) -> list[Key]:
         """Those of the keys that a text answers to."""
         asked = [(True, text), *((False, text[:length]) for length in self.lengths if length <= len(text))]
@@ -62,6 +66,8 @@ class Index:
     groups: Mapping[tuple[Key, Key], tuple["BoundTrigger", ...]]
     sources: _Heads
     types: _Heads
+    stale: int = 0
+    """How many keys may still be asked for though nothing is filed under them."""
 
     def find(self, source: str, kind: str) -> list[tuple["BoundTrigger", ...]]:
         """The groups of triggers that an event of this source and type could fire; one with several patterns may be in two."""
@@ -70,6 +76,28 @@ class Index:
         return [
             groups[pair] for each in self.sources.of(source) for other in types if (pair := (each, other)) in groups
         ]
+
+    def changed(
+        self, gone: Iterable["BoundTrigger"], fresh: Iterable["BoundTrigger"], *, order: Callable[["BoundTrigger"], Any]
+    ) -> "Index":
+        """The index with some triggers for others; `order` sorts those that are filed together."""
+        groups = dict(self.groups)
+        stale = self.stale
+        for each in gone:
+            for pair in each.filed:
+                left = tuple(other for other in groups[pair] if other is not each)
+                if left:
+                    groups[pair] = left
+                else:
+                    del groups[pair]
+                    stale += 1
+        sources, types = self.sources.copy(), self.types.copy()
+        for each in fresh:
+            for source, kind in each.filed:
+                groups[source, kind] = tuple(sorted((*groups.get((source, kind), ()), each), key=order))
+                sources.add(source)
+                types.add(kind)
+        return Index(groups, sources, types, stale)
 
 
 def build_index(candidates: Iterable["BoundTrigger"]) -> Index:

@@ -62,11 +62,6 @@ def _suspended(tx: Transaction, *, now: int | None) -> dict[str, str]:
 
 
 def _held(tx: Transaction, prefix: str) -> dict[str, Held]:
-    protected = {
-        row["id"]
-        for row in automations.perhaps_protected(tx)
-        if decode(row["spec_json"]).get("lifecycle", {}).get("protect") is True
-    }
     return {
         row["id"]: Held(
             uid=row["uid"],
@@ -77,9 +72,8 @@ def _held(tx: Transaction, prefix: str) -> dict[str, Held]:
             digest=row["digest"],
             file=_shown(row["file"], prefix),
             deleted=row["deleted_at"] is not None,
-            protected=row["id"] in protected,
         )
-        for row in automations.every(tx)
+        for row in automations.heads(tx)
     }
 
 
@@ -148,17 +142,16 @@ class Bindings:
         digests = [row["digest"] for row in standing]
         same = digests == self._shelved  # then whatever is of the same generation is pinned to the same
         kept: dict[str, Bound] = {}
-        for row in automations.every(tx):
-            if row["deleted_at"] is None:
-                before = self._kept.get(row["uid"])
-                unchanged = same and before is not None and before.generation == row["generation"]
-                kept[row["uid"]] = before if unchanged and before else self._bound(tx, row, shelf)
+        for row in automations.bound(tx):
+            before = self._kept.get(row["uid"])
+            unchanged = same and before is not None and before.generation == row["generation"]
+            kept[row["uid"]] = before if unchanged and before else self._bound(tx, row, shelf)
         self._kept, self._shelved = kept, digests
         bound_routes = [
             BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None) for row in routes.every(tx)
         ]
         pauses = {row["subject"]: row["until_at"] for row in suspensions.every(tx)}
-        return replace(build_table(serial, kept.values(), bound_routes), pauses=pauses)
+        return replace(build_table(serial, kept.values(), bound_routes, before=self._table), pauses=pauses)
 
     def _manifest(self, row: Row) -> Manifest:
         if row["digest"] not in self._manifests:

@@ -4,7 +4,7 @@ A file's meaning is remembered by its stamp, and only when nothing at all was wr
 second check; another version of this program, which may check more, does not believe it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -49,8 +49,16 @@ Reading = Callable[[Sequence[tuple[str, bytes]], Shelf, Progress | None], list[I
 def known_stamps(database: Database, root: str) -> dict[str, str]:
     """Names to stamps of the files whose meaning is remembered, for `take_snapshot`."""
     with database.read() as tx:
-        rows = readings.stamps(tx, root)
-    return {file: stamp.removesuffix(_VERSION) for file, stamp in rows.items() if stamp.endswith(_VERSION)}
+        found = _of_this_version(readings.marks(tx, root))
+    return {file: stamp for file, (stamp, _) in found.items()}
+
+
+def _of_this_version(marks: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    return {
+        file: (stamp.removesuffix(_VERSION), digest)
+        for file, (stamp, digest) in marks.items()
+        if stamp.endswith(_VERSION)
+    }
 
 
 def one_by_one(files: Sequence[tuple[str, bytes]], shelf: Shelf, progress: Progress | None = None) -> list[Interpreted]:
@@ -95,9 +103,14 @@ def catalogue_of(
     with database.read() as tx:
         memory = remembered_of(tx, database, snapshot)
         elsewhere = elsewhere_known(tx, owner)
-    recalled = {file.name: memory.recall(file) for file in snapshot.files if file.raw is None}
+    digests = {file.name: digest_bytes(file.raw) for file in snapshot.files if file.raw is not None}
+    recalled = {
+        file.name: memory.recall(file)
+        for file in snapshot.files
+        if file.raw is None or memory.knows(file, digests[file.name])
+    }
     known = (each.manifest for each in recalled.values() if each.manifest is not None)
-    new = [(file, file.raw) for file in snapshot.files if file.raw is not None]
+    new = [(file, file.raw) for file in snapshot.files if file.raw is not None and file.name not in recalled]
     read_now = read_new(
         [(snapshot.prefix + file.name, raw) for file, raw in new],
         (*elsewhere.values(), *known),
@@ -105,21 +118,21 @@ def catalogue_of(
         progress=progress,
     )
     fresh = [
-        reading_of(file, digest_bytes(raw), each.document)
-        for (file, raw), each in zip(new, read_now, strict=True)
+        reading_of(file, digests[file.name], each.document)
+        for (file, _), each in zip(new, read_now, strict=True)
         if each.document is not None and not each.diagnostics
     ]
     found = iter(read_now)
-    interpreted = [recalled[file.name] if file.raw is None else next(found) for file in snapshot.files]
+    interpreted = [recalled.get(file.name) or next(found) for file in snapshot.files]
     catalogue = assemble(interpreted, known=elsewhere)
-    memory.keep(interpreted, catalogue, fresh=fresh)
+    memory.keep(interpreted, catalogue, anew={file.name for file, _ in new}, fresh=fresh)
     return with_problems(catalogue, snapshot.problems)
 
 
 def remembered_of(tx: Transaction, database: Database, snapshot: Snapshot) -> "Memory":
     """What the store remembers of a tree as of now."""
     index = readings.get(tx, snapshot.root, "")
-    return Memory(database, snapshot, stamps=readings.stamps(tx, snapshot.root), index=index)
+    return Memory(database, snapshot, marks=readings.marks(tx, snapshot.root), index=index)
 
 
 def elsewhere_known(tx: Transaction, owner: str) -> dict[ManifestKey, Manifest]:
@@ -134,21 +147,30 @@ def elsewhere_known(tx: Transaction, owner: str) -> dict[ManifestKey, Manifest]:
 class Memory:
     """What the store remembers of a tree: a row a file, and one row with what is needed of all files at once."""
 
-    def __init__(self, database: Database, snapshot: Snapshot, *, stamps: Mapping[str, str], index: Row | None) -> None:
+    def __init__(
+        self, database: Database, snapshot: Snapshot, *, marks: Mapping[str, tuple[str, str]], index: Row | None
+    ) -> None:
         self._database = database
         self._snapshot = snapshot
-        self._stamps = stamps
+        self._remembered = frozenset(marks)
+        self._marks = _of_this_version(marks)
         valid = index is not None and index["stamp"] == _VERSION
         self._facts: dict[str, Fact] = decode(index["document_json"]) if index and valid else {}
         self._rows: dict[str, Row] | None = None
         self._asked = 0
 
+    def knows(self, file: SpecFile, digest: str) -> bool:
+        """Whether these bytes are remembered under this name, whatever has become of the file's times since."""
+        mark = self._marks.get(file.name)
+        return mark is not None and mark[1] == digest
+
     def recall(self, file: SpecFile) -> Interpreted:
         """A file that did not change. Raises Conflict when another process has replaced what was known of it."""
-        if self._stamps.get(file.name) != file.stamp + _VERSION:
+        mark = self._marks.get(file.name)
+        if mark is None or (file.raw is None and mark[0] != file.stamp):
             raise _read_anew(self._snapshot.prefix + file.name)
         fact = self._facts.get(file.name)
-        if fact is None or fact[0] != file.stamp:
+        if fact is None or fact[0] != mark[0]:
             return _recall(file, self._row(file), prefix=self._snapshot.prefix)
         shown = self._snapshot.prefix + file.name
         document = RememberedDocument(
@@ -159,14 +181,20 @@ class Memory:
         )
         return recalled(fact, document)
 
-    def keep(self, interpreted: Iterable[Interpreted], catalogue: Catalogue, *, fresh: list[Row]) -> None:
-        """Remember what is new, and forget what is gone."""
+    def digest(self, file: SpecFile) -> str:
+        """Of the bytes that are remembered under this name."""
+        return self._marks[file.name][1]
+
+    def keep(
+        self, interpreted: Iterable[Interpreted], catalogue: Catalogue, *, anew: Collection[str], fresh: list[Row]
+    ) -> None:
+        """Remember what is new, and forget what is gone. `anew` are the files that were read, `fresh` what of them is good."""
         facts = {}
         for file, each in zip(self._snapshot.files, interpreted, strict=True):
             advice = catalogue.advice.get(each.file)
             known = self._facts.get(file.name)
-            if known is not None and known[0] == file.stamp and (advice is None or advice is each.advice):
-                facts[file.name] = known
+            if known is not None and file.name not in anew and (advice is None or advice is each.advice):
+                facts[file.name] = known if known[0] == file.stamp else [file.stamp, *known[1:]]
             elif each.document is not None and not each.diagnostics:
                 fact = fact_of(file.stamp, each, advice)
                 if fact is not None:
@@ -174,7 +202,12 @@ class Memory:
         if facts != self._facts:
             index = {"file": "", "stamp": _VERSION, "digest": "", "document_json": as_written(facts)}
             fresh = [*fresh, index]
-        remember(self._database, self._snapshot, remembered=self._stamps, fresh=fresh)
+        moved = [
+            {"file": file.name, "stamp": file.stamp + _VERSION, "digest": self.digest(file)}
+            for file in self._snapshot.files
+            if file.name not in anew and self._marks[file.name][0] != file.stamp
+        ]
+        remember(self._database, self._snapshot, remembered=self._remembered, fresh=fresh, moved=moved)
 
     def _row(self, file: SpecFile) -> Row:
         """What was read of a file; after some that were asked for one by one, all are fetched at once."""
@@ -184,14 +217,13 @@ class Memory:
                 if self._asked > MOST_SINGLY:
                     self._rows = {row["file"]: row for row in readings.of_root(tx, self._snapshot.root)}
                 else:
-                    return _checked(file, readings.get(tx, self._snapshot.root, file.name))
-        return _checked(file, self._rows.get(file.name))
+                    return self._checked(file, readings.get(tx, self._snapshot.root, file.name))
+        return self._checked(file, self._rows.get(file.name))
 
-
-def _checked(file: SpecFile, row: Row | None) -> Row:
-    if row is None or row["stamp"] != file.stamp + _VERSION:
-        raise _read_anew(file.name)
-    return row
+    def _checked(self, file: SpecFile, row: Row | None) -> Row:
+        if row is None or not row["stamp"].endswith(_VERSION) or row["digest"] != self._marks[file.name][1]:
+            raise _read_anew(file.name)
+        return row
 
 
 def _read_anew(shown: str) -> Conflict:
@@ -214,6 +246,8 @@ def catalogue_of_files(
 def with_problems(catalogue: Catalogue, problems: Iterable[Diagnostic]) -> Catalogue:
     """A catalogue that also knows of unusable files: they count as present and bad."""
     found = tuple(problems)
+    if not found:
+        return catalogue
     bad = frozenset(each.span.file for each in found)
     return replace(
         catalogue,
@@ -223,11 +257,8 @@ def with_problems(catalogue: Catalogue, problems: Iterable[Diagnostic]) -> Catal
     )
 
 
-def _recall(file: SpecFile, row: Row | None, *, prefix: str) -> Interpreted:
+def _recall(file: SpecFile, row: Row, *, prefix: str) -> Interpreted:
     shown = prefix + file.name
-    if row is None or row["stamp"] != file.stamp + _VERSION:
-        # Reading it now would mix two moments of the tree.
-        raise Conflict(f"{shown}: another process read this directory anew in the meantime", hint="try again")
     locate = partial(_locate, file, shown)
     source = partial(_as_read, file, row["digest"])
     return accept(Document(shown, decode(row["document_json"]), locate, near=locate, source=source))
@@ -263,12 +294,15 @@ def reading_of(file: SpecFile, digest: str, document: Document) -> Row:
     }
 
 
-def remember(database: Database, snapshot: Snapshot, *, remembered: Iterable[str], fresh: list[Row]) -> None:
-    """Write what is new, and forget what is gone."""
+def remember(
+    database: Database, snapshot: Snapshot, *, remembered: Iterable[str], fresh: list[Row], moved: Sequence[Row] = ()
+) -> None:
+    """Write what is new, note what only has another stamp, and forget what is gone."""
     names = {file.name for file in snapshot.files}
     gone = [name for name in remembered if name not in names]
-    if not fresh and not gone:
+    if not fresh and not gone and not moved:
         return
     with database.write() as tx:
         readings.put(tx, snapshot.root, fresh)
+        readings.restamp(tx, snapshot.root, moved)
         readings.forget(tx, snapshot.root, gone)

@@ -30,7 +30,7 @@ from automations.store.database import Database, Row
 class _Kept:
     stamp: str
     digest: str
-    """Of the bytes; empty where they were not read since the start."""
+    """Of the bytes."""
     interpreted: Interpreted
 
 
@@ -56,7 +56,7 @@ class Recollection:
         with self._database.read() as tx:
             elsewhere = elsewhere_known(tx, owner)
             memory = None if self._kept else remembered_of(tx, self._database, snapshot)
-        changed = self._changed(snapshot)
+        changed = self._changed(snapshot, memory)
         same = {file.name: self._known(file, memory) for file in snapshot.files if file.name not in changed}
         standing = (each.interpreted.manifest for each in same.values())
         manifests = [*elsewhere.values(), *(each for each in standing if each is not None)]
@@ -64,9 +64,10 @@ class Recollection:
         found = {file.name: anew.get(file.name) or same[file.name] for file in snapshot.files}
         interpreted = [each.interpreted for each in found.values()]
         catalogue = assemble(interpreted, known=elsewhere)
-        fresh = [row for file in snapshot.files if (row := self._fresh(file, found[file.name])) is not None]
+        rows = (self._fresh(file, found[file.name]) for file in snapshot.files if memory is None or file.name in anew)
+        fresh = [row for row in rows if row is not None]
         if memory is not None:
-            memory.keep(interpreted, catalogue, fresh=fresh)
+            memory.keep(interpreted, catalogue, anew=anew, fresh=fresh)
         else:
             remember(self._database, snapshot, remembered=self._kept, fresh=fresh)
         self._kept = {name: _advised(kept, catalogue) for name, kept in found.items()}
@@ -76,12 +77,14 @@ class Recollection:
         """Know nothing: the next look reads what the store remembers."""
         self._kept = {}
 
-    def _changed(self, snapshot: Snapshot) -> dict[str, str]:
+    def _changed(self, snapshot: Snapshot, memory: Memory | None) -> dict[str, str]:
         """Names of files whose bytes are others than before, with the digests of what they are now."""
         found = {}
         for file in snapshot.files:
             if file.raw is not None:
                 kept, digest = self._kept.get(file.name), digest_bytes(file.raw)
+                if memory is not None and memory.knows(file, digest):
+                    continue
                 if kept is None or kept.digest != digest:
                     found[file.name] = digest
         return found
@@ -101,7 +104,9 @@ class Recollection:
         """What a file means whose bytes are the same."""
         kept = self._kept.get(file.name)
         if kept is None:
-            return _Kept(file.stamp, "", (memory or self._memory_of(file)).recall(file))
+            memory = memory or self._memory_of(file)
+            interpreted = memory.recall(file)
+            return _Kept(file.stamp, memory.digest(file), interpreted)
         return kept if kept.stamp == file.stamp else replace(kept, stamp=file.stamp)
 
     def _memory_of(self, file: SpecFile) -> Memory:
@@ -113,7 +118,7 @@ class Recollection:
         """The row to remember of a good file whose stamp is new."""
         before = self._kept.get(file.name)
         document = now.interpreted.document
-        if document is None or now.interpreted.diagnostics or not now.digest:
+        if document is None or now.interpreted.diagnostics:
             return None
         return None if before is not None and before.stamp == now.stamp else reading_of(file, now.digest, document)
 
