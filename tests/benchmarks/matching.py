@@ -42,7 +42,7 @@ def run(scale: Scale, work: Path) -> Iterator[Line]:
     others = _bound(sizes[-1] - 1, lambda index: {"source": f"apps-{index}/*", "type": f"other.{index}.*"})
     for_all = _bound(scale.of(1_000, 100), lambda _: {"source": "*", "type": "*.changed.*"})
     wild = [
-        _matching(build_table(1, [*found, *_bound(1, lambda _: {})], ()), few)
+        _matching(build_table(1, [*found, *_bound(1, lambda _: {})]), few)
         for found, few in ((others, repeats), (for_all, 20))
     ]
     patterns, everything = in_turn(rounds, *wild)
@@ -56,7 +56,7 @@ def run(scale: Scale, work: Path) -> Iterator[Line]:
 def _table(size: int) -> Table:
     one = _document()
     documents = [{**one, "id": f"other-{index}", "triggers": [_other(one, index)]} for index in range(size - 1)]
-    return build_table(1, [Bound(each["id"], 1, build.automation(each), {}) for each in (*documents, one)], ())
+    return build_table(1, [Bound(each["id"], 1, build.automation(each), {}) for each in (*documents, one)])
 
 
 def _bound(count: int, patterns: Callable[[int], dict[str, str]]) -> list[Bound]:

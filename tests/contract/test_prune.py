@@ -159,6 +159,26 @@ def test_a_pause_that_waits_keeps_its_path(database: Database, directory: Path) 
     assert "belongs to automation a" in loop.condition("SpecValid")["message"]
 
 
+def test_what_a_delete_gives_room_to_is_judged_by_itself(database: Database, directory: Path) -> None:
+    """One of five may stop in ten minutes; that its path is free then must not let a second one stop unseen."""
+    loop = loop_of(database, directory, names="abc")
+    loop.write("d.yaml", spec("d", triggers=[webhook_trigger("/in/one")]))
+    loop.write("e.yaml", spec("e", triggers=[webhook_trigger("/in/two")]))
+    loop.round()
+    loop.remove("d.yaml")
+    loop.round()
+    loop.write("e.yaml", spec("e", status="paused", triggers=[webhook_trigger("/in/one")]))
+    loop.round(seconds=61)
+    assert "d" not in loop.generations()
+    assert loop.plane.automations()["e"]["status"] == "active"
+    assert loop.last.again_at is not None
+    loop.round()
+    assert loop.plane.automations()["e"]["status"] == "active"
+    assert loop.condition("PruneBlocked")["reason"] == "TooMany"
+    loop.round(seconds=700)
+    assert loop.plane.automations()["e"]["status"] == "paused"
+
+
 def test_a_file_that_nobody_can_read_blocks_deletes_and_nothing_else(database: Database, directory: Path) -> None:
     loop = loop_of(database, directory)
     loop.remove("a.yaml")

@@ -10,6 +10,7 @@ from automations.core.spec.catalogue import Catalogue, Interpreted
 from automations.core.spec.manifests import Shelf
 from automations.core.spec.snapshot import Snapshot
 from automations.services.spec.catalogue import Progress, catalogue_of, known_stamps, one_by_one
+from automations.store import readings
 from automations.store.database import Database
 from samples import action, raw, spec, step
 
@@ -128,3 +129,23 @@ def test_a_sound_file_that_is_no_longer_sound_is_never_taken_for_what_it_was(
     write(tmp_path, a=spec("a"))
     mended, _ = look(database, tmp_path)
     assert (mended.diagnostics, mended.digests) == (sound.diagnostics, sound.digests)
+
+
+def test_what_is_kept_of_all_files_at_once_may_be_older_than_what_is_kept_of_one(
+    database: Database, tmp_path: Path
+) -> None:
+    write(tmp_path, a=spec("a"), b=action())
+    look(database, tmp_path)
+    root = DirectoryTree(tmp_path).root
+    with database.read() as tx:
+        older = readings.get(tx, root, "")
+    assert older is not None
+    write(tmp_path, a=spec("a", version="2.0.0"), b=action(description="another"))
+    now, _ = look(database, tmp_path)
+    with database.write() as tx:
+        readings.put(tx, root, [older])
+    for _ in range(2):
+        again, read = look(database, tmp_path)
+        assert read == []
+        assert again.digests == now.digests
+        assert again.automations["a"].value.version == "2.0.0"

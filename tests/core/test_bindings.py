@@ -18,7 +18,7 @@ def bound(identity: str, *triggers: Any, **keys: Any) -> Bound:
 
 
 def table(*automations: Bound, routes: tuple[BoundRoute, ...] = ()) -> Table:
-    return build_table(1, automations, routes)
+    return build_table(1, automations, routes=routes)
 
 
 def event(**keys: Any) -> Envelope:
@@ -252,7 +252,7 @@ def test_what_fires_through_the_index_is_what_fires_one_by_one(
 def test_a_table_keeps_what_it_compiled_and_shares_it_with_later_tables() -> None:
     one = bound("a")
     program = one.program
-    assert build_table(2, [one], ()).bound["a"].program is program
+    assert build_table(2, [one]).bound["a"].program is program
     assert replace(one, generation=2).program is not program
 
 
@@ -285,10 +285,10 @@ def _generations(kept: dict[Any, Bound], wanted: dict[str, Any]) -> list[Bound]:
 @given(st.lists(_makes, min_size=2, max_size=8))
 def test_a_table_made_from_the_one_before_finds_what_one_made_anew_finds(steps: list[dict[str, Any]]) -> None:
     kept: dict[Any, Bound] = {}
-    made = build_table(0, (), ())
+    made = build_table(0, ())
     for serial, wanted in enumerate(steps):
         standing = _generations(kept, wanted)
-        made, anew = build_table(serial, standing, (), before=made), build_table(serial, standing, ())
+        made, anew = build_table(serial, standing, before=made), build_table(serial, standing)
         for source in ("tickets", "mailbox", "x"):
             for kind in ("ticket.created", "a", "b"):
                 asked = event(source=source, type=kind)

@@ -63,7 +63,7 @@ def test_a_step_record_has_what_is_listed() -> None:
 @pytest.mark.parametrize("name", sorted(trigger_roots(DEBOUNCED, DEBOUNCED.triggers[0])["automation"].names))
 def test_a_trigger_reads_of_its_automation_what_is_listed(name: str) -> None:
     reading = automation(triggers=[event_trigger(expr=f"automation.{name} != ''")])
-    (verdict,) = match(build_table(1, [Bound("uid", 1, reading, {})], []), Envelope("1", "tickets", "ticket.created"))
+    (verdict,) = match(build_table(1, [Bound("uid", 1, reading, {})]), Envelope("1", "tickets", "ticket.created"))
     assert (verdict.outcome, verdict.reason) == ("match", None)
 
 

@@ -106,7 +106,7 @@ def _told_path(envelope: Envelope) -> str | None:
 
 
 def _table(automations: Iterable[Any]) -> Table:
-    return build_table(0, (Bound(each.id, 0, each, {}) for each in automations), ())
+    return build_table(0, (Bound(each.id, 0, each, {}) for each in automations))
 
 
 def _fired(table: Table, envelope: Envelope) -> set[str]:

@@ -172,7 +172,7 @@ class Table:
 
 
 def build_table(
-    serial: int, bound: Iterable[Bound], routes: Iterable[BoundRoute], *, before: Table | None = None
+    serial: int, bound: Iterable[Bound], *, routes: Iterable[BoundRoute] = (), before: Table | None = None
 ) -> Table:
     """Index what is bound. Paused and archived automations fire nothing, but stay known by id.
 

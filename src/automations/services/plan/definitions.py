@@ -113,7 +113,7 @@ class Bindings:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = Lock()
-        self._table = build_table(-1, (), ())
+        self._table = build_table(-1, ())
         self._kept: dict[str, Bound] = {}
         self._manifests: dict[str, Manifest] = {}
         self._shelved: list[str] = []
@@ -151,7 +151,7 @@ class Bindings:
             BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None) for row in routes.every(tx)
         ]
         pauses = {row["subject"]: row["until_at"] for row in suspensions.every(tx)}
-        return replace(build_table(serial, kept.values(), bound_routes, before=self._table), pauses=pauses)
+        return replace(build_table(serial, kept.values(), routes=bound_routes, before=self._table), pauses=pauses)
 
     def _manifest(self, row: Row) -> Manifest:
         if row["digest"] not in self._manifests:

@@ -224,10 +224,13 @@ class Reconciler:
             if confirm is not None:
                 verdict = _agreed(verdict, first, confirm)
             made = first
+            late: frozenset[str] = frozenset()
             if verdict.allowed or verdict.held:
-                made = make_plan(
-                    catalogue, state, replace(request, prune=True, only=verdict.allowed, hold=verdict.held)
-                )
+                going = replace(request, prune=True, only=verdict.allowed, hold=verdict.held)
+                made = make_plan(catalogue, state, going)
+                late = _possible_now(made) - _possible_now(first)
+            if late:  # what goes gives room to what stops something else: that is judged in a round of its own
+                made = make_plan(catalogue, state, replace(going, hold=verdict.held | late))
             try:
                 self._parts.apply.commit(made, Authority(self.actor), prefix=snapshot.prefix)
             except StalePlan:
@@ -237,7 +240,7 @@ class Reconciler:
             drifted = self._drift()
             look = Look(snapshot, catalogue, made, verdict, drifted)
             self._standing.record(look, watching=self.watch_healthy)
-            waits = [settled.again_at, ripens(seen, policy, now=now)]
+            waits = [settled.again_at, ripens(seen, policy, now=now), now if late else None]
             again_at = min((each for each in waits if each is not None), default=None)
             outcome: Outcome = "settled" if settled.again_at is None else "unsettled"
             message = "" if settled.again_at is None else "somebody is writing in the tree"
@@ -273,6 +276,11 @@ class Reconciler:
         )
         self._standing.untrusted(untrusted, watching=self.watch_healthy)
         return Round("untrusted", untrusted.message)
+
+
+def _possible_now(plan: Plan) -> frozenset[str]:
+    """What a plan stops without deleting it."""
+    return frozenset(change.id for change in plan.changes if change.destructive and change.action != "delete")
 
 
 def _agreed(verdict: Verdict, plan: Plan, number: int) -> Verdict:

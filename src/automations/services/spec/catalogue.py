@@ -193,7 +193,9 @@ class Memory:
         for file, each in zip(self._snapshot.files, interpreted, strict=True):
             advice = catalogue.advice.get(each.file)
             known = self._facts.get(file.name)
-            if known is not None and file.name not in anew and (advice is None or advice is each.advice):
+            # What is kept of all files at once may be older than what is kept of one: two processes read the same tree.
+            stands = known is not None and file.name not in anew and known[0] == self._marks[file.name][0]
+            if known is not None and stands and (advice is None or advice is each.advice):
                 facts[file.name] = known if known[0] == file.stamp else [file.stamp, *known[1:]]
             elif each.document is not None and not each.diagnostics:
                 fact = fact_of(file.stamp, each, advice)
