@@ -1,7 +1,9 @@
 """`automations doctor`: what it says, and its exit status."""
 
+import pytest
+
 from automations.core.doctor import Grade
-from command_line import CommandLine
+from command_line import SPEC, CommandLine
 
 SIGNED = """\
 schemaVersion: "1.0"
@@ -39,6 +41,7 @@ def test_a_signed_route_without_its_secret_ends_with_1_and_says_where_one_would_
     assert ended.status == 1
     assert "✗ secrets.missing" in ended.out
     assert "AUTOMATIONS_WEBHOOK_SECRET_BILLING" in ended.out
+    assert "the environment of this command, and a daemon or worker may have another" in ended.out
     assert ended.out.splitlines()[-1] == "1 error, 1 warning"
 
 
@@ -48,3 +51,39 @@ def test_a_data_root_that_others_may_read_is_told_with_the_command_that_closes_i
     ended = automations("doctor")
     assert ended.status == 0
     assert f"chmod go= {automations.root}" in ended.out
+
+
+ACTION = """\
+id: x.do
+name: Do
+version: 1.0.0
+inputSchema: {type: object, properties: {token: {type: string, x-secret: true}}}
+executorBindings:
+  - kind: local-shell
+    command: "true"
+    env: {KEY: "key-${{ secrets.BINDING_KEY }}"}
+    inheritEnv: [NOT_SET_ANYWHERE, PATH]
+"""
+GIVEN = SPEC.replace(
+    "    actionId: x.do\n", "    actionId: x.do\n    input: {{token: '${{{{ secrets[\"team/token\"] }}}}'}}\n"
+)
+
+
+def test_what_actions_need_and_would_not_find_here_is_a_warning_by_name(
+    automations: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    automations.write("a", GIVEN)
+    automations.write("b", GIVEN.replace("version: 1.0.0", "version: 1.0.0\nstatus: paused"))
+    (automations.specs / "action.yaml").write_text(ACTION)
+    automations.json("apply", "--auto-approve")
+    found = automations.json("doctor")
+    missing = {each["subject"]: each for each in found["checks"] if each["id"] == "secrets.missing"}
+    assert set(missing) == {"BINDING_KEY", "team/token", "NOT_SET_ANYWHERE"}
+    assert (found["ok"], {each["status"] for each in missing.values()}) == (True, {"warning"})
+    assert missing["team/token"]["message"].startswith("a/only needs this secret")
+    assert "HASNA_AUTOMATIONS_SECRET_TEAM_TOKEN" in missing["team/token"]["hint"]
+    assert all("may have another" in each["hint"] for each in missing.values())
+    monkeypatch.setenv("HASNA_AUTOMATIONS_SECRET_TEAM_TOKEN", "t")
+    monkeypatch.setenv("HASNA_AUTOMATIONS_SECRET_BINDING_KEY", "k")
+    monkeypatch.setenv("NOT_SET_ANYWHERE", "")
+    assert automations("doctor").out.splitlines()[-1] == "all is well"

@@ -21,7 +21,7 @@ class Examined(ControlPlane):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.missing: list[dict[str, str]] = []
-        around = Surroundings(None, None, lambda _: self.missing)
+        around = Surroundings(None, None, lambda _: self.missing, lambda _: ())
         self.doctor = Doctor(database, self.bindings, clock=self.clock, around=around)
 
     def wrong(self) -> dict[str, Check]:

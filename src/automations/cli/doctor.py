@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from automations.core.spec.model import Route
     from automations.services.doctor import Surroundings
 
+_MOST_STEPS = 3
+"""Steps that are named for one secret."""
 _MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 
@@ -63,7 +65,25 @@ def _around(context: "Context") -> "Surroundings":
             message = f"the signature of {route.path} has no secret, so every request there is answered 503"
             yield {"subject": route.id, "message": message, "hint": looked_for(route)}
 
-    return Surroundings(place, wal, missing)
+    return Surroundings(place, wal, missing, lambda steps: _lacking(context, steps))
+
+
+def _lacking(context: "Context", steps: Mapping[tuple[str, str], list[str]]) -> Iterator[dict[str, str]]:
+    """What actions need and would not find here. Names only."""
+    from automations.errors import SecretUnavailable
+
+    for (kind, name), users in steps.items():
+        who = ", ".join(users[:_MOST_STEPS]) + (f" and {len(users) - _MOST_STEPS} more" if users[_MOST_STEPS:] else "")
+        if kind == "variable":
+            if name not in context.settings.environment:
+                message = f"{who} inherits this variable, and it is not set here"
+                yield {"subject": name, "message": message}
+            continue
+        try:
+            context.runtime.secrets.value(name)
+        except SecretUnavailable as problem:
+            message = f"{who} needs this secret, and an attempt without it fails: {problem.message}"
+            yield {"subject": name, "message": message, "hint": problem.hint.rstrip(".")}
 
 
 COMMANDS = (Command(("doctor",), "Examine the store and its surroundings; exit 1 when something is wrong.", run),)

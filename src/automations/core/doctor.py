@@ -15,6 +15,9 @@ from automations.core.instant import MILLISECOND, SECOND, iso
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+_ELSEWHERE = (
+    "this is the environment of this command, and {daemon} may have another: run doctor as its user with its variables"
+)
 LARGEST_WAL = 256 * 1024 * 1024
 """The writer checkpoints every few megabytes; a larger log means that a reader never ends."""
 LEAST_DISK, SCARCE_DISK = 64 * 1024 * 1024, 1024 * 1024 * 1024
@@ -192,12 +195,19 @@ def source_checks(sources: Iterable[Mapping[str, Any]]) -> Iterator[Check]:
             yield Check("source.condition", Grade.WARNING, said, source["name"], "see: automations status")
 
 
-def secret_checks(missing: Iterable[Mapping[str, str]]) -> Iterator[Check]:
-    """References that resolve to nothing here. Names only."""
-    missing = list(missing)
-    for each in missing:
-        yield Check("secrets.missing", Grade.ERROR, each["message"], each["subject"], each.get("hint", ""))
-    if not missing:
+def secret_checks(
+    missing: Iterable[Mapping[str, str]], lacking: Iterable[Mapping[str, str]], *, daemon: str
+) -> Iterator[Check]:
+    """References of routes that resolve to nothing here, and what actions need and would not find here. Names only.
+
+    A route is served by the daemon; an action may be carried out by workers elsewhere, so what it lacks here is a warning.
+    """
+    found = [(Grade.ERROR, each) for each in missing] + [(Grade.WARNING, each) for each in lacking]
+    where = _ELSEWHERE.format(daemon=f"the daemon ({daemon})" if daemon else "a daemon or worker")
+    for grade, each in found:
+        hint = "; ".join(filter(None, (each.get("hint", ""), where)))
+        yield Check("secrets.missing", grade, each["message"], each["subject"], hint)
+    if not found:
         yield Check("secrets.missing", Grade.OK, "every secret that is referred to resolves here")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.core import doctor
 from automations.core.plan.health import QUIET, sync
+from automations.core.run.needs import by_name, needs
 from automations.core.spec.model import AutomationStatus, TriggerKind
 from automations.services.audit_view import verify
 from automations.store import actions, health, schedules, sources
@@ -27,11 +28,15 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What only adapters know. `missing` yields `{subject, message, hint?}` for references that resolve to nothing."""
+    """What only adapters know: what nothing here meets, as `{subject, message, hint?}`.
+
+    `missing` looks at the secrets of routes, `lacking` at what actions need (a kind and a name, and the steps that need it).
+    """
 
     place: doctor.Place | None
     wal: int | None
     missing: Callable[[Iterable[Route]], Iterable[Mapping[str, str]]]
+    lacking: Callable[[Mapping[tuple[str, str], list[str]]], Iterable[Mapping[str, str]]]
 
 
 class Doctor:
@@ -66,7 +71,8 @@ class Doctor:
         yield from doctor.run_checks(health.stuck_runs(tx, limit=MOST_NAMED), waiting)
         yield from doctor.schedule_checks(list(_overdue(tx, table, now=now))[:MOST_NAMED], now=now)
         yield from doctor.source_checks(_source(row) for row in standing)
-        yield from doctor.secret_checks(self._around.missing(_live_routes(table)))
+        lacking = self._around.lacking(by_name(needs(table.bound.values())))
+        yield from doctor.secret_checks(self._around.missing(_live_routes(table)), lacking, daemon=_live(tx, now=now))
 
     def _engine(self, tx: Transaction) -> doctor.Engine:
         facts = health.engine(tx, self._database.dialect)
@@ -77,6 +83,11 @@ def _leases(tx: Transaction) -> list[dict[str, Any]]:
     return [
         {**row, "services": json.loads(row["metadata_json"]).get("services", [])} for row in health.daemon_leases(tx)
     ]
+
+
+def _live(tx: Transaction, *, now: int) -> str:
+    """The daemon that lives on this store; empty where none does."""
+    return next((str(row["holder"]) for row in health.daemon_leases(tx) if row["expires_at"] > now), "")
 
 
 def _waits_for_a_daemon(automation: Any) -> bool:
