@@ -145,6 +145,21 @@ def test_a_run_that_is_not_over_is_not_made_twice_nor_moved_to_another_spec(plan
             plane.again(run, **wanted)
 
 
+def test_nothing_is_tried_again_beside_the_finally_steps_but_when_they_are_over(plane: Replaying) -> None:
+    """Found by seed 153: a main step was handed out in a run whose `finally` was under way."""
+    run = plane.died(step("one"), **{"finally": [step("report")]})
+    dead = plane.rows(run)["one"]["id"]
+    for replay in (lambda: plane.again(run), lambda: plane.replay.action(dead, actor="ada")):
+        with pytest.raises(Conflict, match="only its finally steps go on"):
+            replay()
+    found = plane.replay.actions([dead], actor="ada", reason="try")
+    assert [each["id"] for each in found["skipped"]] == [dead]
+    assert plane.work_off() == ["report"]
+    plane.replay.action(dead, actor="ada")
+    assert plane.work_off() == ["one"]
+    assert plane.run(run)["status"] == "succeeded"
+
+
 def test_a_new_run_may_begin_at_a_step_and_keep_what_succeeded_before_it(plane: Replaying) -> None:
     reads = step("two", dependsOn=["one"], input={"of": "${{ steps.one.output.of }}"})
     steps = [step("one"), step("beside"), reads, step("three", dependsOn=["two"])]

@@ -20,7 +20,7 @@ from automations.store import automations, routes
 from automations.store.audit import Wanted
 from automations.store.database import Database
 from control_plane import ControlPlane
-from samples import catalogue, spec, webhook_trigger
+from samples import catalogue, event_trigger, spec, webhook_trigger
 from watched_source import Loop
 
 MINUTE = 60 * SECOND
@@ -67,6 +67,17 @@ def test_why_says_that_it_is_suspended(plane: ControlPlane) -> None:
     assert (verdicts["a"]["outcome"], verdicts["a"]["predicate"]) == ("no_match", "suspended")
     assert "automations resume a" in verdicts["a"]["reason"]
     assert verdicts["b"]["outcome"] == "match"
+
+
+def test_its_triggers_do_not_fail_over_an_event_either(plane: ControlPlane) -> None:
+    """Found by seed 313: it was said to have failed over an event that it was not to look at."""
+    guarded = event_trigger(expr="event.data.n > 1")
+    plane.apply({name: spec(name[0], triggers=[guarded]) for name in ("a.yaml", "b.yaml")})
+    suspend(plane)
+    taken = plane.send("e1", data={})
+    assert [(row["automation_id"], row["outcome"]) for row in taken.outcomes] == [("b", "error")]
+    verdicts = {each["automationId"]: each for each in why(plane.database, plane.bindings, taken.event_row_id)["triggers"]}
+    assert (verdicts["a"]["predicate"], verdicts["b"]["outcome"]) == ("suspended", "error")
 
 
 def test_it_starts_neither_by_hand_nor_by_schedule(plane: ControlPlane) -> None:

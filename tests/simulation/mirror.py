@@ -63,7 +63,10 @@ class Intent:
 
 @dataclass(slots=True)
 class Frame:
-    """One service's or client's turn. `read_at` is when it last looked at the clock; `files` what it saw of a tree."""
+    """One service's or client's turn. `read_at` is when it last looked at the clock; `files` what it saw of a tree.
+
+    `latest` is the latest instant that the clock showed it: between two looks it may have been set back.
+    """
 
     process: str
     service: str
@@ -71,6 +74,7 @@ class Frame:
     intents: tuple[Intent, ...] = ()
     files: Mapping[str, Text] | None = None
     faults: int = 0
+    latest: int = 0
 
 
 class Mirror:

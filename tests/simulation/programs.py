@@ -49,6 +49,7 @@ class Stage:
         """Whoever has the turn read the clock."""
         if self.frames:
             self.frame.read_at = at
+            self.frame.latest = max(self.frame.latest, at)
 
 
 class WatchedQueue(Queue):

@@ -39,7 +39,7 @@ def _deletes(moment: Moment) -> Problems:
         row = change.new or {}
         name = row["id"] if change.table == "automations" else f"{row['action_id']}@{row['version']}"
         absence = moment.mirror.get("absences", SOURCE, name)
-        if absence is None or absence["snapshots"] < 2 or absence["first_at"] + GONE_AFTER > moment.frame.read_at:
+        if absence is None or absence["snapshots"] < 2 or absence["first_at"] + GONE_AFTER > moment.frame.latest:
             yield f"{name} was deleted, remembered as missing: {absence}"
     known = {row["file"] for table in ("automations", "manifests") for row in moment.mirror.rows[table].values()}
     # What this commit moved elsewhere was known by its old name when it was judged.

@@ -266,9 +266,15 @@ class Replay:
 
 
 def _check_not_ending(run: Row) -> None:
-    """Raises Conflict for a run that is told to end and is not over yet: what it is given now would end with it."""
-    if run["stop"] is not None and run["completed_at"] is None:
-        raise Conflict(f"run {run['id']} is about to end: {run['stop']}", hint="replay it when it is over")
+    """Raises Conflict for a run that is about to end: told to, or only its `finally` steps go on.
+
+    What it is given now would end with it, or run beside what is to come after everything else.
+    """
+    if run["completed_at"] is not None:
+        return
+    why = run["stop"] or ("only its finally steps go on" if run["finally_at"] is not None else None)
+    if why is not None:
+        raise Conflict(f"run {run['id']} is about to end: {why}", hint="replay it when it is over")
 
 
 def _take_back(found: dict[str, Any], *, dry_run: bool) -> None:

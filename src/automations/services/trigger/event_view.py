@@ -218,7 +218,7 @@ def _heard(tx: Transaction, verdicts: Iterable[Verdict], table: Table, now: int)
     """The verdicts, but of what is suspended by hand only that; one that ended before `now` (microseconds) counts no more."""
     for verdict in verdicts:
         bound = verdict.candidate.bound
-        if verdict.outcome == "match" and table.suspended(bound.uid, now=now):
+        if verdict.outcome != "no_match" and table.suspended(bound.uid, now=now):
             reason = f"suspended {words(tx, bound.uid)}; automations resume {bound.automation.id}"
             yield Verdict(verdict.candidate, "no_match", "suspended", "by hand", reason)
         else:

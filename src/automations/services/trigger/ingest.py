@@ -195,10 +195,15 @@ def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: I
         standing = events.known(tx, scope, name)
         assert standing is not None  # noqa: S101  # the write found it
         return _Taken(delivery, _duplicate(standing, delivery))
-    failed = [outcome(Arrival(row_id, each, 0), "error", now=now, reason=each.reason) for each in _errors(verdicts)]
+    failed = [outcome(Arrival(row_id, each, 0), "error", now=now, reason=each.reason) for each in _errors(_awake(verdicts, table, now=now))]
     outcomes.keep(tx, failed)
     result = Ingested(row_id, (), outcomes=tuple(failed), rejected=rejected, suspended=suspended)
     return _Taken(delivery, result, document, admitting, made)
+
+
+def _awake(verdicts: Iterable[Verdict], table: Table, *, now: int) -> Sequence[Verdict]:
+    """The verdicts on what is not suspended by hand: that neither fires nor fails."""
+    return [each for each in verdicts if not table.suspended(each.candidate.bound.uid, now=now)]
 
 
 def _admit(tx: Transaction, group: Collection[_Taken], *, now: int, ids: Ids) -> bool:
