@@ -40,6 +40,9 @@ def _until_quiet(world: World, *, external: bool) -> None:
         world.clock.at += min(LONGEST_ROUND, round_) * SECOND
         for daemon in list(world.daemons.values()):
             _tick(world, daemon)
+        world.clock.at += SECOND  # what was launched is over, and is heard of before a long round takes it for late
+        for daemon in list(world.daemons.values()):
+            _work(world, daemon)
         _confirm(world, world.commander())
         if external:
             world.perform(world.external, "runner", lambda: world.runner.work_off(world.external))
@@ -59,10 +62,14 @@ def _tick(world: World, daemon: Daemon) -> None:
     world.perform(daemon, "reconcile", lambda: daemon.reconciler.tick(now))
     world.perform(daemon, "ingest", lambda: world.sender.send(daemon, fresh=False))
     world.perform(daemon, "timers", lambda: daemon.timers.tick(now))
-    world.perform(daemon, "worker", lambda: daemon.worker.tick(now))
+    _work(world, daemon)
     world.perform(daemon, "recover", daemon.queue.recover)
     world.perform(daemon, "approvals", lambda: daemon.approvals.tick(now))
     world.perform(daemon, "audit", lambda: daemon.sealer.tick(now))
+
+
+def _work(world: World, daemon: Daemon) -> None:
+    world.perform(daemon, "worker", lambda: daemon.worker.tick(world.clock.now()))
 
 
 def _confirm(world: World, program: Program) -> None:
