@@ -11,7 +11,7 @@ from automations.core.canonical import decode
 from automations.core.trigger.envelope import Envelope, scope_of
 from automations.errors import AutomationsError, RouteMoved, StoreError
 from automations.services.trigger.ingest import Delivery
-from automations.store import events
+from automations.store import events, outcomes
 from automations.store.database import Database
 from control_plane import ControlPlane
 from samples import action, event_trigger, spec, step, webhook_trigger
@@ -305,3 +305,26 @@ def test_a_renamed_automation_knows_what_was_delivered_to_its_old_name(plane: Co
     assert again.duplicate
     assert again.materialized == first.materialized
     assert counts(plane) == (1, 1, 1)
+
+
+def test_a_route_with_an_id_of_its_own_keeps_its_keys_whoever_has_it(plane: ControlPlane) -> None:
+    """Found by a seed: the keys went with an automation that was renamed, though its door stayed and led elsewhere."""
+    plane.apply({"a.yaml": spec("a", triggers=[webhook_trigger("/1", id="door")]), "b.yaml": spec("b")})
+    first = plane.ingest.one(delivered("e1", "door"))
+    renamed = spec("c", triggers=[webhook_trigger("/2", id="gate")], lifecycle={"renamedFrom": "a"})
+    plane.apply({"a.yaml": renamed, "b.yaml": spec("b", triggers=[webhook_trigger("/1", id="door")])})
+    again = plane.ingest.one(delivered("e1", "door"))
+    assert (again.duplicate, again.materialized) == (True, first.materialized)
+    assert not plane.ingest.one(delivered("e1", "gate")).duplicate
+
+
+def test_an_event_that_is_looked_at_again_fails_no_more_where_it_fires(plane: ControlPlane) -> None:
+    """Found by a seed: for one automation it had failed and had started a run."""
+    plane.apply({"a.yaml": spec("a", triggers=[event_trigger(expr="event.data.n > 1")])})
+    first = plane.send(data={})
+    assert [row["outcome"] for row in first.outcomes] == ["error"]
+    plane.apply({"a.yaml": spec("a")})
+    again = plane.send(data={})
+    assert len(again.materialized) == 1
+    with plane.database.read() as tx:
+        assert outcomes.of_event(tx, first.event_row_id) == []

@@ -8,7 +8,7 @@ import pytest
 from automations.core.instant import SECOND
 from automations.core.plan.prune import Policy
 from automations.errors import Refused
-from automations.store import routes
+from automations.store import absences, routes
 from automations.store.database import Database
 from samples import action, spec, step, webhook_trigger
 from watched_source import Loop
@@ -177,6 +177,35 @@ def test_what_a_delete_gives_room_to_is_judged_by_itself(database: Database, dir
     assert loop.condition("PruneBlocked")["reason"] == "TooMany"
     loop.round(seconds=700)
     assert loop.plane.automations()["e"]["status"] == "paused"
+
+
+def test_pauses_wait_too_while_a_file_that_nobody_can_read_blocks_the_deletes(
+    database: Database, directory: Path
+) -> None:
+    """Found by a seed: something was missing, a file was a riddle, and any number of pauses went along uncounted."""
+    loop = loop_of(database, directory)
+    loop.remove("f.yaml")
+    loop.write("mystery.yaml", "id: f\n: [")
+    for name in "abc":
+        loop.write(f"{name}.yaml", spec(name, status="paused"))
+    loop.round()
+    assert {loop.plane.automations()[name]["status"] for name in "abcf"} == {"active"}
+    assert loop.condition("PruneBlocked")["reason"] == "UnreadableFile"
+    with pytest.raises(Refused, match="4 would be removed"):
+        loop.round(confirm=4)
+    loop.remove("mystery.yaml")
+    loop.round()
+    assert loop.condition("PruneBlocked")["reason"] == "TooMany"
+
+
+def test_what_another_daemon_missed_meanwhile_and_is_there_begins_anew(database: Database, directory: Path) -> None:
+    loop = loop_of(database, directory)
+    loop.round()
+    with database.write() as tx:
+        absences.put(tx, "default", [{"id": "a", "first_at": loop.plane.clock.at, "snapshots": 1}])
+    loop.round()
+    with database.read() as tx:
+        assert absences.of_source(tx, "default") == []
 
 
 def test_a_file_that_nobody_can_read_blocks_deletes_and_nothing_else(database: Database, directory: Path) -> None:

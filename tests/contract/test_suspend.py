@@ -76,7 +76,9 @@ def test_its_triggers_do_not_fail_over_an_event_either(plane: ControlPlane) -> N
     suspend(plane)
     taken = plane.send("e1", data={})
     assert [(row["automation_id"], row["outcome"]) for row in taken.outcomes] == [("b", "error")]
-    verdicts = {each["automationId"]: each for each in why(plane.database, plane.bindings, taken.event_row_id)["triggers"]}
+    verdicts = {
+        each["automationId"]: each for each in why(plane.database, plane.bindings, taken.event_row_id)["triggers"]
+    }
     assert (verdicts["a"]["predicate"], verdicts["b"]["outcome"]) == ("suspended", "error")
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from hashlib import sha256
 from time import perf_counter
 
+from simulation.faults import WEATHERS
 from simulation.liveness import come_to_rest
 from simulation.world import Broken, World
 
@@ -18,13 +19,14 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--steps", type=int, default=STEPS, help="turns with faults before everything is healed")
+    parser.add_argument("--weather", choices=WEATHERS, default="usual", help="how much goes wrong, and how often")
     given = parser.parse_args()
     counts: Counter[str] = Counter()
     traces = sha256()
     broken = []
     began = perf_counter()
     for seed in range(given.first, given.first + given.seeds):
-        world = World(seed)
+        world = World(seed, WEATHERS[given.weather])
         try:
             world.run(given.steps)
             come_to_rest(world)

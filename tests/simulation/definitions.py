@@ -137,7 +137,7 @@ def _fired(moment: Moment) -> Problems:
 def suspended(moment: Moment, subject: str) -> bool:
     """Whether somebody's pause by hand held when whoever has the turn looked at the clock."""
     row = moment.mirror.get("suspensions", subject)
-    return row is not None and (row["until_at"] is None or moment.frame.read_at < row["until_at"])
+    return row is not None and (row["until_at"] is None or moment.frame.latest < row["until_at"])
 
 
 def _meets(row: Row, event: Row, moment: Moment) -> bool:

@@ -37,14 +37,21 @@ WRITING = tuple(Fault)
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """How often what happens, as shares of transactions (`fault`, `between`) in [0, 1]; `depth` bounds the nesting."""
+    """How often what happens, as shares of transactions (`fault`, `between`) in [0, 1]; `depth` bounds the nesting.
+
+    `churn` is how many times as often as usual somebody is at the definitions.
+    """
 
     fault: float = 0.02
     between: float = 0.25
     depth: int = 2
+    churn: float = 1.0
 
 
 CALM = Weather(0.0, 0.0, 0)
+STORM = Weather(fault=0.03, between=0.5)
+CHURN = Weather(fault=0.03, between=0.5, churn=6)
+WEATHERS = {"usual": Weather(), "storm": STORM, "churn": CHURN}
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ SQLite's update hook names the rows that a transaction touched, so that looking 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,29 +93,38 @@ class Mirror:
         """By event and the automation's uid."""
         self.waiting_for: dict[str, set[Key]] = defaultdict(set)
         """Events' outcomes that wait for a timer, by its id."""
+        self.commits = 0
+        self.sightings: dict[str, int] = {}
+        """By id: how many commits there had been when the last complete look that found its file began."""
+        self.counted: dict[str, int] = {}
+        """By id: after which commit it was counted last as missing."""
         self._keys: dict[tuple[str, int], Key] = {}
 
     def get(self, table: str, *key: Any) -> Row | None:
         """A row by its primary key."""
         return self.rows[table].get(key)
 
-    def absorb(self, tx: Transaction, touched: Iterable[tuple[str, int]]) -> list[Change]:
-        """Read the touched rows again; what changed."""
+    def absorb(self, tx: Transaction, touched: Collection[tuple[str, int]]) -> list[Change]:
+        """Read the touched rows again; what changed. A row id may be another row's by now, and a row may have another."""
+        self.commits += 1
+        before = {place: key for place in touched if (key := self._keys.pop(place, None))}
         changes = []
+        found: dict[tuple[str, Key], Row] = {}
         for table, rowid in touched:
-            found = tx.one(f"SELECT * FROM {table} WHERE rowid = :rowid", rowid=rowid)  # noqa: S608  # one of ours
-            key = tuple(found[name] for name in KEYS[table]) if found else self._keys.get((table, rowid))
-            if key is None:
-                continue
-            before = self._keys.get((table, rowid), key)
-            if before != key and before in self.rows[table]:  # it was deleted, and the new row took its place
-                changes.append(Change(table, before, self.rows[table][before], None))
-                self._put(table, before, None)
-            self._keys[table, rowid] = key
+            row = tx.one(f"SELECT * FROM {table} WHERE rowid = :rowid", rowid=rowid)  # noqa: S608  # one of ours
+            if row is not None:
+                key = tuple(row[name] for name in KEYS[table])
+                self._keys[table, rowid] = key
+                found[table, key] = row
+        for (table, _), key in before.items():
+            if (table, key) not in found:
+                changes.append(Change(table, key, self.rows[table][key], None))
+                self._put(table, key, None)
+        for (table, key), row in found.items():
             old = self.rows[table].get(key)
-            if old != found:
-                changes.append(Change(table, key, old, found))
-                self._put(table, key, found)
+            if old != row:
+                changes.append(Change(table, key, old, row))
+                self._put(table, key, row)
         return changes
 
     def differences(self, tx: Transaction) -> list[str]:
@@ -133,14 +142,16 @@ class Mirror:
         return self.get("generations", run["automation_uid"], run["generation"])
 
     def _put(self, table: str, key: Key, row: Row | None) -> None:
+        old = self.rows[table].get(key)
+        if table == "event_outcomes" and old is not None:
+            del self.outcomes_of[old["event_row_id"]][old["automation_uid"]]
+            self.waiting_for[old["timer_id"]].discard(key)
         if row is None:
             del self.rows[table][key]
             return
         self.rows[table][key] = row
         if table == "event_outcomes":
             self.outcomes_of[row["event_row_id"]][row["automation_uid"]] = row
-            for waiting in self.waiting_for.values():
-                waiting.discard(key)
             if row["outcome"] in WAITING:
                 self.waiting_for[row["timer_id"]].add(key)
         if table == "actions":

@@ -10,7 +10,7 @@ from automations.services.audit import Sealer
 from automations.services.lease import DaemonLease, Identity
 from automations.services.plan.apply import Apply
 from automations.services.plan.definitions import Bindings
-from automations.services.reconcile.reconcile import Parts, Reconciler, Source
+from automations.services.reconcile.reconcile import Parts, Reconciler, Round, Source
 from automations.services.reconcile.suspend import Suspend
 from automations.services.run.approval import Approvals
 from automations.services.run.approval import Parts as ApprovalParts
@@ -27,7 +27,7 @@ from automations.services.trigger.timers import Parts as TimersParts
 from automations.services.trigger.timers import Timers
 from automations.store.database import Database, Row
 from simulation.faults import Process
-from simulation.mirror import Frame, Intent
+from simulation.mirror import Frame, Intent, Mirror
 from simulation.outside import ROOT, Recorder, SeededIds, VirtualClock, VirtualLauncher, VirtualTree
 from simulation.specs import SOURCE
 
@@ -84,11 +84,30 @@ class WatchedQueue(Queue):
             self.stage.frame.intents = ()
 
 
+class WatchedReconciler(Reconciler):
+    """The real loop, which also tells the mirror what it has seen of the tree, whole and trusted."""
+
+    stage: Stage
+    mirror: Mirror
+
+    def reconcile(self, *, resync: bool = False, afresh: bool = False, confirm: int | None = None) -> Round:
+        """See `Reconciler.reconcile`."""
+        begun = self.mirror.commits
+        found = super().reconcile(resync=resync, afresh=afresh, confirm=confirm)
+        if found.outcome in ("settled", "unsettled"):
+            claimed = {text.claims for text in (self.stage.frame.files or {}).values()}
+            self.mirror.sightings |= {each: begun for each in claimed if each}
+        return found
+
+
 class Outside:
     """What every process of a simulation shares."""
 
-    def __init__(self, stage: Stage, clock: VirtualClock, *, ids: SeededIds, recorder: Recorder) -> None:
+    def __init__(
+        self, stage: Stage, mirror: Mirror, clock: VirtualClock, *, ids: SeededIds, recorder: Recorder
+    ) -> None:
         self.stage = stage
+        self.mirror = mirror
         self.clock = clock
         self.ids = ids
         self.telemetry = recorder
@@ -114,7 +133,8 @@ class Program:
         self.suspend = Suspend(database, clock, telemetry)
         parts = Parts(database, self.bindings, self.apply, clock, ids, telemetry)
         source = Source(SOURCE, ROOT, outside.policy)
-        self.reconciler = Reconciler(source, outside.tree, parts, watching=None)
+        self.reconciler = WatchedReconciler(source, outside.tree, parts, watching=None)
+        self.reconciler.stage, self.reconciler.mirror = outside.stage, outside.mirror
 
 
 class Daemon(Program):

@@ -12,13 +12,21 @@ MOST = 10
 
 
 def _absences(moment: Moment) -> Problems:
-    """A memory of absence begins at one, rises by one, and only with a trusted tree that lacks the thing."""
+    """A memory of absence begins at one, rises by one, and only with a trusted tree that lacks the thing.
+
+    It ends with the first one that has it.
+    """
+    counted = moment.mirror.counted
     files = moment.frame.files
     claimed = {text.claims for text in (files or {}).values()}
     for change in moment.of("absences"):
         new, old = change.new, change.old
         if new is None:
             continue
+        last = counted.get(new["id"], moment.mirror.commits)
+        counted[new["id"]] = moment.mirror.commits
+        if new["snapshots"] > 1 and moment.mirror.sightings.get(new["id"], -1) >= last:
+            yield f"{new['id']} went on being counted as missing though it was seen in between"
         if not files:
             yield f"{new['id']} counts as missing although the tree was not trusted, or empty"
         if new["id"] in claimed:

@@ -67,7 +67,7 @@ class World:
         self.store = SqliteDatabase(lane, lane, where="in memory")
         ids = SeededIds(self.clock, Random(f"ids {seed}"))  # noqa: S311  # the same
         migrate(self.store, now=self.clock.now(), lineage=ids.new())
-        self.outside = Outside(self.stage, self.clock, ids=ids, recorder=Recorder(self._told))
+        self.outside = Outside(self.stage, self.mirror, self.clock, ids=ids, recorder=Recorder(self._told))
         self.outside.tree.taken = self._taken
         prune = Random(f"policy {seed}").choice(POLICIES)  # noqa: S311  # a seed is what we want
         self.outside.policy = Policy(prune, gone_after=GONE_AFTER)
@@ -153,7 +153,9 @@ class World:
     def turn(self) -> None:
         """One turn of one actor that the seed picks."""
         turns, weights = zip(*TURNS, strict=True)
-        self.random.choices(turns, weights)[0](self)
+        churn = self.weather.churn
+        weighed = [each * churn if turn in AT_DEFINITIONS else each for turn, each in zip(turns, weights, strict=True)]
+        self.random.choices(turns, weighed)[0](self)
 
     def perform(self, program: Program, service: str, act: Callable[[], object]) -> bool:
         """One service's turn in one process; whether it came to its end."""
@@ -438,3 +440,4 @@ TURNS: tuple[tuple[Callable[[World], None], float], ...] = (
     (_jump, 1.2),
     (_kill, 0.7),
 )
+AT_DEFINITIONS = frozenset({_reconcile, _edit, _operate, _confirm, _suspend, _expire})

@@ -24,6 +24,11 @@ def keep(tx: Transaction, rows: Iterable[Row], /) -> None:
     )
 
 
+def forget_errors(tx: Transaction, event_row_id: str, /) -> None:
+    """An event that is looked at again fails anew, or no more."""
+    tx.run("DELETE FROM event_outcomes WHERE event_row_id = :id AND outcome = 'error'", id=event_row_id)
+
+
 def close(tx: Transaction, timer_id: str, /, *, outcome: str, reason: str | None, run_id: str | None, now: int) -> int:
     """What waited for this timer waits no more; how many events."""
     return tx.run(

@@ -84,13 +84,14 @@ def judge(plan: Plan, policy: Policy, situation: Situation) -> Verdict:
     gone = frozenset(change.id for change in plan.withheld)
     deletes = frozenset(change.id for change in plan.withheld if change.resource == "automation")
     stops = frozenset(change.id for change in plan.changes if change.destructive)
-    if situation.mystery and gone:
-        return Verdict(reason="UnreadableFile", count=len(deletes))
+    riddle = situation.mystery and bool(gone)
     ripe = frozenset(each for each in gone if _ripe(situation, each, policy))
-    would_go = ripe if policy.prune == "auto" else frozenset()
+    would_go = ripe if policy.prune == "auto" and not riddle else frozenset()
     owned, recent = situation.owned, situation.recent
     if mass_hazard(deletes=len(would_go & deletes), others=len(stops), owned=owned, recent=recent):
-        return Verdict(held=stops, reason="TooMany", count=len(deletes | stops))
+        return Verdict(held=stops, reason="UnreadableFile" if riddle else "TooMany", count=len(deletes | stops))
+    if riddle:
+        return Verdict(reason="UnreadableFile", count=len(deletes))
     if gone == would_go:
         return Verdict(allowed=gone)
     reasons = {"off": "PruneOff", "confirm": "Unconfirmed", "auto": "NotYetGone"}

@@ -163,9 +163,14 @@ def manifest(document: Data) -> Manifest:
     )
 
 
+def own_route_id(automation_id: str, trigger_id: str) -> str:
+    """The id of a route whose author gave it none: it is named after its automation, and renamed with it."""
+    return f"{automation_id}.{trigger_id}"
+
+
 def _route(automation_id: str, trigger_id: str, raw: Data) -> Route:
     given: Data = raw["route"]
-    identity = given.get("id", f"{automation_id}.{trigger_id}")
+    identity = given.get("id", own_route_id(automation_id, trigger_id))
     sources, types = _patterns(raw.get("source")), _patterns(raw.get("type"))
     fallback = {"source": sources[0] if sources else identity, "type": types[0] if types else "webhook"}
     return Route(

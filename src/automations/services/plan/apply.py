@@ -13,6 +13,7 @@ from automations.core.canonical import as_written, encode
 from automations.core.instant import iso
 from automations.core.plan.hazards import WINDOW
 from automations.core.plan.plan import Change, Plan
+from automations.core.spec.build import own_route_id
 from automations.core.spec.model import Automation, Route
 from automations.core.trigger.envelope import route_scope
 from automations.errors import Conflict, Refused, SpecInvalid, StalePlan
@@ -275,11 +276,14 @@ class Writer:
                     self._route(trigger.route, trigger_id=trigger.id, raw=trigger.raw)
 
     def _follow(self, previous: str, automation: Automation) -> None:
-        """A renamed automation keeps its dedupe keys, also where its routes are named after it, and routes made by hand."""
-        named = {row["trigger_id"]: row["id"] for row in routes.of(self.tx, previous)}
+        """A renamed automation keeps its dedupe keys also where its routes are named after it, and routes made by hand.
+
+        A route with an id of its own keeps its keys whoever has it, see `docs/decisions/0005`.
+        """
+        named = {row["id"] for row in routes.of(self.tx, previous)}
         for trigger in automation.triggers:
-            before = named.get(trigger.id)
-            if trigger.route is not None and before is not None and before != trigger.route.id:
+            before = own_route_id(previous, trigger.id)
+            if trigger.route is not None and before in named and before != trigger.route.id:
                 events.rescope(self.tx, route_scope(before), route_scope(trigger.route.id))
         routes.follow(self.tx, previous, automation.id, now=self.now)
 

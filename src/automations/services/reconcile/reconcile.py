@@ -28,6 +28,7 @@ from automations.services.reconcile.suspend import pause_of_source
 from automations.services.spec.catalogue import Reading, one_by_one
 from automations.services.spec.recollection import Recollection
 from automations.services.spec.settling import Settled, Settling
+from automations.store import absences
 from automations.store import state as states
 from automations.store.database import ConstraintViolated, Database
 
@@ -175,11 +176,15 @@ class Reconciler:
         return found
 
     def _mark(self, snapshot: Snapshot) -> object:
-        """Equal marks: nothing changed, neither in the tree nor in the definitions nor in how it is watched."""
+        """Equal marks: nothing changed, neither in the tree nor in the definitions nor in how it is watched.
+
+        What another daemon counted as missing meanwhile was there at this look, so somebody has to say so.
+        """
         with self._parts.database.read() as tx:
             serial = states.read(tx)["serial"]
+            missing = tuple(row["id"] for row in absences.of_source(tx, self._source.name))
         files = tuple((file.name, file.stamp) for file in snapshot.files)
-        return serial, self.watch_healthy, snapshot.revision, snapshot.problems, files
+        return serial, missing, self.watch_healthy, snapshot.revision, snapshot.problems, files
 
     def _round(self, settled: Settled, confirm: int | None) -> Round:
         try:
@@ -286,7 +291,7 @@ def _possible_now(plan: Plan) -> frozenset[str]:
 def _agreed(verdict: Verdict, plan: Plan, number: int) -> Verdict:
     """Raises Refused unless exactly this many removals wait, and may go when a person says so."""
     agreed = confirmed(verdict, plan)
-    if number != verdict.count or (number and not agreed.allowed | verdict.held):
+    if number != verdict.count or (number and (agreed is verdict or not agreed.allowed | verdict.held)):
         waiting = f"{verdict.count} would be removed" if verdict.count else "nothing waits to be confirmed"
         hint = "look at: automations status" if agreed is not verdict else "mend the files that cannot be read first"
         raise Refused(f"--confirm-deletes={number} does not match: {waiting}", hint=hint)

@@ -195,7 +195,10 @@ def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: I
         standing = events.known(tx, scope, name)
         assert standing is not None  # noqa: S101  # the write found it
         return _Taken(delivery, _duplicate(standing, delivery))
-    failed = [outcome(Arrival(row_id, each, 0), "error", now=now, reason=each.reason) for each in _errors(_awake(verdicts, table, now=now))]
+    if known is not None:
+        outcomes.forget_errors(tx, row_id)  # of the look before
+    errors = _errors(_awake(verdicts, table, now=now))
+    failed = [outcome(Arrival(row_id, each, 0), "error", now=now, reason=each.reason) for each in errors]
     outcomes.keep(tx, failed)
     result = Ingested(row_id, (), outcomes=tuple(failed), rejected=rejected, suspended=suspended)
     return _Taken(delivery, result, document, admitting, made)
