@@ -147,7 +147,8 @@ def test_a_run_that_is_not_over_is_not_made_twice_nor_moved_to_another_spec(plan
 
 def test_nothing_is_tried_again_beside_the_finally_steps_but_when_they_are_over(plane: Replaying) -> None:
     """Found by seed 153: a main step was handed out in a run whose `finally` was under way."""
-    run = plane.died(step("one"), **{"finally": [step("report")]})
+    keys: dict[str, Any] = {"finally": [step("report")]}
+    run = plane.died(step("one"), **keys)
     dead = plane.rows(run)["one"]["id"]
     for replay in (lambda: plane.again(run), lambda: plane.replay.action(dead, actor="ada")):
         with pytest.raises(Conflict, match="only its finally steps go on"):

@@ -7,7 +7,7 @@ seen is answered with its first result. An event that had matched nothing is loo
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from automations.core.canonical import as_written, decode, encode
 from automations.core.expression.activation import Activation
@@ -104,10 +104,8 @@ class Ingest:
     def _commit(self, deliveries: Sequence[Delivery]) -> list[Ingested]:
         now = self._clock.now()
         with self._database.write() as tx:
-            table = self._bindings.within(tx)
-            taken = {
-                at: _take(tx, deliveries[at], table=table, now=now, ids=self._ids) for at in self._order(deliveries)
-            }
+            by = _By(self._bindings.within(tx), now, self._ids)
+            taken = {at: _take(tx, deliveries[at], by) for at in self._order(deliveries)}
             timed = _admit(tx, taken.values(), now=now, ids=self._ids)
             started = [made for at in range(len(deliveries)) for made in taken[at].made]
             admit_runs(tx, started, programs=self._programs, now=now)
@@ -156,52 +154,86 @@ class _Taken:
         return replace(self.result, materialized=_references(self.made)) if self.made else self.result
 
 
-def _take(tx: Transaction, delivery: Delivery, *, table: Table, now: int, ids: Ids) -> _Taken:
+class _By(NamedTuple):
+    """What one commit takes everything in by: the definitions, and one instant (microseconds)."""
+
+    table: Table
+    now: int
+    ids: Ids
+
+
+def _take(tx: Transaction, delivery: Delivery, by: _By) -> _Taken:
     envelope = delivery.envelope
-    scope, name = scope_of(envelope), identity(envelope)
-    known = events.known(tx, scope, name)
+    known = events.known(tx, scope_of(envelope), identity(envelope))
     if known is not None and (known["outcome"] != "unmatched" or known["body_digest"] != delivery.body_digest):
         return _Taken(delivery, _duplicate(known, delivery))
-    if envelope.route_id is not None and envelope.route_id not in table.live_routes:
+    if envelope.route_id is not None and envelope.route_id not in by.table.live_routes:
         # The request was judged by an older table. Acknowledging it now could start nothing and lose it for good.
         raise RouteMoved(f"webhook route {envelope.route_id} was changed meanwhile", hint="send the request again")
-    row_id = known["id"] if known else ids.new()
-    document = to_document(envelope)
-    rejected = too_many_hops(envelope)
-    verdicts = () if rejected else match(table, envelope)
-    matched = [each for each in verdicts if each.outcome == "match"]
-    paused = {uid for each in matched if table.suspended(uid := each.candidate.bound.uid, now=now)}
-    fired = [each for each in matched if each.candidate.bound.uid not in paused]
-    suspended = held_back(tx, [table.by_uid[uid] for uid in paused]) if paused else ()
-    admitting = tuple(each for each in fired if each.keys)
-    shared = Activation({"event": document}) if len(fired) > 1 else None
-    made = [
-        materialize(each.candidate.bound, _occasion(each, name, document, row_id, shared), now=now, new_id=ids.new)
-        for each in fired
-        if not each.keys
-    ]
-    if known is not None and not fired:
-        return _Taken(delivery, replace(_duplicate(known, delivery), suspended=suspended))
-    word = "rejected" if rejected else "materialized" if made else "waiting" if admitting else "unmatched"
-    references = encode(_references(made))
-    if known is not None:
-        recorded = events.rematerialize(tx, row_id, outcome=word, materialized_json=references)
-    else:
-        names = {"id": row_id, "scope": scope, "identity": name, "received_at": now, "reason": rejected}
-        recorded = events.insert(
-            tx, _event_row(delivery, document) | names | {"outcome": word, "materialized_json": references}
-        )
-    if not recorded:  # another delivery of it was faster
-        standing = events.known(tx, scope, name)
+    look = _look(tx, envelope, known["id"] if known else by.ids.new(), by)
+    if known is not None and not look.fired:
+        return _Taken(delivery, replace(_duplicate(known, delivery), suspended=look.suspended))
+    if not _write(tx, delivery, look, anew=known is None, now=by.now):  # another delivery of it was faster
+        standing = events.known(tx, scope_of(envelope), identity(envelope))
         assert standing is not None  # noqa: S101  # the write found it
         return _Taken(delivery, _duplicate(standing, delivery))
     if known is not None:
-        outcomes.forget_errors(tx, row_id)  # of the look before
-    errors = _errors(_awake(verdicts, table, now=now))
-    failed = [outcome(Arrival(row_id, each, 0), "error", now=now, reason=each.reason) for each in errors]
+        outcomes.forget_errors(tx, look.row_id)  # of the look before
+    failed = [outcome(Arrival(look.row_id, each, 0), "error", now=by.now, reason=each.reason) for each in look.errors]
     outcomes.keep(tx, failed)
-    result = Ingested(row_id, (), outcomes=tuple(failed), rejected=rejected, suspended=suspended)
-    return _Taken(delivery, result, document, admitting, made)
+    result = Ingested(look.row_id, (), outcomes=tuple(failed), rejected=look.rejected, suspended=look.suspended)
+    return _Taken(delivery, result, look.document, look.admitting, look.made)
+
+
+class _Look(NamedTuple):
+    """What an event comes to: whom it fires and fails, whom it only would, and the runs that it starts at once."""
+
+    row_id: str
+    document: dict[str, Any]
+    rejected: str | None
+    fired: Sequence[Verdict]
+    errors: Sequence[Verdict]
+    suspended: tuple[Row, ...]
+    made: list[Materialized]
+
+    @property
+    def admitting(self) -> tuple[Verdict, ...]:
+        """Those of what it fires that a rate limit or a debounce has a say in."""
+        return tuple(each for each in self.fired if each.keys)
+
+
+def _look(tx: Transaction, envelope: Envelope, row_id: str, by: _By, /) -> _Look:
+    document = to_document(envelope)
+    rejected = too_many_hops(envelope)
+    verdicts = () if rejected else match(by.table, envelope)
+    matched = [each for each in verdicts if each.outcome == "match"]
+    paused = {uid for each in matched if by.table.suspended(uid := each.candidate.bound.uid, now=by.now)}
+    fired = [each for each in matched if each.candidate.bound.uid not in paused]
+    suspended = held_back(tx, [by.table.by_uid[uid] for uid in paused]) if paused else ()
+    shared = Activation({"event": document}) if len(fired) > 1 else None
+    name = identity(envelope)
+    made = [
+        materialize(
+            each.candidate.bound, _occasion(each, name, document, row_id, shared), now=by.now, new_id=by.ids.new
+        )
+        for each in fired
+        if not each.keys
+    ]
+    errors = _errors(_awake(verdicts, by.table, now=by.now))
+    return _Look(row_id, document, rejected, fired, errors, suspended, made)
+
+
+def _write(tx: Transaction, delivery: Delivery, look: _Look, *, anew: bool, now: int) -> bool:
+    """Record an event with what it came to; False when another delivery of it was faster."""
+    envelope = delivery.envelope
+    at_once = "materialized" if look.made else "waiting" if look.admitting else "unmatched"
+    word = "rejected" if look.rejected else at_once
+    references = encode(_references(look.made))
+    if not anew:
+        return events.rematerialize(tx, look.row_id, outcome=word, materialized_json=references)
+    names = {"id": look.row_id, "scope": scope_of(envelope), "identity": identity(envelope), "received_at": now}
+    became = {"outcome": word, "reason": look.rejected, "materialized_json": references}
+    return events.insert(tx, _event_row(delivery, look.document) | names | became)
 
 
 def _awake(verdicts: Iterable[Verdict], table: Table, *, now: int) -> Sequence[Verdict]:
