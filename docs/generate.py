@@ -89,7 +89,8 @@ def commands() -> str:
             for option in command.options:
                 value = "" if option.kind == "flag" else " VALUE" if option.kind == "text" else " N"
                 default = f" Default `{option.default}`." if option.default not in (None, False) else ""
-                rows.append(f"- `{option.name}{value}`: {option.help}{default}")
+                needed = " Required." if option.required else ""
+                rows.append(f"- `{option.name}{value}`: {option.help}{default}{needed}")
             lines += ["", *rows] if rows else []
     return "\n".join(lines) + "\n"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from automations.cli import quick
 from automations.cli.application import run as run_typer
-from automations.cli.command import Command
+from automations.cli.command import Command, Option
 from automations.cli.globals import GLOBAL_OPTIONS, lift
 from automations.cli.registry import FILES, GROUPS, among, daemon_commands, every_command
 from automations.errors import UsageError
@@ -151,6 +151,22 @@ def test_the_version_is_a_word_and_an_option(automations: CommandLine) -> None:
     plain = {automations(word).out for word in ("version", "-v", "--version")}
     assert len(plain) == 1
     assert automations.json("version") == {"version": plain.pop().strip()}
+
+
+REQUIRED = [(command, option) for command in every_command() for option in command.options if option.required]
+
+
+@pytest.mark.parametrize(("command", "option"), REQUIRED, ids=lambda each: getattr(each, "name", ""))
+def test_what_help_calls_required_is_asked_for_by_name(
+    automations: CommandLine, command: Command, option: Option
+) -> None:
+    automations.applied(["a"])
+    given = [word for each in command.options if each.required and each is not option for word in (each.name, "1h")]
+    ended = automations(*command.words, *("a" for _ in command.arguments), *given)
+    assert ended.status in (1, 2)
+    assert option.name in ended.err
+    help_page = " ".join(automations(*command.words, "--help").out.split())
+    assert "[required]" in help_page.split(f"{option.name} ", 1)[1].split(" --", 1)[0]
 
 
 def test_an_alias_is_the_command_by_another_name(automations: CommandLine) -> None:

@@ -198,3 +198,20 @@ def test_a_backfill_asks_with_the_count_and_needs_a_yes_elsewhere(automations: C
     assert listed["lastRun"]["status"] == "materialized"
     assert "nextLocal" in listed
     assert automations.json("schedules", "misfires", "s") == []
+
+
+def test_a_backfill_of_several_schedules_counts_each_and_can_be_of_one(automations: CommandLine) -> None:
+    triggers = "{{kind: schedule, every: 1h}}\n  - {{kind: schedule, id: half, every: 30m}}"
+    applied(automations, "s", SPEC.replace("{{kind: event, source: test, type: {type}}}", triggers))
+    words = ("schedules", "backfill", "s", "--from", "2026-06-01T00:30:00Z", "--to", "2026-06-01T02:00:00Z")
+    shown = automations(*words, "--dry-run")
+    assert shown.err == "6 would start (by trigger: half 4, 0 2)\n"
+    refused = automations.refused(*words, status=1)
+    assert refused["error"] == "this would start 6 runs of s (by trigger: half 4, 0 2)"
+    assert "--trigger" in refused["hint"]
+    one = automations(*words, "--trigger", "half", "--dry-run")
+    assert (one.err, one.out.count("would_start")) == ("4 would start\n", 4)
+    assert "its schedules with --trigger (0, half)" in automations.refused(*words, "--max", "2", status=1)["hint"]
+    unknown = automations.refused(*words, "--trigger", "hlaf", status=1)
+    assert unknown["error"] == "automation s has no schedule hlaf"
+    assert unknown["hint"] == "did you mean half? its schedules are: 0, half"

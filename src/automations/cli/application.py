@@ -119,7 +119,10 @@ def _argument(argument: Argument) -> inspect.Parameter:
 
 def _option(option: Option) -> inspect.Parameter:
     shown = typer.Option(
-        option.name, help=option.help, metavar=_VALUES[option.kind], show_default=option.default not in (None, False)
+        option.name,
+        help=f"{option.help}  [required]" if option.required else option.help,
+        metavar=_VALUES[option.kind],
+        show_default=option.default not in (None, False),
     )
     base: Any = list[str] if option.many else str
     inner: Any = bool if option.kind == "flag" else base | None

@@ -30,13 +30,17 @@ class Argument(NamedTuple):
 
 
 class Option(NamedTuple):
-    """`--name value` or `--name=value`; a `flag` takes no value; `many` may be given more than once."""
+    """`--name value` or `--name=value`; a `flag` takes no value; `many` may be given more than once.
+
+    `required` is for help and reference: the command itself refuses to go on without it, in its own words.
+    """
 
     name: str
     help: str
     kind: Kind = "text"
     default: Any = None
     many: bool = False
+    required: bool = False
 
     @property
     def key(self) -> str:

@@ -66,6 +66,11 @@ COMMANDS = (
         "Take an automation back to an earlier generation.",
         run,
         arguments=(Argument("id", "An automation id."),),
-        options=(Option("--to", "The generation, as `history` lists it.", "number"), APPROVE, ALLOW, LOCK_TIMEOUT),
+        options=(
+            Option("--to", "The generation, as `history` lists it.", "number", required=True),
+            APPROVE,
+            ALLOW,
+            LOCK_TIMEOUT,
+        ),
     ),
 )

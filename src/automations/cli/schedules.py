@@ -1,6 +1,7 @@
 """`schedules`: when schedules fire, what they skipped, and firing what was missed."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,8 @@ def run_backfill(context: "Context", given: Mapping[str, Any]) -> int:
     slots = backfill.plan(given["id"], period)
     wanted = sum(each["outcome"] == "would_start" for each in slots)
     if not given["dry_run"]:
-        if wanted and not (given["yes"] or _confirmed(context, f"start {counted(wanted, 'run')} of {given['id']}?")):
+        question = f"start {counted(wanted, 'run')} of {given['id']}{_by_trigger(slots, 'would_start')}?"
+        if wanted and not (given["yes"] or _confirmed(context, question)):
             return 1
         slots = backfill.run(given["id"], period, actor=context.settings.actor)
     if context.json:
@@ -138,15 +140,32 @@ def run_backfill(context: "Context", given: Mapping[str, Any]) -> int:
             for each in slots
         ]
         context.say(table(("UTC", "LOCAL", "TRIGGER", "OUTCOME", "RUN"), rows))
+        context.note(_counts(slots))
     else:
         context.say("no slot lies in that time")
     return 0
 
 
+def _counts(slots: list[dict[str, Any]]) -> str:
+    """How many slots came to what, by schedule where there are several."""
+    said = {"would_start": "would start", "started": "started", "fired_before": "fired before", "skipped": "skipped"}
+    counts = Counter(str(each["outcome"]) for each in slots)
+    return "; ".join(f"{number} {said[word]}{_by_trigger(slots, word)}" for word, number in counts.items())
+
+
+def _by_trigger(slots: list[dict[str, Any]], outcome: str) -> str:
+    """How many slots of each schedule came to this, in brackets; empty where there is one schedule."""
+    if len({each["trigger"] for each in slots}) < 2:
+        return ""
+    counts = Counter(str(each["trigger"]) for each in slots if each["outcome"] == outcome)
+    return f" (by trigger: {', '.join(f'{trigger} {number}' for trigger, number in counts.items())})"
+
+
 def _confirmed(context: "Context", question: str) -> bool:
     """Ask on a terminal; elsewhere the answer must be given beforehand. Raises InvalidInput."""
     if context.json or not sys.stdin.isatty():
-        raise InvalidInput(f"this would {question.removesuffix('?')}", hint="say --yes to do it, --dry-run to see it")
+        hint = "say --yes to do it, --dry-run to see it, --trigger ID for one schedule alone"
+        raise InvalidInput(f"this would {question.removesuffix('?')}", hint=hint)
     context.err.write(f"{question} [y/N] ")
     context.err.flush()
     if sys.stdin.readline().strip().lower() in ("y", "yes"):
@@ -200,8 +219,8 @@ COMMANDS = (
         run_backfill,
         arguments=(ID,),
         options=(
-            Option("--from", "From this time on: a time, or how long ago, such as 7d."),
-            Option("--to", "Up to this time."),
+            Option("--from", "From this time on: a time, or how long ago, such as 7d.", required=True),
+            Option("--to", "Up to this time: a time, or how long ago, such as 1h.", required=True),
             TRIGGER,
             Option("--dry-run", "Only list them.", "flag", default=False),
             Option("--max", "Refuse when there are more slots than this.", "number", 100),

@@ -58,7 +58,7 @@ COMMANDS = (
         run_suspend,
         arguments=(NAME,),
         options=(
-            Option("--reason", "Why, for whoever finds it later.", default=""),
+            Option("--reason", "Why, for whoever finds it later.", default="", required=True),
             Option("--until", "When it ends by itself: an instant (RFC 3339) or a duration from now."),
         ),
     ),

@@ -190,8 +190,8 @@ COMMANDS = (
         run_create,
         arguments=(Argument("automation", "An automation id."),),
         options=(
-            Option("--source", "The source of its events."),
-            Option("--type", "The type of its events."),
+            Option("--source", "The source of its events.", required=True),
+            Option("--type", "The type of its events.", required=True),
             Option("--id", "The route's id (default: a new one)."),
             Option("--path", "Its path (default: /webhooks/<id>)."),
             Option("--subject", "The subject of its events."),
@@ -219,7 +219,7 @@ COMMANDS = (
         "Point a signed route at another secret.",
         run_rotate_secret,
         arguments=(ROUTE,),
-        options=(Option("--secret-ref", "The new reference: secret://…"),),
+        options=(Option("--secret-ref", "The new reference: secret://…", required=True),),
         quick=True,
     ),
     Command(

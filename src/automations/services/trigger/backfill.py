@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automations.core.instant import iso
+from automations.core.nearest import suggestion
 from automations.core.run.materialize import Materialized
 from automations.core.trigger.schedule import between, local_time
 from automations.errors import Conflict, InvalidInput, NotFound
@@ -20,6 +21,7 @@ from automations.services.trigger.schedule_line import FIRED_BEFORE, Line, lines
 from automations.store import schedules
 
 if TYPE_CHECKING:
+    from automations.core.trigger.bindings import Bound
     from automations.services.plan.definitions import Bindings
     from automations.services.ports import Clock, Ids, Telemetry, Wake
     from automations.store.database import Database
@@ -111,19 +113,27 @@ class Backfill:
                 )
             chosen = [line for line in lines(bound) if period.trigger in (None, line.trigger.id)]
             if not chosen:
-                raise NotFound(
-                    f"automation {automation_id} has no such schedule", hint="see: automations schedules list"
-                )
+                raise _no_schedule(bound, period)
             found = []
             for line in chosen:
                 nominal = between(line.schedule, since=period.since, until=period.until, most=period.most)
                 fired = schedules.fired_between(tx, **line.names, since=period.since, until=period.until)
                 found += [(line, each, fired.get(each)) for each in nominal]
         if len(found) > period.most:
+            ids = ", ".join(line.trigger.id for line in chosen)
+            one = f", or one of its schedules with --trigger ({ids})" if len(chosen) > 1 else ""
             raise InvalidInput(
-                f"that are more than {period.most} slots", hint="say a shorter time, or allow more with --max"
+                f"that are more than {period.most} slots", hint=f"say a shorter time{one}, or allow more with --max"
             )
         return sorted(found, key=lambda each: each[1])
+
+
+def _no_schedule(bound: Bound, period: Period) -> NotFound:
+    name, ids = bound.automation.id, [line.trigger.id for line in lines(bound)]
+    if not ids or period.trigger is None:
+        return NotFound(f"automation {name} has no schedule", hint="see: automations schedules list")
+    hint = suggestion(period.trigger, ids, there="its schedules are")
+    return NotFound(f"automation {name} has no schedule {period.trigger}", hint=hint)
 
 
 def _shown(line: Line, nominal: int, fired: str | None) -> dict[str, Any]:
