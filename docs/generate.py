@@ -69,6 +69,16 @@ def main() -> int:
     return 0
 
 
+ABOUT_IDS = """\
+## Ids
+
+Where people type the id of a run, an action or an event, its beginning or its end is enough, from four characters on, as
+long as it fits one alone: `automations runs show 72b9c0d7`. Time-ordered ids begin alike, so the end tells more. What fits
+several is refused with all of them. The protocol of runners (`queue claim`, `heartbeat`, `complete`, `fail`, `release`), the
+library and the server take whole ids.
+"""
+
+
 def commands() -> str:
     """Every command with its arguments and options."""
     from automations.cli.globals import GLOBAL_OPTIONS
@@ -76,6 +86,7 @@ def commands() -> str:
 
     lines = ["# Commands", "", "## Global options", "", "Accepted before and after the command.", ""]
     lines += [f"- `{option.name}`: {option.help}" for option in GLOBAL_OPTIONS]
+    lines += ["", *ABOUT_IDS.splitlines()]
     for program, declared in (("automations", every_command()), ("automations-daemon", daemon_commands())):
         for command in declared:
             words = [f"`{program} {command.name}`"]

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from automations.services.run.queue import Queue
     from automations.services.run.replay import Replay
     from automations.services.run.worker import Worker
+    from automations.services.short_ids import ShortIds
     from automations.services.spec.catalogue import Progress
     from automations.services.tokens import Tokens
     from automations.services.trigger.backfill import Backfill
@@ -225,6 +226,13 @@ class Runtime:
         from automations.services.import_store import ImportStore
 
         return ImportStore(self.database, clock=self.clock, ids=self.ids)
+
+    @cached_property
+    def short_ids(self) -> "ShortIds":
+        """Finds the ids that people type a part of."""
+        from automations.services.short_ids import ShortIds
+
+        return ShortIds(self.database)
 
     @cached_property
     def inspect(self) -> "Inspect":

@@ -31,7 +31,7 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
 
 def run_approve(context: "Context", given: Mapping[str, Any]) -> int:
     """Give one approval, and say whether it was enough."""
-    row = context.runtime.approvals.approve(given["id"], actor=context.settings.actor)
+    row = context.runtime.approvals.approve(_id(context, given), actor=context.settings.actor)
     enough = row["status"] != "waiting_approval"
     done = "that was enough" if enough else "others must agree too; see: automations approvals list"
     _tell(context, row, f"approved by {context.settings.actor}; {done}")
@@ -40,9 +40,13 @@ def run_approve(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_reject(context: "Context", given: Mapping[str, Any]) -> int:
     """End a waiting action for good."""
-    row = context.runtime.approvals.reject(given["id"], actor=context.settings.actor, reason=given["reason"])
+    row = context.runtime.approvals.reject(_id(context, given), actor=context.settings.actor, reason=given["reason"])
     _tell(context, row, f"rejected by {context.settings.actor}; it will never run")
     return 0
+
+
+def _id(context: "Context", given: Mapping[str, Any]) -> str:
+    return context.runtime.short_ids.action(given["id"], listed="approvals list")
 
 
 def _tell(context: "Context", row: "Row", sentence: str) -> None:

@@ -16,7 +16,9 @@ def cancel_run(context: "Context", given: Mapping[str, Any]) -> int:
     """Cancel a run."""
     from automations.core.record import run_record
 
-    row = context.runtime.cancel.run(given["id"], actor=context.settings.actor, reason=given["reason"])
+    row = context.runtime.cancel.run(
+        context.runtime.short_ids.run(given["id"]), actor=context.settings.actor, reason=given["reason"]
+    )
     if context.json:
         context.document(run_record(row))
     elif row["completed_at"] is None:
@@ -30,7 +32,9 @@ def cancel_action(context: "Context", given: Mapping[str, Any]) -> int:
     """Cancel one action."""
     from automations.core.record import action_record
 
-    row = context.runtime.cancel.action(given["id"], actor=context.settings.actor, reason=given["reason"])
+    row = context.runtime.cancel.action(
+        context.runtime.short_ids.action(given["id"]), actor=context.settings.actor, reason=given["reason"]
+    )
     record = action_record(row)
     if context.json:
         context.document(record)

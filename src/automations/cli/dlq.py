@@ -58,7 +58,7 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_show(context: "Context", given: Mapping[str, Any]) -> int:
     """One dead action: what it was given, every attempt, every replay."""
-    record = context.runtime.inspect.action(given["id"])
+    record = context.runtime.inspect.action(context.runtime.short_ids.action(given["id"], listed="dlq list"))
     if "deadLetter" not in record:
         raise InvalidInput(
             f"queued action is not dead: {given['id']}", hint=f"see: automations queue show {given['id']}"
@@ -80,7 +80,8 @@ def run_replay(context: "Context", given: Mapping[str, Any]) -> int:
         raise UsageError("--dry-run is for filters", hint=f"see: automations dlq show {given['id']}")
     from automations.core.record import action_record
 
-    row = context.runtime.replay.action(given["id"], actor=context.settings.actor, reason=given["reason"])
+    action_id = context.runtime.short_ids.action(given["id"], listed="dlq list")
+    row = context.runtime.replay.action(action_id, actor=context.settings.actor, reason=given["reason"])
     if context.json:
         context.document(action_record(row))
     else:

@@ -135,7 +135,7 @@ def run_show(context: "Context", given: Mapping[str, Any]) -> int:
     """One event's envelope, and what became of it for each automation."""
     from automations.services.trigger.event_view import event_show
 
-    record = event_show(context.runtime.database, given["event"])
+    record = event_show(context.runtime.database, context.runtime.short_ids.event(given["event"]))
     if context.json:
         context.document(record)
         return 0
@@ -167,7 +167,8 @@ def run_why(context: "Context", given: Mapping[str, Any]) -> int:
     runtime = context.runtime
     if not 1 <= given["limit"] <= MOST:
         raise UsageError(f"--limit takes 1 to {MOST}, not {given['limit']}")
-    answer = why(runtime.database, runtime.bindings, given["event"], most=given["limit"], now=runtime.clock.now())
+    event_id = runtime.short_ids.event(given["event"])
+    answer = why(runtime.database, runtime.bindings, event_id, most=given["limit"], now=runtime.clock.now())
     if context.json:
         context.document(answer)
         return 0

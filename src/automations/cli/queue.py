@@ -152,7 +152,7 @@ def _state(record: Mapping[str, Any]) -> str:
 
 def run_show(context: "Context", given: Mapping[str, Any]) -> int:
     """One action, with its ended attempts."""
-    record = context.runtime.inspect.action(given["id"])
+    record = context.runtime.inspect.action(context.runtime.short_ids.action(given["id"]))
     if context.json:
         context.document(record)
     else:

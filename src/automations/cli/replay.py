@@ -29,7 +29,8 @@ def run_replay(context: "Context", given: Mapping[str, Any]) -> int:
         return _replay_many(context, given, wanted)
     if filtered:
         raise UsageError("give a run id or a filter, not both")
-    found = context.runtime.replay.run(given["id"], wanted, actor=context.settings.actor, dry_run=given["dry_run"])
+    run_id = context.runtime.short_ids.run(given["id"])
+    found = context.runtime.replay.run(run_id, wanted, actor=context.settings.actor, dry_run=given["dry_run"])
     if context.json:
         context.document(found)
     else:

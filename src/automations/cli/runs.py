@@ -51,7 +51,7 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_show(context: "Context", given: Mapping[str, Any]) -> int:
     """One run: its event, its steps with attempts, inputs, outputs and errors."""
-    record = context.runtime.inspect.run(given["id"])
+    record = context.runtime.inspect.run(context.runtime.short_ids.run(given["id"]))
     if context.json:
         context.document(record)
     else:

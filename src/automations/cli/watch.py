@@ -22,7 +22,7 @@ def run_watch(context: "Context", given: Mapping[str, Any]) -> int:
         if context.json:
             raise UsageError("--json watches one run", hint="give a run id; see: automations runs list")
         return _all(context)
-    return _one(context, given["id"])
+    return _one(context, context.runtime.short_ids.run(given["id"]))
 
 
 def _one(context: "Context", run_id: str) -> int:

@@ -9,6 +9,7 @@ from automations.core.instant import iso
 from automations.core.record import action_record, replay_record, run_record
 from automations.core.run.states import ActionStatus
 from automations.errors import NotFound
+from automations.services.absent import no_automation
 from automations.services.reconcile.sync_view import source_records, standing_record, surroundings
 from automations.services.run.dead_letters import page
 from automations.services.run.run_event import event_of
@@ -79,7 +80,7 @@ class Inspect:
         with self._database.read() as tx:
             row = automations.get(tx, identity)
             if row is None or row["deleted_at"] is not None:
-                raise NotFound(f"automation not found: {identity}", hint="see: automations list")
+                raise no_automation(identity, automations.bound_ids(tx))
             if generation is not None:
                 kept = automations.generation(tx, row["uid"], generation)
                 if kept is None:

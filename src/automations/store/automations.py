@@ -58,6 +58,11 @@ def generations(tx: Transaction, uid: str, /) -> list[Row]:
     )
 
 
+def bound_ids(tx: Transaction, /) -> list[str]:
+    """The ids of all that are not deleted."""
+    return [row["id"] for row in tx.all("SELECT id FROM automations WHERE deleted_at IS NULL ORDER BY id")]
+
+
 def draining(tx: Transaction, /) -> list[Row]:
     """Deleted automations whose spec bounds how long their runs may go on, and any of which it was said that they took longer.
 

@@ -10,6 +10,7 @@ from automations.core.plan.diff import Field, diff
 from automations.core.plan.state import API_OWNER
 from automations.core.spec import build
 from automations.errors import NotFound
+from automations.services.absent import no_automation
 from automations.store import automations, holds
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def _entry(row: Row, word: str, reason: str) -> dict[str, Any]:
 def _live(database: Database, automation_id: str) -> Row:
     with database.read() as tx:
         row = automations.get(tx, automation_id)
-    if row is None or row["deleted_at"] is not None:
-        raise NotFound(f"automation not found: {automation_id}", hint="see: automations list")
+        if row is None or row["deleted_at"] is not None:
+            raise no_automation(automation_id, automations.bound_ids(tx))
     return row
 
 

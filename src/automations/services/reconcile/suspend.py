@@ -15,6 +15,7 @@ from automations.core.plan.standing import Pause
 from automations.core.plan.state import source_owner
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.services import audit
+from automations.services.absent import no_automation
 from automations.store import automations, sources, state, suspensions
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _subject(tx: Transaction, name: str) -> str:
         return name
     row = automations.get(tx, name)
     if row is None or row["deleted_at"] is not None:
-        raise NotFound(f"automation not found: {name}", hint="see: automations list; a source is named source:NAME")
+        raise no_automation(name, automations.bound_ids(tx), also="a source is named source:NAME")
     return str(row["uid"])
 
 

@@ -130,7 +130,7 @@ class Approvals:
         with self._parts.database.read() as tx:
             row = actions.get(tx, action_id)
         if row is None:
-            raise NotFound(f"queued action not found: {action_id}")
+            raise NotFound(f"queued action not found: {action_id}", hint="see: automations approvals list")
         return row
 
 

@@ -364,7 +364,7 @@ def hold(tx: Transaction, action_id: str) -> tuple[Row, Row]:
     slots.hold_of(tx, actions=[action_id])
     run = runs.hold(tx, action_id)
     if run is None:
-        raise NotFound(f"queued action not found: {action_id}", hint="see: automations runs list")
+        raise NotFound(f"queued action not found: {action_id}", hint="see: automations queue list")
     row = actions.hold(tx, action_id)
     assert row is not None  # noqa: S101  # rows are not deleted while their run lives
     return run, row

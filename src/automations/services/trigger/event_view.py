@@ -16,6 +16,7 @@ from automations.core.instant import iso
 from automations.core.trigger.bindings import Bound, BoundTrigger, Table, Verdict, judge
 from automations.core.trigger.envelope import Envelope, from_document, to_document
 from automations.errors import NotFound
+from automations.services.absent import no_automation
 from automations.services.reconcile.suspend import words
 from automations.store import actions, events, outcomes
 
@@ -105,10 +106,11 @@ def near_misses(database: Database, bindings: Bindings, automation_id: str, *, m
     `{automationId, looked, since?, triggers: [{trigger, matched, nearMisses, byPredicate, latest?}]}`. Raises NotFound.
     """
     with database.read() as tx:
-        bound = bindings.within(tx).bound.get(automation_id)
+        table = bindings.within(tx)
+        bound = table.bound.get(automation_id)
         rows = [row for row in events.newest(tx, limit=most) if row["envelope_json"] != BLANK]
     if bound is None:
-        raise NotFound(f"automation not found: {automation_id}", hint="see: automations list")
+        raise no_automation(automation_id, table.bound)
     counted = [{"trigger": each.trigger.id, "matched": 0, "missed": Counter[str]()} for each in bound.by_events]
     for row in rows:
         for entry, verdict in zip(counted, _judged((bound,), envelope_of(row)), strict=True):

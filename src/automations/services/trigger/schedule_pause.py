@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from automations.core.audit import Entry, seal
 from automations.core.trigger.failures import Count, Ended, count
 from automations.core.trigger.schedule import passed
-from automations.errors import Conflict, NotFound
+from automations.errors import Conflict
+from automations.services.absent import no_automation
 from automations.services.trigger.schedule_line import Line, keep_skips, lines
 from automations.store import audit, runs, schedule_failures, schedules, state
 
@@ -122,9 +123,10 @@ class SchedulePause:
         now = self._parts.clock.now()
         with self._parts.database.write() as tx:
             state.hold(tx)
-            bound = self._parts.bindings.within(tx).bound.get(automation_id)
+            table = self._parts.bindings.within(tx)
+            bound = table.bound.get(automation_id)
             if bound is None:
-                raise NotFound(f"automation not found: {automation_id}", hint="see: automations list")
+                raise no_automation(automation_id, table.bound)
             paused = [
                 (line, row)
                 for line in lines(bound)

@@ -11,7 +11,8 @@ from automations.core.spec.conform import compile_schema
 from automations.core.spec.model import AutomationStatus, Trigger, TriggerKind
 from automations.core.trigger.bindings import Bound
 from automations.core.trigger.envelope import short_text
-from automations.errors import Conflict, InvalidInput, NotFound
+from automations.errors import Conflict, InvalidInput
+from automations.services.absent import no_automation
 from automations.services.plan.definitions import Bindings
 from automations.services.ports import Clock, Ids, Telemetry, Wake
 from automations.services.reconcile.suspend import check_not_suspended
@@ -71,9 +72,10 @@ class Start:
 
     def accepts(self, automation_id: str) -> Mapping[str, Any]:
         """The JSON Schema of an automation's inputs; empty when it has none. Raises NotFound."""
-        bound = self._parts.bindings.current().bound.get(automation_id)
+        table = self._parts.bindings.current()
+        bound = table.bound.get(automation_id)
         if bound is None:
-            raise NotFound(f"automation not found: {automation_id}", hint="see: automations list")
+            raise no_automation(automation_id, table.bound)
         schema: Mapping[str, Any] = bound.automation.spec.get("inputs", {})
         return schema
 
@@ -86,7 +88,7 @@ class Start:
             table = self._parts.bindings.within(tx)
             bound = table.bound.get(automation_id)
             if bound is None:
-                raise NotFound(f"automation not found: {automation_id}", hint="see: automations list")
+                raise no_automation(automation_id, table.bound)
             before = start_requests.get(tx, bound.uid, key) if key is not None else None
             if before is not None:
                 return _answered(before, body_digest)

@@ -19,6 +19,7 @@ from automations.core.trigger.envelope import Envelope
 from automations.core.trigger.webhook import normalise
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.services import audit
+from automations.services.absent import no_automation
 from automations.services.ports import Clock, Ids
 from automations.store import automations, routes, state
 from automations.store.database import Database, Row, Transaction
@@ -59,7 +60,7 @@ class WebhookRoutes:
         with self.database.write() as tx:
             held = automations.get(tx, wanted.automation_id)
             if held is None or held["deleted_at"] is not None:
-                raise NotFound(f"automation not found: {wanted.automation_id}", hint="see: automations list")
+                raise no_automation(wanted.automation_id, automations.bound_ids(tx))
             _check(tx, wanted, identity=identity, path=path)
             row = {
                 "id": identity,
