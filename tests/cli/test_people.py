@@ -84,6 +84,31 @@ def test_a_rejected_action_is_told_apart_from_a_failed_one(automations: CommandL
     assert (record["status"], record["state"]) == ("dead", "rejected")
 
 
+def test_a_run_that_its_spec_failed_is_told_how_to_go_by_the_mended_one_and_keeps_its_story(
+    automations: CommandLine,
+) -> None:
+    broken = SPEC.replace(
+        "    actionId: x.do\n", "    actionId: x.do\n    input: {{n: '${{{{ event.data.nope }}}}'}}\n"
+    )
+    bound(automations, broken)
+    automations.send(1)
+    (run,) = automations.json("runs", "list")
+    again = f"automations runs replay {run['id']}"
+    told = automations("runs", "show", run["id"]).err
+    assert f"{again} --current  (by the spec once that is mended; without it by generation 1 again)" in told
+    bound(automations, broken.replace("nope", "number"))
+    told = automations("runs", "show", run["id"]).err
+    assert "(by today's spec, generation 2; without it by generation 1 again)" in told
+    pinned = automations("runs", "replay", run["id"])
+    assert pinned.err.endswith(f"by today's, 2: {again} --mode failed-actions --current\n")
+    assert automations("runs", "replay", run["id"], "--current", "--reason", "mended").err == ""
+    story = shown(automations, "runs", "show", run["id"]).split("what happened")[1]
+    assert story.count('failed before any attempt: input: n: there is no key "nope"') == 2
+    assert "replayed by tester (failed-actions, with generation 2): mended" in story
+    assert automations.json("runs", "show", run["id"])["status"] == "running"
+    assert automations("runs", "show", run["id"]).err == ""
+
+
 def test_an_approval_and_a_cancel_of_the_queue_are_told_in_words(automations: CommandLine) -> None:
     identity = applied(automations, ASKING)
     assert "approved by tester; that was enough" in shown(automations, "queue", "approve", identity)

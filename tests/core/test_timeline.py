@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from automations.core.instant import iso
+from automations.core.run.replay import EARLIER
 from automations.core.run.timeline import lasted, timeline
 
 
@@ -39,6 +40,19 @@ def test_a_run_is_told_from_what_began_it_to_how_it_ended() -> None:
         "call attempt 2 begins at r2",
         "call attempt 2 succeeded after 200 ms",
         "- succeeded after 4.2 s",
+    ]
+
+
+def test_what_failed_before_a_replay_stays_in_the_story_with_the_replay() -> None:
+    error = {"code": "EXPRESSION_ERROR", "message": "there is no key"}
+    metadata = {"startedBy": "ada", EARLIER: [{"stepId": "call", "at": at(1), "error": error}]}
+    replay = {"requestedAt": at(5), "requestedBy": "bob", "mode": "failed-actions", "generation": 2, "reason": "mended"}
+    made = {"requestedAt": at(6), "requestedBy": "bob", "mode": "entire-run", "madeRunId": "r2"}
+    assert told(run(action("call", "queued"), metadata=metadata, replays=[replay, made])) == [
+        "- began: by ada",
+        "call failed before any attempt: there is no key",
+        "- replayed by bob (failed-actions, with generation 2): mended",
+        "- replayed by bob (entire-run, as run r2)",
     ]
 
 

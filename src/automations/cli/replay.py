@@ -35,7 +35,23 @@ def run_replay(context: "Context", given: Mapping[str, Any]) -> int:
         context.document(found)
     else:
         _tell(context, found)
+        if not given["current"]:
+            _of_today(context, found)
     return 0
+
+
+def _of_today(context: "Context", found: Mapping[str, Any]) -> None:
+    """Say that a run goes by a spec that was changed since, and how it would go by the one of today."""
+    from automations.errors import NotFound
+
+    runtime = context.runtime
+    try:
+        today = runtime.inspect.automation(runtime.inspect.run(found["runId"])["automationId"])["generation"]
+    except NotFound:  # a dry run's new run, or an automation that is gone
+        return
+    if today > found["generation"]:
+        again = f"automations runs replay {found.get('replayOf', found['runId'])} --mode {found['mode']} --current"
+        context.note(f"it goes by generation {found['generation']}, which it began with; by today's, {today}: {again}")
 
 
 def _wanted(given: Mapping[str, Any]) -> "Wanted":

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from automations.cli.context import Context
 
 MOST = 1000
+_OF_THE_SPEC = frozenset({"EXPRESSION_ERROR", "INPUT_INVALID"})
+"""Errors that trying again with the same spec does not mend."""
 SHOWN = 200
 """Characters of an output or an input that are shown on a line."""
 
@@ -56,7 +58,26 @@ def run_show(context: "Context", given: Mapping[str, Any]) -> int:
         context.document(record)
     else:
         context.say("\n".join(story(record)))
+        for line in _again(context, record):
+            context.note(line)
     return 0
+
+
+def _again(context: "Context", record: Mapping[str, Any]) -> Iterator[str]:
+    """How to try a failed run again; what its spec got wrong stays wrong until today's spec is asked for."""
+    from automations.errors import NotFound
+
+    if record["status"] not in ("failed", "timed_out", "cancelled"):
+        return
+    again = f"automations runs replay {record['id']}"
+    yield f"again: {again}"
+    if record.get("error", {}).get("code") in _OF_THE_SPEC:
+        try:
+            today = context.runtime.inspect.automation(record["automationId"])["generation"]
+        except NotFound:
+            return
+        newer = f"today's spec, generation {today}" if today > record["generation"] else "the spec once that is mended"
+        yield f"       {again} --current  (by {newer}; without it by generation {record['generation']} again)"
 
 
 def story(record: Mapping[str, Any]) -> Iterator[str]:

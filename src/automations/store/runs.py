@@ -52,6 +52,11 @@ def repin(tx: Transaction, run_id: str, row: Row, /) -> None:
     )
 
 
+def describe(tx: Transaction, run_id: str, /, *, metadata_json: str) -> None:
+    """What is noted about a run that a replay reopens."""
+    tx.run("UPDATE runs SET metadata_json = :metadata_json WHERE id = :id", metadata_json=metadata_json, id=run_id)
+
+
 def page(
     tx: Transaction, /, *, automation_id: str | None, status: str | None, before: str | None, limit: int
 ) -> list[Row]:

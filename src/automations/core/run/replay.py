@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from automations.core.spec.model import Step
 
+EARLIER = "earlierFailures"
+"""In a run's metadata: `[{stepId, at, error}]`."""
+MOST_KEPT = 20
 _BECAUSE_OF_UPSTREAM = (SkipReason.UPSTREAM_FAILED, SkipReason.UPSTREAM_SKIPPED)
 
 
@@ -83,6 +86,15 @@ def again(these: Sequence[Ended], steps: Sequence[Step], *, ended: Sequence[Ende
             as_it_is = each.status is ActionStatus.DEAD and not current
             found.append(Again(each.id, each.step_id, each.status, "requeue" if as_it_is else "restart"))
     return tuple(found)
+
+
+def with_failures(metadata: Mapping[str, Any], failures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A run's metadata that also tells of failures which a replay is about to overwrite; the latest MOST_KEPT of all.
+
+    An action that failed before its first attempt has no attempt that would tell of it.
+    """
+    kept = [*metadata.get(EARLIER, ()), *failures]
+    return {**metadata, EARLIER: kept[-MOST_KEPT:]} if kept else dict(metadata)
 
 
 def revived(step_id: str, steps: Sequence[Step], ended: Sequence[Ended]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automations.core.instant import SECOND, parse_iso
+from automations.core.run.replay import EARLIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,8 @@ class Moment:
 
 def timeline(run: Record) -> tuple[Moment, ...]:
     """Every moment of a run, in order of time; what happened at one instant is told run first, then in the steps' order."""
-    moments = [*_beginning(run), *(moment for action in run["actions"] for moment in _action(action)), *_end(run)]
+    steps = (moment for action in run["actions"] for moment in _action(action))
+    moments = [*_beginning(run), *_earlier(run), *steps, *_end(run)]
     return tuple(sorted(moments, key=lambda each: each.at))
 
 
@@ -87,6 +89,20 @@ def _cause(run: Record) -> str:
         return f"{run['trigger'].get('kind', 'event')} {event['source']} {event['type']} {event['id']}"
     by = metadata.get("startedBy")
     return f"by {by}" if by else str(run["trigger"].get("kind", "unknown"))
+
+
+def _earlier(run: Record) -> Iterator[Moment]:
+    """What failed before a replay began it anew, and the replays themselves."""
+    for replay in run.get("replays", ()):
+        made = f", as run {replay['madeRunId']}" if "madeRunId" in replay else ""
+        current = f", with generation {replay['generation']}" if "generation" in replay else ""
+        why = f": {replay['reason']}" if replay.get("reason") else ""
+        yield Moment(
+            replay["requestedAt"], None, f"replayed by {replay['requestedBy']} ({replay['mode']}{current}{made}){why}"
+        )
+    for each in run.get("metadata", {}).get(EARLIER, ()):
+        error = each["error"]
+        yield Moment(each["at"], each["stepId"], f"failed before any attempt: {error['message']}")
 
 
 def _end(run: Record) -> Iterator[Moment]:

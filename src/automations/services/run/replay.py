@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from automations.core.audit import Entry
-from automations.core.canonical import decode
-from automations.core.run.replay import Again, Ended, Mode, again, chosen, kept, may_replay
+from automations.core.canonical import decode, encode
+from automations.core.instant import iso
+from automations.core.run.replay import Again, Ended, Mode, again, chosen, kept, may_replay, with_failures
 from automations.core.run.states import ActionStatus, RunStatus
 from automations.core.trigger.bindings import Bound
 from automations.errors import AutomationsError, Conflict, NotFound, StoreError
@@ -206,6 +207,8 @@ class Replay:
             what = wanted.mode.value.replace("-", " ")
             hint = f"a new run of all of it: automations runs replay {run['id']} --mode entire-run"
             raise Conflict(f"run {run['id']} has no {what} to replay", hint=hint)
+        failed = {each.id for each in these if each.status is ActionStatus.FAILED}
+        _note_failures(tx, run, [row for row in rows if row["id"] in failed])
         if wanted.current:
             runs.repin(
                 tx, run["id"], {key: bound.blueprint.run[key] for key in ("generation", "digest", "manifests_json")}
@@ -275,6 +278,19 @@ def _check_not_ending(run: Row) -> None:
     why = run["stop"] or ("only its finally steps go on" if run["finally_at"] is not None else None)
     if why is not None:
         raise Conflict(f"run {run['id']} is about to end: {why}", hint="replay it when it is over")
+
+
+def _note_failures(tx: Transaction, run: Row, failed: list[Row]) -> None:
+    """What failed before any attempt stays on record with its run, because its action will say something else."""
+    if failed:
+        metadata = decode(run["metadata_json"]) if run["metadata_json"] else {}
+        told = [
+            {"stepId": row["step_id"], "at": iso(row["completed_at"]), "error": decode(row["error_json"])}
+            for row in failed
+            if row["error_json"] and row["completed_at"] is not None
+        ]
+        run["metadata_json"] = encode(with_failures(metadata, told))
+        runs.describe(tx, run["id"], metadata_json=run["metadata_json"])
 
 
 def _take_back(found: dict[str, Any], *, dry_run: bool) -> None:
