@@ -6,15 +6,21 @@ from typing import Any
 
 from automations.core.canonical import digest
 from automations.core.diagnostic import Diagnostic, Path, Severity
+from automations.core.expression.failure import ExpressionInvalid, place
+from automations.core.expression.infer import infer
+from automations.core.expression.schema_shape import shape_of
 from automations.core.expression.secret import SecretReference, secret_field
-from automations.core.expression.template import Scan
+from automations.core.expression.shape import Shape, both, of_kind
+from automations.core.expression.template import Scan, scan
 from automations.core.nearest import nearest
-from automations.core.run.edge import binding_problems
+from automations.core.run.edge import BINDING_ROOTS, TEMPLATED, binding_problems
 from automations.core.spec.conform import Conformity, compile_schema
 from automations.core.spec.document import Document
 from automations.core.spec.model import Manifest, Step
 from automations.errors import InvalidInput
 
+_NEVER_WORKS = ("unknown-field", "operand-type")
+"""Slips in a binding's templates that fail whatever the step gives; an input may be left out where a template does without."""
 _KEPT = ("type", "required", "additionalProperties", "$schema", "$defs", "definitions")
 _MOST_NEAR, _MOST_LOOKED_AT = 100, 2_000
 """For how many unknown actions the nearest is looked for, and among how many."""
@@ -74,6 +80,7 @@ def check_manifest(document: Document, manifest: Manifest) -> tuple[Diagnostic, 
         for inner, problem in binding_problems(binding.kind, binding.config)
         for path in [("executorBindings", index, *inner)]
     ]
+    found += _fields(document, manifest)
     for key, schema in (("inputSchema", manifest.input_schema), ("outputSchema", manifest.output_schema)):
         if schema is None:
             continue
@@ -84,6 +91,23 @@ def check_manifest(document: Document, manifest: Manifest) -> tuple[Diagnostic, 
                 Diagnostic("action/schema", Severity.ERROR, problem.message, document.at((key,)), (key,), problem.hint)
             )
     return tuple(found)
+
+
+def _fields(document: Document, manifest: Manifest) -> Iterator[Diagnostic]:
+    """Names in a binding's templates that no input which conforms can have."""
+    roots: Mapping[str, Shape] | None = None
+    for index, binding in enumerate(manifest.bindings):
+        key = TEMPLATED.get(binding.kind, "")
+        for located in scan(binding.config.get(key), roots=BINDING_ROOTS).expressions():
+            roots = roots or {"input": both(of_kind("map"), shape_of(manifest.input_schema))}
+            expression = located.expression
+            for each in infer(expression, roots).found:
+                if each.fault in _NEVER_WORKS:
+                    line, column = place(expression.text, expression.offsets().get(each.node, 0))
+                    said = ExpressionInvalid(each.message, line=line, column=column).moved(located.line, located.column)
+                    path = ("executorBindings", index, key, *located.path)
+                    span = document.at(path)
+                    yield Diagnostic("action/template", Severity.ERROR, said.message, span, path, each.hint)
 
 
 def check_secrets(
