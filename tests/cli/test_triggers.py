@@ -86,6 +86,9 @@ def test_an_event_for_a_suspended_automation_says_who_holds_it_back_and_how_to_g
     assert sent.out.endswith(": database migration\n")
     assert "automations resume a" in sent.err
     assert "matched no trigger" not in sent.out
+    lines = "\n".join(json.dumps(event(number)) for number in (2, 3)).encode()
+    many = automations("events", "send", "-", stdin=lines)
+    assert (many.out.count("it is suspended by tester"), many.err.count("automations resume a")) == (2, 1)
     (told,) = automations.json("events", "send", "--event-json", json.dumps(event(1)))["suspended"]
     assert (told["name"], told["owner"], told["reason"]) == ("a", "tester", "database migration")
     assert automations.json("runs", "list") == []

@@ -35,6 +35,9 @@ def run_send(context: "Context", given: Mapping[str, Any]) -> int:
     else:
         for each in answers.each:
             _tell(context, each, several=answers.several)
+        held = {one["name"] for each in answers.each if each.taken for one in each.taken.suspended}
+        for name in sorted(held):
+            context.note(f"to go on: automations resume {name}; then send again what started nothing")
     return 1 if any(each.problem for each in answers.each) else 0
 
 
@@ -74,7 +77,6 @@ def _tell(context: "Context", answer: "Answer", *, several: bool) -> None:
         context.say(clean(f"{place}{row['automation_id']}: {row['outcome']}" + (f" ({why})" if why else "")))
     for each in taken.suspended:
         context.say(clean(f"{place}{each['name']}: nothing was started; it is suspended {suspension(each)}"))
-        context.note(f"to go on: automations resume {each['name']}; then send the event again")
     if not (taken.materialized or taken.outcomes or taken.duplicate or taken.suspended):
         _tell_unmatched(context, answer, place=place, several=several)
 
