@@ -39,6 +39,7 @@ POLL = 2 * SECOND
 """How often the tree is looked at while it is not watched."""
 LONGEST_BACKOFF = RESYNC
 """However often a tree could not be read, it is looked at again within one resync."""
+WRITING = "somebody is writing in the tree"
 RACES = 3
 """How often a round is planned anew because others changed definitions meanwhile."""
 
@@ -166,7 +167,10 @@ class Reconciler:
         settled = self._settling.sort_out(snapshot, known, now=self._parts.clock.now())
         snapshot = settled.snapshot
         mark = self._mark(snapshot)
-        quiet = self._quiet == mark and not afresh and confirm is None and settled.again_at is None
+        quiet = self._quiet == mark and not afresh and confirm is None
+        if quiet and settled.again_at is not None and not resync:
+            return Round("unsettled", WRITING, again_at=settled.again_at)  # all but what is being written is as it was
+        quiet = quiet and settled.again_at is None
         if quiet and not (resync and self._drift()):
             return Round("settled")
         self._quiet = None
@@ -248,7 +252,7 @@ class Reconciler:
             waits = [settled.again_at, ripens(seen, policy, now=now), now if late else None]
             again_at = min((each for each in waits if each is not None), default=None)
             outcome: Outcome = "settled" if settled.again_at is None else "unsettled"
-            message = "" if settled.again_at is None else "somebody is writing in the tree"
+            message = "" if settled.again_at is None else WRITING
             return Round(outcome, message, made, verdict, again_at, drifted=bool(drifted))
         return Round("raced", "others kept changing definitions meanwhile")
 
