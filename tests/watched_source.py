@@ -7,6 +7,7 @@ from automations.adapters.files import DirectoryTree
 from automations.core.canonical import decode
 from automations.core.instant import SECOND
 from automations.core.plan.prune import Policy
+from automations.services.lead import Lead
 from automations.services.reconcile.reconcile import Parts, Reconciler, Round, Source
 from automations.services.reconcile.suspend import Suspend
 from automations.store import sources
@@ -16,16 +17,19 @@ from samples import raw
 
 
 class Loop:
-    """One directory, one source, one control plane."""
+    """One directory, one source, one control plane. With a `daemon`'s name its ticks only bind what that one leads."""
 
-    def __init__(self, database: Database, directory: Path, policy: Policy | None = None) -> None:
+    def __init__(
+        self, database: Database, directory: Path, policy: Policy | None = None, *, daemon: str | None = None
+    ) -> None:
         self.plane = ControlPlane(database)
         self.directory = directory
         plane = self.plane
         tree = DirectoryTree(directory, shown="specs")
         parts = Parts(database, plane.bindings, plane.applying, plane.clock, plane.ids, plane.telemetry)
         self.last = Round("settled")
-        self.reconciler = Reconciler(Source("default", tree.root, policy or Policy()), tree, parts)
+        lead = Lead(database, "default", me=daemon, clock=plane.clock, ttl=15 * SECOND) if daemon else None
+        self.reconciler = Reconciler(Source("default", tree.root, policy or Policy()), tree, parts, lead=lead)
 
     def write(self, name: str, document: Any) -> None:
         path = self.directory / name

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from automations.services.fixture.rehearse import Rehearsal
     from automations.services.import_store import ImportStore
     from automations.services.inspect import Inspect
+    from automations.services.lead import Lead
     from automations.services.plan.apply import Apply
     from automations.services.plan.author import Author
     from automations.services.plan.definitions import Bindings
@@ -249,8 +250,8 @@ class Runtime:
 
         return Doctor(self.database, self.bindings, clock=self.clock, around=around)
 
-    def reconciler(self, source: "SourceSettings") -> "Reconciler":
-        """A loop for one directory."""
+    def reconciler(self, source: "SourceSettings", *, lead: "Lead | None" = None) -> "Reconciler":
+        """A loop for one directory; with a `lead` only while it leads the source."""
         from pathlib import Path
 
         from automations.adapters.files import DirectoryTree
@@ -260,7 +261,7 @@ class Runtime:
         tree = DirectoryTree(Path(source.path))
         parts = Parts(self.database, self.bindings, self.apply, self.clock, self.ids, self.telemetry, reading=with_help)
         policy = Policy(source.prune, source.self_heal, source.prune_after)
-        return Reconciler(Source(source.name, tree.root, policy), tree, parts)
+        return Reconciler(Source(source.name, tree.root, policy), tree, parts, lead=lead)
 
     @cached_property
     def suspend(self) -> "Suspend":

@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import httpx
 
-from e2e.conftest import Site, until
+from e2e.conftest import PATIENCE, Site, until
 from e2e.tree_state import Witness, bound, condition, live, put, rows, serial, spec
 
 LONG = 90.0
@@ -147,3 +147,13 @@ def test_drift_is_told_and_with_self_heal_repaired(site: Site) -> None:
     os.kill(daemon.pid, signal.SIGHUP)
     until(lambda: rows(site, "SELECT status FROM routes") == [("active",)], what="the route is put right", seconds=LONG)
     until(lambda: "drift.healed" in site.log(), what="the log tells of it, after the commit")
+
+
+def test_after_a_kill_the_next_daemon_follows_at_once(shared: Site) -> None:
+    put(shared.specs / "alpha.yaml", spec("alpha"))
+    daemon, _ = shared.start("run", "automations.d", "--no-worker", "--ttl-ms", "3600000")
+    daemon.kill()
+    daemon.wait(timeout=PATIENCE)
+    put(shared.specs / "alpha.yaml", spec("alpha", "2.0.0"))
+    shared.start("run", "automations.d", "--no-worker", "--ttl-ms", "3600000")
+    assert shared.automations("list")[0]["spec"]["version"] == "2.0.0"

@@ -7,6 +7,7 @@ from automations.core.plan.prune import Policy
 from automations.core.run.queue import Holder
 from automations.errors import LockNotHeld
 from automations.services.audit import Sealer
+from automations.services.lead import Lead
 from automations.services.lease import DaemonLease, Identity
 from automations.services.plan.apply import Apply
 from automations.services.plan.definitions import Bindings
@@ -118,7 +119,7 @@ class Outside:
 class Program:
     """What any process has: its own view of the store, and the services that short commands use."""
 
-    def __init__(self, process: Process, database: Database, outside: Outside) -> None:
+    def __init__(self, process: Process, database: Database, outside: Outside, *, lead: Lead | None = None) -> None:
         self.process = process
         self.database = database
         self.programs = Programs()
@@ -133,7 +134,7 @@ class Program:
         self.suspend = Suspend(database, clock, telemetry)
         parts = Parts(database, self.bindings, self.apply, clock, ids, telemetry)
         source = Source(SOURCE, ROOT, outside.policy)
-        self.reconciler = WatchedReconciler(source, outside.tree, parts, watching=None)
+        self.reconciler = WatchedReconciler(source, outside.tree, parts, watching=None, lead=lead)
         self.reconciler.stage, self.reconciler.mirror = outside.stage, outside.mirror
 
 
@@ -141,7 +142,8 @@ class Daemon(Program):
     """A daemon: takes events in, works, recovers, reconciles, keeps its lease."""
 
     def __init__(self, process: Process, database: Database, outside: Outside, *, launcher: VirtualLauncher) -> None:
-        super().__init__(process, database, outside)
+        lead = Lead(database, SOURCE, me=f"daemon:{process.name}", clock=outside.clock, ttl=LEASE_TTL)
+        super().__init__(process, database, outside, lead=lead)
         clock, ids, telemetry = outside.clock, outside.ids, outside.telemetry
         self.sealer = Sealer(database, clock=clock)
         self.ingest = Ingest(database, self.bindings, clock=clock, ids=ids, telemetry=telemetry)

@@ -26,16 +26,15 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
     counts, daemon = status["counts"], status["daemon"]
     yield f"data root    {status['dataDir']}"
     yield f"store        {status['dbPath']} (serial {status['serial']})"
-    if daemon["active"]:
-        yield f"daemon       running: {daemon['leaseId']}, last heartbeat {daemon['heartbeatAt']}"
-    else:
-        yield "daemon       not running"
+    yield from _daemons(status)
     yield f"automations  {counts['automations']}, {counts['webhookRoutes']} webhook routes"
     yield f"runs         {counts['runs']}; {counts['queuedActions']} actions queued, {counts['deadActions']} dead"
     for source in status["sources"]:
         yield ""
         stands = f"{source['sync']}, {source['health']}"
         yield f"source {source['name']}: {stands}, {source['automations']} automations from {source['root']}"
+        if "leader" in source and "daemons" in status:
+            yield f"  followed by {source['leader']['leaseId']} since {source['leader']['since']}"
         for name, condition in source["conditions"].items():
             if condition["status"] != ("False" if name in QUIET else "True"):
                 yield f"  {name}={condition['status']} ({condition['reason']}) since {condition['since']}"
@@ -52,6 +51,17 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
     for service in daemon.get("metadata", {}).get("services", []) if daemon["active"] else []:
         if service["state"] != "running":
             yield f"  service {service['name']}: {service['state']}: {service.get('error', '')}"
+
+
+def _daemons(status: Mapping[str, Any]) -> Iterator[str]:
+    daemon = status["daemon"]
+    if daemon["active"]:
+        yield f"daemon       running: {daemon['leaseId']}, last heartbeat {daemon['heartbeatAt']}"
+    else:
+        yield "daemon       not running"
+    for other in status.get("daemons", ()):
+        if other != daemon["leaseId"]:
+            yield f"             running: {other}"
 
 
 COMMANDS = (

@@ -163,15 +163,11 @@ class Daemon:
 
     def _take_lease(self) -> None:
         """The pid file's lock is ours, so a lease of whoever had locked that file belongs to a dead process."""
-        try:
-            self.heartbeat_at = self._lease.beat()
-        except LockNotHeld:
-            if not self._lease.clear_dead():
-                raise
-            self.heartbeat_at = self._lease.beat()
+        self._lease.clear_dead()
+        self.heartbeat_at = self._lease.beat()
 
     def _add_loop(self, source: SourceSettings) -> _Loop:
-        reconciler = self._runtime.reconciler(source)
+        reconciler = self._runtime.reconciler(source, lead=self._lease.lead(source.name))
 
         def tick(now: int) -> int:
             due = reconciler.tick(now)

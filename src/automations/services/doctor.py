@@ -11,7 +11,7 @@ from automations.core.plan.health import QUIET, sync
 from automations.core.run.needs import by_name, needs
 from automations.core.spec.model import AutomationStatus, TriggerKind
 from automations.services.audit_view import verify
-from automations.store import actions, health, schedules, sources
+from automations.store import actions, health, leases, schedules, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -80,9 +80,8 @@ class Doctor:
 
 
 def _leases(tx: Transaction) -> list[dict[str, Any]]:
-    return [
-        {**row, "services": json.loads(row["metadata_json"]).get("services", [])} for row in health.daemon_leases(tx)
-    ]
+    rows = sorted(leases.daemons(tx), key=lambda row: str(row["name"]))
+    return [{**row, "services": json.loads(row["metadata_json"]).get("services", [])} for row in rows]
 
 
 def _live(tx: Transaction, *, now: int) -> str:

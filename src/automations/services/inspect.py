@@ -13,7 +13,7 @@ from automations.services.absent import no_automation
 from automations.services.reconcile.sync_view import source_records, standing_record, surroundings
 from automations.services.run.dead_letters import page
 from automations.services.run.run_event import event_of
-from automations.store import actions, automations, replays, routes, runs, schedule_failures, state
+from automations.store import actions, automations, leases, replays, routes, runs, schedule_failures, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,7 +62,7 @@ class Inspect:
                     "replayRequests": replays.count(tx),
                     "webhookRoutes": routes.count(tx),
                 },
-                "daemon": self._daemon(tx),
+                **self._daemons(tx),
                 "serial": state.read(tx)["serial"],
                 "sources": source_records(tx, bound, now=self._clock.now()),
                 **_paused(tx),
@@ -172,11 +172,14 @@ class Inspect:
             shown["event"] = event
         return shown
 
-    def _daemon(self, tx: Transaction) -> dict[str, Any]:
-        rows = tx.all("SELECT * FROM leases WHERE name LIKE 'daemon%' ORDER BY heartbeat_at DESC LIMIT 1")
-        if not rows:
-            return {"active": False}
-        row = rows[0]
+    def _daemons(self, tx: Transaction) -> dict[str, Any]:
+        """The contract's `daemon`, the one that was heard of last; `daemons` where several live."""
+        rows = leases.daemons(tx)
+        live = [row["holder"] for row in rows if row["expires_at"] > self._clock.now()]
+        shown = {"daemon": self._daemon(rows[0]) if rows else {"active": False}}
+        return {**shown, "daemons": sorted(live)} if len(live) > 1 else shown
+
+    def _daemon(self, row: Row) -> dict[str, Any]:
         metadata = json.loads(row["metadata_json"])
         return {
             "leaseId": row["holder"],

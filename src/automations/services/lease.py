@@ -1,4 +1,4 @@
-"""The daemon's lease: on the embedded store there is one daemon, and everybody can see who."""
+"""The daemon's lease: on the embedded store there is one daemon, and everybody can see who. What it leads is kept with it."""
 
 import json
 from collections.abc import Mapping
@@ -7,9 +7,10 @@ from typing import Any
 
 from automations.core.instant import iso
 from automations.errors import LockNotHeld
+from automations.services.lead import Lead
 from automations.services.ports import Clock
 from automations.store import leases
-from automations.store.database import Database
+from automations.store.database import Database, Row
 
 DAEMON = "daemon"
 
@@ -64,6 +65,8 @@ class DaemonLease:
                 until=now + self._ttl,
                 metadata_json=json.dumps(body),
             )
+            if row is not None:
+                leases.prolong(tx, self._identity.lease_id, now=now, until=now + self._ttl)
             other = None if row else leases.get(tx, self._name)
         if row is None:
             holder = other["holder"] if other else "another daemon"
@@ -74,22 +77,31 @@ class DaemonLease:
             )
         return now
 
-    def clear_dead(self) -> bool:
-        """Drop a lease whose holder is known to be dead; whether there was one.
+    def clear_dead(self) -> None:
+        """Drop leases whose holders are known to be dead, and what they led.
 
         Only for a caller that holds the lock on its pid file: a holder of this host that kept the same file locked is
         gone then. One with another pid file (a daemon of another data root that shares the store) may well live.
         """
+        with self._database.read() as tx:
+            dead = [row for row in leases.daemons(tx) if self._is_dead(row)]
+        if not dead:
+            return
         with self._database.write() as tx:
-            row = leases.get(tx, self._name)
-            if row is None:
-                return False
-            holder = json.loads(row["metadata_json"])
-            if (holder.get("hostname"), holder.get("pidFile")) != (self._identity.hostname, self._identity.lock):
-                return False
-            return leases.drop(tx, self._name, holder=row["holder"])
+            for row in dead:
+                leases.drop(tx, row["name"], holder=row["holder"])
+                leases.release(tx, row["holder"], now=self._clock.now())
+
+    def _is_dead(self, row: Row) -> bool:
+        holder = json.loads(row["metadata_json"])
+        return (holder.get("hostname"), holder.get("pidFile")) == (self._identity.hostname, self._identity.lock)
+
+    def lead(self, source: str) -> Lead:
+        """The lead of a source, for this daemon."""
+        return Lead(self._database, source, me=self._identity.lease_id, clock=self._clock, ttl=self._ttl)
 
     def drop(self) -> None:
-        """Give the lease up, so that the next daemon need not wait for it to expire."""
+        """Give the lease up, and what this daemon leads, so that the next one need not wait for it to expire."""
         with self._database.write() as tx:
             leases.drop(tx, self._name, holder=self._identity.lease_id)
+            leases.release(tx, self._identity.lease_id, now=self._clock.now())

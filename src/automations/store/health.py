@@ -55,11 +55,6 @@ def forgotten_approvals(tx: Transaction, /, *, before: int, limit: int) -> list[
     )
 
 
-def daemon_leases(tx: Transaction, /) -> list[Row]:
-    """The leases of daemons, live or not."""
-    return tx.all("SELECT * FROM leases WHERE name = 'daemon' OR name LIKE 'daemon/%' ORDER BY name")
-
-
 def _sqlite(tx: Transaction) -> Row:
     version = tx.all("SELECT sqlite_version() AS version")[0]["version"]
     synchronous = tx.all("PRAGMA synchronous")[0]["synchronous"]

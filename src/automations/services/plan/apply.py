@@ -18,6 +18,7 @@ from automations.core.spec.model import Automation, Route
 from automations.core.trigger.envelope import route_scope
 from automations.errors import Conflict, Refused, SpecInvalid, StalePlan
 from automations.services import audit
+from automations.services.lead import Term, bind
 from automations.services.plan.lock import Lock, check_lock
 from automations.services.ports import Clock, Ids, Telemetry
 from automations.services.run import in_flight
@@ -38,11 +39,15 @@ from automations.store.database import Database, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Who applies, what they explicitly allowed, and the lock that they hold. `allow_deletes` is an exact count."""
+    """Who applies, what they explicitly allowed, and the lock that they hold. `allow_deletes` is an exact count.
+
+    `term` is the loop's: what it commits counts only while its daemon leads the source.
+    """
 
     actor: str
     allow_deletes: int | None = None
     lock: Lock | None = None
+    term: Term | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class Apply:
                     hint="plan again and look at what changed in between",
                 )
             check_lock(tx, authority.lock, now=now)
+            bind(tx, authority.term)
             writer = Writer(
                 tx, owner=plan.owner, actor=authority.actor, prefix=prefix, now=now, ids=self._ids, texts=kept
             )

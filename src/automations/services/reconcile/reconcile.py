@@ -17,6 +17,7 @@ from automations.core.plan.state import State, source_owner
 from automations.core.spec.catalogue import Catalogue
 from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.errors import AutomationsError, Conflict, LockNotHeld, Refused, StalePlan
+from automations.services.lead import Lead
 from automations.services.plan.apply import Apply, Authority
 from automations.services.plan.definitions import Bindings, load_state
 from automations.services.plan.plan import with_old
@@ -24,6 +25,7 @@ from automations.services.ports import Clock, Ids, Telemetry, Tree
 from automations.services.reconcile.heal import Drift, drift, heal
 from automations.services.reconcile.prune import counted, ripens, weigh
 from automations.services.reconcile.standing import Look, Standing
+from automations.services.reconcile.succession import STANDBY, Succession
 from automations.services.reconcile.suspend import pause_of_source
 from automations.services.spec.catalogue import Reading, one_by_one
 from automations.services.spec.recollection import Recollection
@@ -71,7 +73,7 @@ class Parts:
     reading: Reading = one_by_one
 
 
-Outcome = Literal["settled", "untrusted", "unsettled", "suspended", "failing", "raced"]
+Outcome = Literal["settled", "untrusted", "unsettled", "suspended", "failing", "raced", "standby", "behind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,9 @@ class Round:
 class Reconciler:
     """Keeps one source in step. `tick` is the whole loop; it returns when it wants to look again by itself."""
 
-    def __init__(self, source: Source, tree: Tree, parts: Parts, *, watching: bool | None = True) -> None:
+    def __init__(
+        self, source: Source, tree: Tree, parts: Parts, *, watching: bool | None = True, lead: Lead | None = None
+    ) -> None:
         self._source = source
         self._tree = tree
         self._parts = parts
@@ -112,6 +116,7 @@ class Reconciler:
         self._resync_at = 0
         self._verified_at = -VERIFY
         self._settling = Settling()
+        self._succession = Succession(lead)
         self._quiet: object = None
         self._pause: Pause | None = None
         self.watch_healthy = watching
@@ -139,11 +144,11 @@ class Reconciler:
         resync = now >= self._resync_at or self._resync_at > now + 2 * RESYNC
         verify = resync and not self._verified_at <= now < self._verified_at + VERIFY
         try:
-            found = self.reconcile(resync=resync, afresh=verify)
+            found = self._if_leading(resync=resync, afresh=verify)
         except AutomationsError as problem:
             self._parts.telemetry.emit("reconcile.failed", source=self._source.name, error=problem.message)
             found = Round("failing", problem.message)
-        if verify:
+        if verify and found.outcome != "standby":
             self._verified_at = now
         if resync:
             self._resync_at = now + int(RESYNC * (0.9 + 0.2 * self._parts.ids.fraction()))
@@ -154,6 +159,12 @@ class Reconciler:
         due = [self._resync_at, now + POLL] if self.watch_healthy is False else [self._resync_at]
         return min(due if found.again_at is None else [*due, found.again_at])
 
+    def _if_leading(self, *, resync: bool, afresh: bool) -> Round:
+        if self._succession.leads(self._tree.take):
+            return self.reconcile(resync=resync, afresh=afresh)
+        self._quiet = None
+        return Round("standby", again_at=self._parts.clock.now() + STANDBY)
+
     def reconcile(self, *, resync: bool = False, afresh: bool = False, confirm: int | None = None) -> Round:
         """One round. `resync` looks for drift too where nothing else changed, `afresh` believes no file's times.
 
@@ -162,6 +173,7 @@ class Reconciler:
         """
         known = self._recollection.stamps()
         snapshot = self._tree.take(known, afresh=afresh)
+        self._succession.saw(snapshot)
         if isinstance(snapshot, Untrusted):
             return self._untrusted(snapshot)
         settled = self._settling.sort_out(snapshot, known, now=self._parts.clock.now())
@@ -227,6 +239,8 @@ class Reconciler:
             if not snapshot.files and first.withheld:
                 message = f"{snapshot.root} is empty, but its automations are bound"
                 return self._untrusted(Untrusted(snapshot.root, "Empty", message))
+            if self._succession.behind and (first.changes or first.withheld):
+                return self._behind()
             mystery = settled.again_at is not None or mysterious(catalogue, state, owner=self._source.owner)
             seen = counted(self._parts.database, first, now=now, count=race == 0 and not mystery)
             verdict = weigh(first, state, policy=policy, situation=(seen, mystery), now=now)
@@ -241,7 +255,9 @@ class Reconciler:
             if late:  # what goes gives room to what stops something else: that is judged in a round of its own
                 made = make_plan(catalogue, state, replace(going, hold=verdict.held | late))
             try:
-                self._parts.apply.commit(made, Authority(self.actor), prefix=snapshot.prefix)
+                authority = Authority(self.actor, term=self._succession.bearing())
+                self._parts.apply.commit(made, authority, prefix=snapshot.prefix)
+                self._succession.in_step(committed=bool(made.changes))
             except StalePlan:
                 continue
             except LockNotHeld as held:
@@ -278,12 +294,26 @@ class Reconciler:
             pause = pause_of_source(tx, self._source.name, now=now)
             return with_old(tx, state, catalogue, owner=self._source.owner), pause
 
+    def _behind(self) -> Round:
+        """The tree is older than what another daemon bound: nothing is written, and another may lead."""
+        message = (
+            f"what is bound was bound by {self._succession.by}, and this tree did not change since: it is taken in when it"
+            f" changes, or with: automations reconcile --source {self._source.name}"
+        )
+        self._standing.behind(message, watching=self.watch_healthy)
+        self._parts.telemetry.emit("reconcile.behind", source=self._source.name, bound_by=self._succession.by)
+        self._succession.step_down()
+        return Round("behind", message, again_at=self._parts.clock.now() + STANDBY)
+
     def _untrusted(self, untrusted: Untrusted) -> Round:
         self._quiet = None
         self._parts.telemetry.emit(
             "reconcile.untrusted", source=self._source.name, reason=untrusted.reason, message=untrusted.message
         )
         self._standing.untrusted(untrusted, watching=self.watch_healthy)
+        if self._succession.may_be_replaced():
+            self._succession.step_down()
+            return Round("untrusted", untrusted.message, again_at=self._parts.clock.now() + STANDBY)
         return Round("untrusted", untrusted.message)
 
 

@@ -88,6 +88,13 @@ class Standing:
         with self._database.write() as tx:
             self._put(tx, (ready, said, *_watch(watching=watching)), {})
 
+    def behind(self, message: str, *, watching: bool | None) -> None:
+        """Another daemon bound a newer tree than this one."""
+        stalled = Condition("Stalled", "True", "Behind", message)
+        ready = Condition("Ready", "False", "Behind", message)
+        with self._database.write() as tx:
+            self._put(tx, (ready, stalled, *_watch(watching=watching)), {})
+
     def failing(self, message: str, *, watching: bool | None) -> None:
         """What the tree says could not be committed. Says nothing when not even that can be written."""
         stalled = Condition("Stalled", "True", "ApplyFailed", message)

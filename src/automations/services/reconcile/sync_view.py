@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from automations.core.instant import iso
 from automations.core.plan.health import health, suspended, sync
 from automations.core.record import automation_record
+from automations.services.lead import leaders
 from automations.store import absences, automations, sources, suspensions
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ class Surroundings(NamedTuple):
 
     paused: Mapping[str, Row]
     sources: Mapping[str, Row]
+    leaders: Mapping[str, Mapping[str, str]]
 
 
 def surroundings(tx: Transaction, *, now: int) -> Surroundings:
     """Suspensions that hold now, by subject, and sources by owner."""
     held = {row["subject"]: row for row in suspensions.every(tx) if row["until_at"] is None or now < row["until_at"]}
-    return Surroundings(held, {f"source:{row['name']}": row for row in sources.every(tx)})
+    return Surroundings(held, {f"source:{row['name']}": row for row in sources.every(tx)}, leaders(tx, now=now))
 
 
 def standing_record(row: Row, beside: Surroundings) -> dict[str, Any]:
@@ -88,6 +90,7 @@ def _source(tx: Transaction, row: Row, bound: list[Row], beside: Surroundings) -
         "sync": sync(held),
         "health": health(conditions),
         "automations": len(mine),
+        "leader": beside.leaders.get(row["name"]),
         "generation": row["generation"],
         "observedGeneration": row["observed_generation"],
         "lastAppliedRevision": row["last_applied_revision"],
