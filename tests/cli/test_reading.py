@@ -56,6 +56,31 @@ def test_show_for_people_names_triggers_and_steps(automations: CommandLine) -> N
     assert "    only: x.do\n" in shown
 
 
+def test_what_is_deleted_while_runs_of_it_go_on_is_shown_with_what_it_waits_for(automations: CommandLine) -> None:
+    automations.applied(["one"])
+    run = automations.send(1)["materialized"][0]["run"]["id"]
+    action = automations.json("queue", "claim", "--runner", "r1")
+    automations.folder.joinpath("automations.d", "one.yaml").unlink()
+    automations.json("apply", "--auto-approve", "--allow-deletes", "1")
+    shown = automations.json("show", "one")
+    said = shown["conditions"]["Terminating"]
+    assert (said["status"], said["reason"], said["since"]) == ("True", "Draining", shown["deletedAt"])
+    (waits,) = shown["waitsFor"]
+    assert (waits["runId"], waits["steps"]) == (run, [{"stepId": "only", "status": "claimed", "claimedBy": "r1"}])
+    (listed,) = automations.json("list")
+    assert (listed["id"], listed["runs"], listed["conditions"]) == ("one", 1, {"Terminating": said})
+    assert automations("list").out.splitlines()[1].split()[:3] == ["one", "terminating", "Progressing"]
+    card = automations("show", "one").out
+    assert f"terminating: deleted at {shown['deletedAt']}, starts nothing new\n" in card
+    assert f"  waits for\n    run {run}: running since " in card
+    assert "      only: claimed by r1\n" in card
+    automations.json("queue", "complete", action["id"], "--runner", "r1", "--fence", "1")
+    assert automations.json("list") == []
+    error = automations.refused("show", "one", status=1)
+    assert error["error"] == "automation not found: one"
+    assert error["hint"].startswith(f"it was deleted at {shown['deletedAt']}, and nothing of it runs")
+
+
 def test_paging_shows_every_run_exactly_once(automations: CommandLine) -> None:
     automations.applied(["one", "two"])
     sent = [made["run"]["id"] for number in range(6) for made in automations.send(number)["materialized"]]

@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
 def run_list(context: "Context", _: Mapping[str, Any]) -> int:
     """Every automation, oldest first."""
-    records = context.runtime.inspect.automations()
+    inspect = context.runtime.inspect
+    records = [*inspect.automations(), *inspect.terminating()]
     if context.json:
         context.document(records)
     elif records:
         rows = [
             (
                 each["id"],
-                each["status"],
+                "terminating" if "deletedAt" in each else each["status"],
                 each.get("sync", ""),
                 each["health"],
                 str(each["generation"]),
@@ -36,15 +37,28 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
 
 def run_show(context: "Context", given: Mapping[str, Any]) -> int:
     """One automation, or one of its generations."""
-    record = context.runtime.inspect.automation(given["id"], generation=given["revision"])
+    record = _record(context, given["id"], given["revision"])
     if context.json:
         context.document(record)
     else:
         context.say("\n".join(clean(line) for line in card(record)))
-        if given["revision"] is None:
+        if given["revision"] is None and "deletedAt" not in record:
             for line in _near(context, given["id"]):
                 context.say(line)
     return 0
+
+
+def _record(context: "Context", identity: str, revision: int | None) -> dict[str, Any]:
+    """What is bound; else what is deleted while runs of it go on. Raises NotFound."""
+    from automations.errors import NotFound
+
+    inspect = context.runtime.inspect
+    try:
+        return inspect.automation(identity, generation=revision)
+    except NotFound:
+        if revision is not None:
+            raise
+        return inspect.deleted(identity)
 
 
 def _near(context: "Context", identity: str) -> Iterator[str]:
@@ -62,7 +76,10 @@ def card(record: Mapping[str, Any]) -> Iterator[str]:
     """An automation for a person."""
     spec = record["spec"]
     yield f"{record['id']}  {spec['name']} {spec['version']}"
-    yield f"  status      {record['status']}"
+    if "deletedAt" in record:
+        yield f"  status      terminating: deleted at {record['deletedAt']}, starts nothing new"
+    else:
+        yield f"  status      {record['status']}"
     yield f"  generation  {record['generation']}  {record['digest'][:19]}"
     yield f"  owner       {record['owner']}  {record.get('file', '')}".rstrip()
     yield f"  health      {record['health']}" + (f", {record['sync']}" if "sync" in record else "")
@@ -70,6 +87,7 @@ def card(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {name:<11} {condition['status']} ({condition['reason']}) since {condition['since']}"
         if condition["message"]:
             yield f"              {condition['message']}"
+    yield from _waiting(record)
     yield "  triggers"
     for trigger in spec["triggers"]:
         what = " ".join(str(trigger[key]) for key in ("source", "type", "cron", "every") if key in trigger)
@@ -79,6 +97,22 @@ def card(record: Mapping[str, Any]) -> Iterator[str]:
     for step in (*spec["actions"], *spec.get("finally", ())):
         after = [each if isinstance(each, str) else each["step"] for each in step.get("dependsOn", ())]
         yield f"    {step['id']}: {step['actionId']}" + (f" after {', '.join(after)}" if after else "")
+
+
+def _waiting(record: Mapping[str, Any]) -> Iterator[str]:
+    """The runs that a deleted automation still waits for."""
+    if "waitsFor" not in record:
+        return
+    yield "  waits for"
+    for run in record["waitsFor"]:
+        yield f"    run {run['runId']}: {run['status']} since {run['since']}"
+        for step in run["steps"]:
+            holder = f" by {step['claimedBy']}" if "claimedBy" in step else ""
+            yield f"      {step['stepId']}: {step['status']}{holder}"
+    more = record["runs"] - len(record["waitsFor"])
+    if more:
+        yield f"    and {counted(more, 'more run', 'more runs')}: automations runs list --automation {record['id']}"
+    yield "    one is ended with: automations runs cancel RUN"
 
 
 COMMANDS = (

@@ -10,6 +10,7 @@ from automations.core.record import action_record, replay_record, run_record
 from automations.core.run.states import ActionStatus
 from automations.errors import NotFound
 from automations.services.absent import no_automation
+from automations.services.reconcile import terminating
 from automations.services.reconcile.sync_view import source_records, standing_record, surroundings
 from automations.services.run.dead_letters import page
 from automations.services.run.run_event import event_of
@@ -74,6 +75,23 @@ class Inspect:
         with self._database.read() as tx:
             beside = surroundings(tx, now=now)
             return [standing_record(row, beside) for row in automations.live(tx)]
+
+    def terminating(self) -> list[dict[str, Any]]:
+        """What is deleted while runs of it go on, oldest first: records with `deletedAt`, `runs`, and the condition."""
+        with self._database.read() as tx:
+            return [terminating.record(row) for row in terminating.terminating(tx)]
+
+    def deleted(self, identity: str) -> dict[str, Any]:
+        """One of `terminating`, with `waitsFor`. Raises NotFound, with what is known of one that is deleted and over."""
+        with self._database.read() as tx:
+            found = next((row for row in terminating.terminating(tx) if row["id"] == identity), None)
+            if found is not None:
+                return {**terminating.record(found), "waitsFor": terminating.waits_for(tx, found)}
+            row = automations.get(tx, identity)
+            if row is None or row["deleted_at"] is None:
+                raise no_automation(identity, automations.bound_ids(tx))
+        hint = f"it was deleted at {iso(row['deleted_at'])}, and nothing of it runs; its history: "
+        raise NotFound(f"automation not found: {identity}", hint=f"{hint}automations runs list --automation {identity}")
 
     def automation(self, identity: str, *, generation: int | None = None) -> dict[str, Any]:
         """One automation, or one of its generations. Raises NotFound."""

@@ -108,14 +108,17 @@ def delete(tx: Transaction, uid: str, /, *, generation: int, now: int) -> bool:
     return changed == 1
 
 
-def terminating(tx: Transaction, owner: str, /) -> list[Row]:
-    """`{id, deleted_at, conditions_json, runs}` of an owner's deleted automations that have runs under way."""
+def any_deleted(tx: Transaction, /) -> bool:
+    """Whether there is a tombstone."""
+    return tx.one("SELECT 1 AS found FROM automations WHERE deleted_at IS NOT NULL LIMIT 1") is not None
+
+
+def deleted(tx: Transaction, /) -> list[Row]:
+    """Tombstones, with the spec of the generation that was bound last; oldest automation first."""
     return tx.all(
-        """SELECT a.id, a.deleted_at, a.conditions_json, count(*) AS runs FROM automations a
-           JOIN runs r ON r.automation_id = a.id AND r.completed_at IS NULL
-           WHERE a.owner = :owner AND a.deleted_at IS NOT NULL
-           GROUP BY a.id, a.deleted_at, a.conditions_json ORDER BY a.id""",
-        owner=owner,
+        f"""SELECT {_COLUMNS}, g.spec_json FROM automations a
+            JOIN generations g ON g.uid = a.uid AND g.generation = a.generation
+            WHERE a.deleted_at IS NOT NULL ORDER BY a.created_at, a.uid"""
     )
 
 

@@ -166,6 +166,16 @@ def under_way(tx: Transaction, uid: str, /, *, begun: bool) -> list[Row]:
     )
 
 
+def under_way_of_deleted(tx: Transaction, /) -> dict[str, int]:
+    """Uids of deleted automations to how many of their runs are not over, where there are any."""
+    rows = tx.all(
+        """SELECT automation_uid, count(*) AS runs FROM runs
+           WHERE completed_at IS NULL AND automation_uid IN (SELECT uid FROM automations WHERE deleted_at IS NOT NULL)
+           GROUP BY automation_uid"""
+    )
+    return {row["automation_uid"]: row["runs"] for row in rows}
+
+
 def live_of_trigger(tx: Transaction, uid: str, trigger_id: str, /) -> bool:
     """Whether a run that this schedule started is not over."""
     row = tx.one(

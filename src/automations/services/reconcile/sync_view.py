@@ -9,7 +9,9 @@ from automations.core.instant import iso
 from automations.core.plan.health import health, suspended, sync
 from automations.core.record import automation_record
 from automations.services.lead import leaders
-from automations.store import absences, automations, sources, suspensions
+from automations.services.reconcile.terminating import conditions as conditions_of
+from automations.services.reconcile.terminating import terminating
+from automations.store import absences, sources, suspensions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,8 +62,8 @@ def suspension(row: Row | None) -> dict[str, Any] | None:
 def source_records(tx: Transaction, bound: Iterable[Row], *, now: int) -> list[dict[str, Any]]:
     """Every source: how it stands, what is invalid, what waits to be deleted, what is suspended."""
     beside = surroundings(tx, now=now)
-    every = list(bound)
-    return [_source(tx, row, every, beside) for row in sources.every(tx)]
+    every, going = list(bound), terminating(tx)
+    return [_source(tx, row, (every, going), beside) for row in sources.every(tx)]
 
 
 def known_sources(database: Database) -> list[dict[str, Any]]:
@@ -78,11 +80,12 @@ def known_sources(database: Database) -> list[dict[str, Any]]:
     return found
 
 
-def _source(tx: Transaction, row: Row, bound: list[Row], beside: Surroundings) -> dict[str, Any]:
+def _source(tx: Transaction, row: Row, found: tuple[list[Row], list[Row]], beside: Surroundings) -> dict[str, Any]:
+    """`found` are the automations that are bound, and those that are deleted while runs of them go on."""
     owner = f"source:{row['name']}"
     held = json.loads(row["conditions_json"])
     conditions = _with_pause(held, beside.paused.get(owner))
-    mine = [each for each in bound if each["owner"] == owner]
+    mine, going = ([each for each in rows if each["owner"] == owner] for rows in found)
     policy = json.loads(row["policy_json"])
     shown = {
         "name": row["name"],
@@ -102,7 +105,8 @@ def _source(tx: Transaction, row: Row, bound: list[Row], beside: Surroundings) -
         "invalid": _those(mine, "SpecValid", "False"),
         "drifted": _those(mine, "Drifted", "True"),
         "missing": _missing(tx, row["name"]),
-        "terminating": _terminating(tx, owner),
+        "terminating": [{"id": each["id"], "runs": each["runs"], "conditions": conditions_of(each)} for each in going]
+        or None,
         "suspension": suspension(beside.paused.get(owner)),
         "suspended": [
             {"id": each["id"], **(suspension(beside.paused.get(each["uid"])) or {})}
@@ -120,18 +124,6 @@ def _those(mine: Iterable[Row], name: str, status: str) -> list[dict[str, Any]] 
         condition = json.loads(each["conditions_json"]).get(name, {})
         if condition.get("status") == status:
             found.append({"id": each["id"], "generation": each["generation"], **condition})
-    return found or None
-
-
-def _terminating(tx: Transaction, owner: str) -> list[dict[str, Any]] | None:
-    """What is deleted while runs of it go on, each with its condition."""
-    found = []
-    for row in automations.terminating(tx, owner):
-        words = f"deleted; {row['runs']} of its runs go on"
-        said = {"status": "True", "reason": "Draining", "message": words, "since": iso(row["deleted_at"])}
-        stalled = json.loads(row["conditions_json"]).get("Stalled", {})
-        late = {"Stalled": stalled} if stalled.get("reason") == "DrainTimeout" else {}
-        found.append({"id": row["id"], "runs": row["runs"], "conditions": {"Terminating": said, **late}})
     return found or None
 
 
