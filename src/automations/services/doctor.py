@@ -86,7 +86,7 @@ def _leases(tx: Transaction) -> list[dict[str, Any]]:
 
 def _live(tx: Transaction, *, now: int) -> str:
     """The daemon that lives on this store; empty where none does."""
-    return next((str(row["holder"]) for row in health.daemon_leases(tx) if row["expires_at"] > now), "")
+    return next((str(row["holder"]) for row in leases.daemons(tx) if row["expires_at"] > now), "")
 
 
 def _waits_for_a_daemon(automation: Any) -> bool:
