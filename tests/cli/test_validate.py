@@ -184,3 +184,19 @@ def test_what_cannot_be_read_is_an_error_that_names_it(automations: CommandLine,
     error = automations.refused("validate", path, status=1)
     assert path in error["error"]
     assert error["hint"]
+
+
+def test_create_refuses_what_validate_calls_an_error_with_the_actions_that_the_store_knows(
+    automations: CommandLine,
+) -> None:
+    automations.specs.mkdir()
+    (automations.specs / "action.yaml").write_text(ACTION)
+    assert automations("apply", "--auto-approve").status == 0
+    slip = SPEC.format(id="one", type="t").replace("actionId: x.do", "actionId: x.do\n    when: run.staus == 'x'")
+    refused = automations.refused("create", "-", stdin=slip.encode(), status=1)
+    assert (refused["code"], refused["diagnostics"][0]["code"]) == ("spec_invalid", "spec/unknown-field")
+    many = SPEC.format(id="one", type="t").replace("actionId: x.do", "actionId: x.do\n    input: {n: many}")
+    refused = automations.refused("create", "-", stdin=many.encode(), status=1)
+    assert refused["diagnostics"][0]["code"] == "spec/input"
+    assert automations.json("list") == []
+    assert automations.json("create", "-", stdin=many.replace("many", "3").encode())["id"] == "one"

@@ -11,7 +11,7 @@ from automations.core.diagnostic import has_errors
 from automations.core.plan.plan import Change
 from automations.core.plan.state import API_OWNER
 from automations.core.record import automation_record
-from automations.core.spec.catalogue import Interpreted
+from automations.core.spec.catalogue import Interpreted, assemble
 from automations.core.spec.model import Automation
 from automations.errors import Conflict, InvalidInput, SpecInvalid, StalePlan
 from automations.services import audit
@@ -19,6 +19,7 @@ from automations.services.plan.apply import Writer
 from automations.services.ports import Clock, Ids
 from automations.services.run import in_flight
 from automations.services.run.programs import Programs
+from automations.services.spec.catalogue import elsewhere_known
 from automations.store import automations, routes, state
 from automations.store.database import Database, Row, Transaction
 
@@ -38,6 +39,7 @@ class Author:
         with self.database.write() as tx:
             held = automations.get(tx, automation.id)
             _check(tx, automation, held)
+            _check_data(tx, interpreted)
             if held is None or held["deleted_at"] is not None or held["digest"] != automation.digest:
                 change = _change(automation, held)
                 ending = in_flight.doomed(tx, [change])
@@ -81,6 +83,14 @@ def accepted(interpreted: Interpreted) -> Automation:
     if interpreted.automation is None:
         raise InvalidInput(f"{interpreted.file} does not declare an automation", hint="see: automations spec example")
     return interpreted.automation
+
+
+def _check_data(tx: Transaction, interpreted: Interpreted) -> None:
+    """Raises SpecInvalid for what a plan would refuse: expressions and inputs that can never fit what is known of their data."""
+    found = assemble([interpreted], known=elsewhere_known(tx, API_OWNER)).diagnostics
+    errors = tuple(each for each in found if each.severity == "error")
+    if errors:
+        raise SpecInvalid(errors[0].message, errors, hint=errors[0].hint or "see: automations validate FILE")
 
 
 def _check(tx: Transaction, automation: Automation, held: Row | None) -> None:
