@@ -246,14 +246,7 @@ class Reconciler:
             verdict = weigh(first, state, policy=policy, situation=(seen, mystery), now=now)
             if confirm is not None:
                 verdict = _agreed(verdict, first, confirm)
-            made = first
-            late: frozenset[str] = frozenset()
-            if verdict.allowed or verdict.held:
-                going = replace(request, prune=True, only=verdict.allowed, hold=verdict.held)
-                made = make_plan(catalogue, state, going)
-                late = _possible_now(made) - _possible_now(first)
-            if late:  # what goes gives room to what stops something else: that is judged in a round of its own
-                made = make_plan(catalogue, state, replace(going, hold=verdict.held | late))
+            made, late = _with_removals(catalogue, state, request=request, first=first, verdict=verdict)
             try:
                 authority = Authority(self.actor, term=self._succession.bearing())
                 self._parts.apply.commit(made, authority, prefix=snapshot.prefix)
@@ -320,6 +313,18 @@ class Reconciler:
 def _possible_now(plan: Plan) -> frozenset[str]:
     """What a plan stops without deleting it."""
     return frozenset(change.id for change in plan.changes if change.destructive and change.action != "delete")
+
+
+def _with_removals(
+    catalogue: Catalogue, state: State, *, request: Request, first: Plan, verdict: Verdict
+) -> tuple[Plan, bool]:
+    """The plan with what may go, and whether something that stops is judged in a round of its own: what goes gives it room."""
+    if not verdict.allowed and not verdict.held:
+        return first, False
+    going = replace(request, prune=True, only=verdict.allowed, hold=verdict.held)
+    made = make_plan(catalogue, state, going)
+    late = _possible_now(made) - _possible_now(first)
+    return (make_plan(catalogue, state, replace(going, hold=verdict.held | late)), True) if late else (made, False)
 
 
 def _agreed(verdict: Verdict, plan: Plan, number: int) -> Verdict:
