@@ -24,7 +24,7 @@ from automations.services.plan.apply import Authority
 from automations.services.plan.plan import plan
 from automations.services.spec.catalogue import catalogue_of
 from automations.settings import load
-from automations.store.database import Row
+from automations.store.database import Database, Row
 from automations.store.sqlite import SqliteDatabase
 from automations.web.api import Verbs
 from automations.web.limits import Limits
@@ -175,7 +175,7 @@ Serve = Callable[..., Served]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Starts servers: `serve(limits=…, secrets_dir=…)`."""
+    """Starts servers: `serve(limits=…, secrets_dir=…)`; on a store of their own unless one is given."""
     with ExitStack() as stack:
 
         def started(
@@ -183,6 +183,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             limits: Limits | None = None,
             secrets_dir: str | None = None,
             ready: Callable[[], str | None] | None = None,
+            database: Database | None = None,
+            specs: dict[str, str] | None = SPECS,
         ) -> Served:
             environment = {
                 "HASNA_AUTOMATIONS_DIR": str(tmp_path / "data"),
@@ -191,8 +193,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             opened = open_runtime(load(environment))
             opened.close()
             telemetry = Recorder()
-            database = SqliteDatabase.open(str(opened.settings.database_path), busy_timeout_ms=200)
-            runtime = Runtime(opened.settings, database, clock=opened.clock, ids=opened.ids, telemetry=telemetry)
+            own = database or SqliteDatabase.open(str(opened.settings.database_path), busy_timeout_ms=200)
+            runtime = Runtime(opened.settings, own, clock=opened.clock, ids=opened.ids, telemetry=telemetry)
             secrets = EnvironmentSecrets(environment, secrets_dir)
             verbs = Verbs(runtime.tokens.bearer, runtime.tokens.any_live, runtime.send, runtime.start)
             at_ease = ready or (lambda: None)
@@ -200,7 +202,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             server = WebServer(parts, WebConfig(port=0, limits=limits or Limits()))
             served = Served(tmp_path, runtime, server, telemetry)
             stack.callback(served.close)
-            served.declare(SPECS)
+            if specs is not None:
+                served.declare(specs)
             server.start()
             return served
 

@@ -13,8 +13,9 @@ from automations.store.migrate import migrate
 from automations.store.open import open_database
 from automations.store.sqlite import SqliteDatabase
 from postgres_server import fresh_schema, postgres_server
+from web_server import serve
 
-__all__ = ["postgres_server"]
+__all__ = ["postgres_server", "serve"]
 
 NOW = 1_700_000_000_000_000
 LINEAGE = "0190a0a0-0000-7000-8000-000000000000"

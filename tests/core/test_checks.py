@@ -171,6 +171,14 @@ def test_a_bad_path_is_told_at_the_path() -> None:
     assert found(spec("a", triggers=[webhook_trigger("/a//b")])) == [("spec/route-path", "triggers[0].route.path")]
 
 
+@pytest.mark.parametrize(("value", "fine"), [("off", True), ("7d", True), ("7d1ms", False), ("30d", False)])
+def test_replays_are_rejected_for_as_long_as_events_are_known(value: str, *, fine: bool) -> None:
+    signature = {"preset": "github", "secretRef": "secret://x", "rejectReplays": value}
+    path = "triggers[0].route.signature.rejectReplays"
+    wanted = [] if fine else [("spec/reject-replays", path)]
+    assert found(spec("a", triggers=[webhook_trigger(signature=signature)])) == wanted
+
+
 # Warnings
 
 
@@ -178,16 +186,6 @@ def test_what_is_declared_and_not_carried_out_yet_is_a_warning_and_no_error() ->
     document = spec("a", triggers=[{"kind": "manual"}], concurrency={"key": "k"}, timeout="1h")
     assert found(document) == []
     assert {code for code, _ in found(document, severity="warning")} <= {"spec/not-executed"}
-
-
-def test_replays_that_are_to_be_rejected_and_are_not_yet_are_a_warning() -> None:
-    def warned(value: str) -> list[tuple[str, str]]:
-        signature = {"preset": "github", "secretRef": "secret://x", "rejectReplays": value}
-        given = spec("a", triggers=[webhook_trigger(signature=signature)])
-        return [each for each in found(given, severity="warning") if each[0] == "spec/not-executed"]
-
-    assert warned("24h") == [("spec/not-executed", "triggers[0].route.signature.rejectReplays")]
-    assert warned("off") == []
 
 
 def test_all_problems_are_told_in_one_go() -> None:

@@ -272,7 +272,7 @@ class ImportStore:
         held = events.known(tx, door, event.identity)
         if held is None:
             row = _event_row(event, row_id=self._ids.new(), reference=reference)
-            row |= {"scope": door, "received_at": at, "reason": None}
+            row |= {"scope": door, "received_at": at, "reason": None, "guarded": 0}
             events.insert(tx, row)
             return str(row["id"])
         if held["outcome"] == "unmatched":  # it came here too, before anything that it starts was here

@@ -51,7 +51,8 @@ class Transaction(Protocol):
     def exclude(self, names: Iterable[str], /) -> None:
         """Hold these names until commit, in one order for everybody: who else wants one of them waits.
 
-        A second call may only name what is held already: two calls are two orders, and then two can wait for each other.
+        A second call may only name what is held already, or another kind of thing that everybody holds after the first kind:
+        two calls are two orders, and then two can wait for each other.
         """
         ...
 

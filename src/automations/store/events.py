@@ -1,5 +1,6 @@
 """Events: each identity once, with what became of it. Raw bodies and headers never come here."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from automations.store.database import Row, Transaction
@@ -9,9 +10,9 @@ def insert(tx: Transaction, row: Row, /) -> bool:
     """Record an event; False when its identity is known already (then nothing changed)."""
     changed = tx.run(
         """INSERT INTO events (id, scope, identity, event_id, source, type, envelope_json, body_digest, outcome,
-             materialized_json, received_at, reason)
+             materialized_json, received_at, reason, guarded)
            VALUES (:id, :scope, :identity, :event_id, :source, :type, :envelope_json, :body_digest, :outcome,
-             :materialized_json, :received_at, :reason)
+             :materialized_json, :received_at, :reason, :guarded)
            ON CONFLICT (scope, identity) DO NOTHING""",
         **row,
     )
@@ -21,6 +22,22 @@ def insert(tx: Transaction, row: Row, /) -> bool:
 def known(tx: Transaction, scope: str, identity: str, /) -> Row | None:
     """The event of this identity, if it was seen."""
     return tx.one("SELECT * FROM events WHERE scope = :scope AND identity = :identity", scope=scope, identity=identity)
+
+
+def of_body(tx: Transaction, scope: str, body_digest: str, /, *, since: int) -> Row | None:
+    """The first event with this body that came in after an instant, of those that guard against being repeated."""
+    return tx.one(
+        """SELECT * FROM events WHERE scope = :scope AND body_digest = :body_digest AND guarded = 1
+             AND received_at > :since ORDER BY received_at, id LIMIT 1""",
+        scope=scope,
+        body_digest=body_digest,
+        since=since,
+    )
+
+
+def add_replays(tx: Transaction, counts: Iterable[tuple[str, int]], /) -> None:
+    """These events came again under other identities, so often."""
+    tx.many("UPDATE events SET replays = replays + :more WHERE id = :id", [{"id": row, "more": n} for row, n in counts])
 
 
 def rematerialize(tx: Transaction, row_id: str, /, *, outcome: str, materialized_json: str) -> bool:

@@ -101,7 +101,7 @@ def _weaker(now: Signature, was: Signature) -> str | None:
         return "no time stamp is checked any more"
     if was.tolerance_seconds is not None and (now.tolerance_seconds or was.tolerance_seconds) > was.tolerance_seconds:
         return f"a tolerance of {now.tolerance_seconds} s instead of {was.tolerance_seconds} s"
-    if getattr(was, "reject_replays", None) and not getattr(now, "reject_replays", None):
+    if was.rejects_replays and not now.rejects_replays:
         return "repeated deliveries are not rejected any more"
     return None
 

@@ -129,7 +129,18 @@ def signature(raw: Data) -> Signature:
         encoding=raw.get("encoding", "hex"),
         timestamp_header=raw.get("timestampHeader"),
         tolerance_seconds=int(raw["toleranceSeconds"]) if "toleranceSeconds" in raw else None,
+        rejects_replays=_rejects_replays(raw),
     )
+
+
+def _rejects_replays(raw: Data) -> int | None:
+    usual = "24h" if raw.get("preset") in _SIGN_NO_ID else "off"
+    given = raw.get("rejectReplays", usual)
+    return None if given == "off" else parse_duration(given)
+
+
+_SIGN_NO_ID = frozenset({"github", "stripe", "shopify"})
+"""Presets whose senders never send one body twice under two ids, though their signature would allow it."""
 
 
 def mapping(raw: Data) -> RouteMapping:

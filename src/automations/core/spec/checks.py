@@ -12,6 +12,7 @@ from automations.core.diagnostic import Diagnostic, Path, Severity
 from automations.core.expression.cel import BODY_ROOTS, ExpressionInvalid
 from automations.core.expression.matcher import compile_when
 from automations.core.expression.template import INPUT_ROOTS, Scan, scan
+from automations.core.retention import LEAST_IDENTITY
 from automations.core.run.concurrency import KEY_ROOTS
 from automations.core.spec.conform import compile_schema
 from automations.core.spec.document import Document
@@ -162,6 +163,11 @@ def _routes(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
         problem = path_problem(trigger.route.path)
         if problem:
             yield Finding("spec/route-path", ("triggers", index, "route", "path"), problem)
+        signature = trigger.route.signature
+        if signature is not None and (signature.rejects_replays or 0) > LEAST_IDENTITY:
+            path = ("triggers", index, "route", "signature", "rejectReplays")
+            message = "rejectReplays is 7d at most: what came in before that need not be known any more"
+            yield Finding("spec/reject-replays", path, message)
 
 
 def path_problem(path: str) -> str | None:
@@ -213,7 +219,3 @@ def _idle_keys(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     for path, raw in paths_of_steps(spec):
         if raw.get("approval", {}).get("mode") == "policy":
             yield (*path, "approval", "mode"), "approval by policy (people are asked where requiresApproval is true)"
-    for index, raw in enumerate(spec["triggers"]):
-        if raw.get("route", {}).get("signature", {}).get("rejectReplays", "off") != "off":
-            path = ("triggers", index, "route", "signature", "rejectReplays")
-            yield path, "rejectReplays (the same signed bytes under another delivery id start another run)"

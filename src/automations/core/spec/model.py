@@ -43,6 +43,8 @@ class Signature:
     encoding: Literal["hex", "base64"] = "hex"
     timestamp_header: str | None = None
     tolerance_seconds: int | None = None
+    rejects_replays: int | None = None
+    """For how long (microseconds) the same signed bytes under another delivery id are a duplicate; None where they never are."""
 
 
 @dataclass(frozen=True, slots=True)

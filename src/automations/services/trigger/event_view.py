@@ -174,6 +174,7 @@ def _record(tx: Transaction, row: Row, kept: Iterable[Row]) -> dict[str, Any]:
         if each["outcome"] == "started"
     ]
     about = {"reason": row["reason"]} if row["reason"] else {}
+    about |= {"replays": row["replays"]} if row["replays"] else {}
     return {
         **({} if envelope else {"id": row["event_id"], "source": row["source"], "type": row["type"]}),
         **envelope,

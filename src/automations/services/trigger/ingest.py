@@ -22,6 +22,7 @@ from automations.services.reconcile.suspend import held_back
 from automations.services.run.admit import admit_runs, tell
 from automations.services.run.programs import Programs
 from automations.services.trigger.admission import Arrival, admit, outcome
+from automations.services.trigger.replays import count_replays, hold_bodies, replayed
 from automations.store import events, outcomes
 from automations.store.database import Database, Row, Transaction
 
@@ -31,10 +32,14 @@ MOST_ERRORS = 100
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event to take in. `body_digest` is of what was delivered, so that a changed body under one identity shows."""
+    """One event to take in. `body_digest` is of what was delivered, so that a changed body under one identity shows.
+
+    `once_within` is for how long (microseconds) the same body under another identity of its route is the same event.
+    """
 
     envelope: Envelope
     body_digest: str
+    once_within: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class Ingested:
     materialized: tuple[dict[str, Any], ...]
     duplicate: bool = False
     conflict: bool = False
+    replay: bool = False
+    """Whether it is a duplicate because the same signed body came in under another identity."""
     first_event_id: str | None = None
     """Of a duplicate: the id that its event came in under the first time."""
     outcomes: tuple[Row, ...] = ()
@@ -104,8 +111,10 @@ class Ingest:
     def _commit(self, deliveries: Sequence[Delivery]) -> list[Ingested]:
         now = self._clock.now()
         with self._database.write() as tx:
+            hold_bodies(tx, deliveries)
             by = _By(self._bindings.within(tx), now, self._ids)
             taken = {at: _take(tx, deliveries[at], by) for at in self._order(deliveries)}
+            count_replays(tx, [each.result.event_row_id for each in taken.values() if each.result.replay])
             timed = _admit(tx, taken.values(), now=now, ids=self._ids)
             started = [made for at in range(len(deliveries)) for made in taken[at].made]
             admit_runs(tx, started, programs=self._programs, now=now)
@@ -134,6 +143,9 @@ class Ingest:
         self._telemetry.emit(f"event.{_word(result)}", **told, runs=len(result.materialized))
         if result.conflict:
             self._telemetry.emit("event.conflict", event_id=envelope.id, source=envelope.source)
+        if result.replay:
+            first = result.event_row_id
+            self._telemetry.emit("event.replayed", event_id=envelope.id, source=envelope.source, first=first)
         for row in () if result.duplicate else result.outcomes:
             about = {"automation": row["automation_id"], "reason": row["reason"]}
             self._telemetry.emit(f"trigger.{row['outcome']}", event_id=envelope.id, **about)
@@ -170,6 +182,8 @@ def _take(tx: Transaction, delivery: Delivery, by: _By) -> _Taken:
     if envelope.route_id is not None and envelope.route_id not in by.table.live_routes:
         # The request was judged by an older table. Acknowledging it now could start nothing and lose it for good.
         raise RouteMoved(f"webhook route {envelope.route_id} was changed meanwhile", hint="send the request again")
+    if known is None and (first := replayed(tx, delivery, now=by.now)) is not None:
+        return _Taken(delivery, replace(_duplicate(first, delivery), replay=True))
     look = _look(tx, envelope, known["id"] if known else by.ids.new(), by)
     if known is not None and not look.fired:
         return _Taken(delivery, replace(_duplicate(known, delivery), suspended=look.suspended))
@@ -336,4 +350,5 @@ def _event_row(delivery: Delivery, document: dict[str, Any]) -> Row:
         "type": envelope.type,
         "envelope_json": as_written(document),
         "body_digest": delivery.body_digest,
+        "guarded": int(delivery.once_within is not None),
     }
