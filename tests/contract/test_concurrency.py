@@ -8,6 +8,7 @@ import pytest
 
 from automations.core.canonical import decode
 from automations.core.run.queue import Holder
+from automations.core.run.replay import Mode
 from automations.services.run import approval, cancel, replay
 from automations.services.run.queue import LEASE, Claim, Done
 from automations.services.trigger import trigger
@@ -253,6 +254,46 @@ def test_a_cancelled_run_leaves_the_line_and_a_cancelled_holder_hands_its_slot_o
     assert plane.statuses([first, second, third]) == ["materialized", "cancelled", "pending"]
     assert plane.finish() == first  # its finally step
     assert plane.statuses([first, third]) == ["cancelled", "materialized"]
+
+
+def test_a_run_that_is_set_aside_hands_its_slot_on_in_the_same_commit_past_those_that_cannot_begin(
+    plane: Sharing,
+) -> None:
+    plane.share(step(retry={"maxAttempts": 1}), step("after", dependsOn=["work"]), key="k")
+    made = plane.arrive(4)
+    for healthy in (True, False):
+        (row,) = plane.claim()
+        with plane.database.write() as tx:
+            for sick in (row["run_id"], *(() if healthy else made[2:3])):
+                tx.run("UPDATE runs SET generation = 99 WHERE id = :id", id=sick)
+        plane.clock.at += LEASE
+        plane.queue.recover()
+        if healthy:
+            assert plane.statuses(made) == ["failed", "materialized", "pending", "pending"]
+    assert plane.statuses(made) == ["failed", "failed", "failed", "materialized"]
+    assert [fields["run"] for event, fields in plane.told if event == "run.set_aside"] == made[:3]
+
+
+def test_replays_that_leave_each_for_the_other_s_key_do_not_wait_for_each_other(
+    shared_database: Database, open_store: Callable[[], Database]
+) -> None:
+    doors = [Sharing(shared_database), Sharing(open_store())]
+    doors[1].ids.begin(1_000_000)
+    doors[0].share(key="${{ event.data.was }}")
+    made = [doors[0].arrive(was=was, now=now)[0] for was, now in (("x", "y"), ("y", "x"))]
+    for _ in made:
+        doors[0].finish()
+    doors[0].share(key="${{ event.data.now }}")
+
+    def again(number: int) -> None:
+        wanted = replay.Wanted(Mode.ENTIRE_RUN, current=True)
+        for _ in range(40):
+            assert (
+                doors[number].replays.run(made[number], wanted, actor="ada", dry_run=True)["replayOf"] == made[number]
+            )
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(again, range(2)))
 
 
 def test_a_slot_outlives_the_loss_of_a_runner(plane: Sharing) -> None:

@@ -12,11 +12,12 @@ from automations.core.record import action_record
 from automations.core.run.queue import Failure, Holder
 from automations.errors import Conflict, NotFound
 from automations.services.run.queue import LEASE, Done, Undone
-from automations.store import actions
+from automations.store import actions, runs
 from automations.store.actions import Only, Which
 from automations.store.database import Database, Row
 from control_plane import START, ControlPlane
 from samples import action, spec, step
+from web_server import eventually
 
 NO_JITTER = {"jitter": "none"}
 
@@ -235,6 +236,26 @@ def test_reports_in_one_commit_are_all_taken_or_none(plane: ControlPlane) -> Non
 def test_an_action_that_nobody_knows_is_not_found(plane: ControlPlane) -> None:
     with pytest.raises(NotFound, match="queued action not found: ghost"):
         plane.queue.complete(Done("ghost", Holder("r1")))
+
+
+def test_a_run_has_started_once_an_action_is_claimed_though_somebody_held_it(shared_database: Database) -> None:
+    plane = ControlPlane(shared_database)
+    plane.apply({"a.yaml": spec("a")})
+    run_id = plane.send().materialized[0]["runId"]
+
+    def claimed() -> bool:
+        with shared_database.read() as tx:
+            return bool(tx.all("SELECT id FROM actions WHERE status = 'claimed'"))
+
+    with ThreadPoolExecutor(2) as pool:
+        with shared_database.write() as tx:
+            runs.hold_one(tx, run_id)
+            claim = pool.submit(plane.claim)
+            if shared_database.dialect != "sqlite":  # there, whoever writes is alone
+                eventually(lambda: pool.submit(claimed).result())
+        (row,) = claim.result(timeout=20)
+    assert (row["run_id"], plane.run(run_id)["status"]) == (run_id, "running")
+    assert plane.run(run_id)["started_at"] == plane.clock.at
 
 
 def test_two_reports_at_once_of_steps_that_one_step_waits_for_free_it_exactly_once(shared_database: Database) -> None:

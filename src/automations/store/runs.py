@@ -91,20 +91,33 @@ def move(tx: Transaction, row: Row, /) -> bool:
     return changed == 1
 
 
-def start(tx: Transaction, run_ids: Sequence[str], /, *, now: int) -> None:
-    """The first claim of any of a run's actions starts it.
+def start(tx: Transaction, run_ids: Sequence[str], /, *, now: int, waits: bool = False) -> int:
+    """The first claim of any of a run's actions starts it; how many were started.
 
-    One that somebody holds is about to be moved anyway; waiting for it with actions in hand could be waiting for each other.
+    One that somebody holds is passed over, because waiting for it with actions in hand could be waiting for each other;
+    who holds none `waits`, see `not_started`.
     """
+    started = 0
     for begin in range(0, len(run_ids), AT_ONCE[-1]):
         names, values = listed(run_ids[begin : begin + AT_ONCE[-1]])
-        tx.run(
+        started += tx.run(
             f"""UPDATE runs SET status = 'running', started_at = :now, updated_at = :now
                 WHERE id IN (SELECT id FROM runs WHERE id IN ({names}) AND status = 'materialized'
-                  ORDER BY id{tx.skip_locked})""",  # fixed texts only
+                  ORDER BY id{tx.for_update if waits else tx.skip_locked})""",  # fixed texts only
             now=now,
             **values,
         )
+    return started
+
+
+def not_started(tx: Transaction, run_ids: Sequence[str], /) -> list[str]:
+    """Which of these runs, some of whose actions were claimed, were passed over when they were to be started; in order."""
+    found: list[str] = []
+    for begin in range(0, len(run_ids), AT_ONCE[-1]):
+        names, values = listed(run_ids[begin : begin + AT_ONCE[-1]])
+        rows = tx.all(f"SELECT id FROM runs WHERE id IN ({names}) AND status = 'materialized' ORDER BY id", **values)
+        found += [row["id"] for row in rows]
+    return found
 
 
 def set_aside(tx: Transaction, run_id: str, /, *, error_json: str, now: int) -> None:

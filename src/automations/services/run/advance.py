@@ -76,7 +76,12 @@ def stop_run(tx: Transaction, run: Row, ending: Ending, *, programs: Programs, n
 def hand_on(tx: Transaction, key: slots.Key, *, programs: Programs, now: int) -> None:
     """Give what is free of a held key's slots to those in line, in turn."""
     while (waiting := slots.head(tx, key)) is not None:
-        _Mover(tx, programs, now).begin(waiting)
+        begin(tx, waiting, programs=programs, now=now)
+
+
+def begin(tx: Transaction, waiting: Row, *, programs: Programs, now: int) -> None:
+    """Give the head of a held key's line the slot that is free."""
+    _Mover(tx, programs, now).begin(waiting)
 
 
 class _Mover:

@@ -97,7 +97,15 @@ class Cancel:
 def hold_run(tx: Transaction, run_id: str) -> Row:
     """A run with its slot's key, both held until commit. Raises NotFound."""
     slots.hold_of(tx, runs=[run_id])
-    run = runs.hold_one(tx, run_id)
+    return _found(runs.hold_one(tx, run_id), run_id)
+
+
+def look_at_run(tx: Transaction, run_id: str) -> Row:
+    """A run as it stands, not held. Raises NotFound."""
+    return _found(runs.get(tx, run_id), run_id)
+
+
+def _found(run: Row | None, run_id: str) -> Row:
     if run is None:
         raise NotFound(f"run not found: {run_id}", hint="see: automations runs list")
     return run

@@ -8,6 +8,7 @@ process of its own, and needs none of them.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,7 +31,7 @@ from automations.core.run.queue import (
     may_finish,
 )
 from automations.core.run.states import ActionStatus
-from automations.errors import Conflict, InvalidInput, NotFound, StoreError
+from automations.errors import Conflict, InvalidInput, NotFound, StoreError, StoreUnavailable
 from automations.services.run import advance
 from automations.services.run.deadlines import expire_run, overdue
 from automations.store import actions, cancels, deadlines, runs, slots
@@ -91,11 +92,14 @@ class Queue:
         now = self._clock.now()
         with self._database.write() as tx:
             late = overdue(tx, now=now)
-            rows = [] if any(late) else self._take(tx, asked, now=now)
+            rows, passed_over = ([], []) if any(late) else self._take(tx, asked, now=now)
         if any(late):  # in commits of their own, so that none of them can fail the claim
             self._take_back(late, now=now)
             with self._database.write() as tx:
-                rows = self._take(tx, asked, now=now)
+                rows, passed_over = self._take(tx, asked, now=now)
+        if passed_over:  # nothing is held now that whoever holds them may wait for; and what is claimed stays so
+            with suppress(StoreUnavailable), self._database.write() as tx:
+                runs.start(tx, passed_over, now=now, waits=True)
         for row in rows:
             self._telemetry.emit("action.claimed", **_names(row), runner=asked.runner, fence=row["fence"])
         return rows
@@ -219,16 +223,17 @@ class Queue:
         policy = self._programs.retry_of(tx, run, row["step_id"])
         return fail(action, failure, policy, now=now, fraction=self._ids.fraction())
 
-    def _take(self, tx: Transaction, asked: Claim, *, now: int) -> list[Row]:
+    def _take(self, tx: Transaction, asked: Claim, *, now: int) -> tuple[list[Row], list[str]]:
+        """The claimed actions, and the runs that have yet to be started because somebody held them."""
         until = now + asked.lease
         rows = actions.claim(tx, asked.which, runner=asked.runner, limit=asked.limit, now=now, until=until)
         if any(row["approval_json"] is not None for row in rows):
             from automations.services.run.hand_out import still_approved  # noqa: PLC0415  # see the module's head
 
             rows = still_approved(tx, rows, now=now)
-        if rows:
-            runs.start(tx, sorted({row["run_id"] for row in rows}), now=now)  # one order, so that nobody deadlocks
-        return rows
+        begun = sorted({row["run_id"] for row in rows})  # one order, so that nobody deadlocks
+        started = runs.start(tx, begun, now=now)
+        return rows, runs.not_started(tx, begun) if tx.skip_locked and started < len(begun) else []
 
     def _acceptable(self, tx: Transaction, report: Done, row: Row, *, now: int) -> str | None:
         """The text of a result that is to be taken as it is, '' for none; None where the report wants a closer look."""
@@ -241,7 +246,7 @@ class Queue:
 
     def _take_back(self, late: Overdue, *, now: int) -> int:
         """End what still is out of time; how much that was."""
-        from automations.services.run.set_aside import each_or_aside  # noqa: PLC0415  # see the module's head
+        from automations.services.run.set_aside import Aside  # noqa: PLC0415  # see the module's head
 
         taken: dict[str, tuple[Row, str]] = {}
         ready: list[Transaction] = []
@@ -267,17 +272,17 @@ class Queue:
 
         for ids, deed in ((late.actions, take_back), (late.runs, end_run)):
             if ids:
-                each_or_aside(self._database, ids, deed, telemetry=self._telemetry, now=now)
+                Aside(self._database, self._programs, self._telemetry, now).each(ids, deed)
         for row, ended in taken.values():
             self._telemetry.emit(f"action.{ended}", **_names(row), runner=row["claimed_by"])
         return len(taken) + len(late.runs)
 
     def _hand_on(self, idle: list[slots.Key], *, now: int) -> int:
-        """Hand on slots that are free though somebody waits: of a run that was set aside, for one."""
+        """Hand on slots that are free though somebody waits: where a later generation has more of them, for one."""
+        from automations.services.run.set_aside import Aside  # noqa: PLC0415  # see the module's head
+
         for key in idle:
-            with self._database.write() as tx:
-                slots.hold(tx, [key])
-                advance.hand_on(tx, key, programs=self._programs, now=now)
+            Aside(self._database, self._programs, self._telemetry, now).hand_on(key)
         return len(idle)
 
     def _let_go(self, tx: Transaction, action_id: str, holder: Holder, *, now: int) -> bool:

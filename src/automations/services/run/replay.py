@@ -20,7 +20,7 @@ from automations.services.plan.definitions import Bindings
 from automations.services.ports import Clock, Ids, Telemetry, Wake
 from automations.services.run.admit import admit_runs
 from automations.services.run.advance import advance_run, reopen_run
-from automations.services.run.cancel import hold_run
+from automations.services.run.cancel import hold_run, look_at_run
 from automations.services.run.programs import Programs
 from automations.services.run.queue import hold
 from automations.services.run.replay_run import carry_over, check_inputs, made_anew, pinned, today
@@ -154,7 +154,9 @@ class Replay:
 
     def _run(self, tx: Transaction, run_id: str, wanted: Wanted, *, actor: str) -> dict[str, Any]:
         now = self._parts.clock.now()
-        run = hold_run(tx, run_id)
+        # A run that is made anew only reads the old one. Its own key is the one that it holds: today's spec may have another, and
+        # two keys one after the other would be two orders.
+        run = look_at_run(tx, run_id) if wanted.mode is Mode.ENTIRE_RUN else hold_run(tx, run_id)
         _check_not_ending(run)
         if wanted.from_step is not None and wanted.mode is not Mode.ENTIRE_RUN:
             raise Conflict("only an entire run begins at a step", hint="say: --mode entire-run --from STEP")
