@@ -1,5 +1,8 @@
 """`history`, `diff`, `rollback` and `drift` as people use them."""
 
+from contextlib import closing
+
+import apsw
 import pytest
 
 from command_line import SPEC, CommandLine
@@ -78,6 +81,10 @@ def test_drift_lists_every_way_in_which_state_and_files_part(applied: CommandLin
     applied.json("rollback", "one", "--to", "1", "--auto-approve")
     found = {each["id"]: each["drift"] for each in applied.json("drift")}
     assert found == {"made": "by-hand", "one": "held", "three": "missing", "two": "undeclared"}
+    with closing(apsw.Connection(str(applied.folder / "root" / "automations.db"))) as store:
+        store.execute("UPDATE automations SET status = 'paused' WHERE id IN ('one', 'made')")
+    edited = {each["id"]: each["reason"] for each in applied.json("drift") if each["drift"] == "edited"}
+    assert edited == dict.fromkeys(("one", "made"), "its status is paused, its spec says active")
     ended = applied("drift", "--detailed-exitcode")
     assert ended.status == 2
     assert ended.out.startswith("ID")

@@ -55,7 +55,7 @@ def run_drift(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.services.plan.difference import drift
 
     _, made = planned(context, {**given, "adopt": (), "unprotect": ()})
-    found = drift(context.runtime.database, made)
+    found = drift(context.runtime.database, context.runtime.bindings, made)
     if context.json:
         context.document(found)
     elif found:

@@ -22,8 +22,8 @@ def heads(tx: Transaction, /) -> list[Row]:
 
 
 def bound(tx: Transaction, /) -> list[Row]:
-    """`{uid, generation}` of automations that are not deleted; oldest first."""
-    return tx.all("SELECT uid, generation FROM automations WHERE deleted_at IS NULL ORDER BY created_at, uid")
+    """`{uid, generation, digest}` of automations that are not deleted; oldest first."""
+    return tx.all("SELECT uid, generation, digest FROM automations WHERE deleted_at IS NULL ORDER BY created_at, uid")
 
 
 def live(tx: Transaction, /) -> list[Row]:
@@ -119,6 +119,16 @@ def deleted(tx: Transaction, /) -> list[Row]:
         f"""SELECT {_COLUMNS}, g.spec_json FROM automations a
             JOIN generations g ON g.uid = a.uid AND g.generation = a.generation
             WHERE a.deleted_at IS NOT NULL ORDER BY a.created_at, a.uid"""
+    )
+
+
+def rebind(tx: Transaction, uid: str, /, *, generation: int, now: int) -> None:
+    """Put right which generation is bound."""
+    tx.run(
+        "UPDATE automations SET generation = :generation, updated_at = :now WHERE uid = :uid",
+        uid=uid,
+        generation=generation,
+        now=now,
     )
 
 

@@ -38,6 +38,15 @@ def put(tx: Transaction, row: Row, /) -> None:
     )
 
 
+def write_body(tx: Transaction, digest: str, manifest_json: str, /) -> None:
+    """Put right what a digest's text says."""
+    tx.run(
+        "UPDATE manifest_bodies SET manifest_json = :manifest_json WHERE digest = :digest",
+        manifest_json=manifest_json,
+        digest=digest,
+    )
+
+
 def delete(tx: Transaction, action_id: str, version: str, /, *, now: int) -> None:
     """No new run finds this manifest; runs that are pinned to it keep it."""
     tx.run(

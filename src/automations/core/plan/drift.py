@@ -1,11 +1,13 @@
 """Drift: where the rows of an automation that a source owns are no longer what its applied spec made of them.
 
-Files and definitions may be in step while somebody changed a row by hand: a status, a route's path or signature. The plan does
-not see that, because it compares digests.
+Files and definitions may be in step while somebody changed a row by hand: a status, a route, which generation is bound, a
+stored spec. The plan does not see that, because it compares the digests that the rows say. What it does see is no matter of this
+module: an owner, a file's name, a digest, a tombstone, a row that is gone. Nor is what has no spec to compare with, such as
+how far a schedule was judged.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from automations.core.spec.model import Automation
 
@@ -20,10 +22,38 @@ WORDS = {
 Row = Mapping[str, Any]
 
 
+class Kept(NamedTuple):
+    """What the store keeps of an automation's generations: the newest one's number, and the digest of the bound one.
+
+    `digest` is None where the bound one is gone. `meant` is the digest of its stored spec, None where nobody looked at it.
+    """
+
+    newest: int | None
+    digest: str | None
+    meant: str | None = None
+
+
+def generation_drift(held: Row, kept: Kept) -> tuple[str, ...]:
+    """Whether what is bound is what was bound last, in words."""
+    return tuple(_of_generation(held, kept))
+
+
+def _of_generation(held: Row, kept: Kept) -> Iterator[str]:
+    number = held["generation"]
+    if kept.digest is None:
+        yield f"generation {number}, which is bound, is gone"
+    elif kept.newest != number:
+        yield f"generation {number} is bound, the last that was applied is {kept.newest}"
+    elif kept.digest != held["digest"]:
+        yield f"the digest of generation {number} is not that of what is bound"
+    if kept.meant is not None and kept.meant != held["digest"] and kept.newest == number:
+        yield "the stored spec is not what was applied"
+
+
 def drift_of(
     automation: Automation, held: Row, *, wanted: Mapping[str, Row], routes: Mapping[str, Row]
 ) -> tuple[str, ...]:
-    """What differs, in words. `wanted` are the routes that the spec makes and `routes` those in the store, both by id."""
+    """What else differs, in words. `wanted` are the routes that the spec makes, `routes` those in the store, both by id."""
     return tuple(_differences(automation, held, wanted, routes))
 
 
@@ -40,3 +70,12 @@ def _differences(
         changed = [WORDS.get(name, name) for name in ROUTE_FIELDS if route[name] != want[name]]
         if changed:
             yield f"the {' and '.join(changed)} of its route {want['path']} is not what its spec says"
+    for identity, route in routes.items():
+        if identity not in wanted and _declared(route, held):
+            yield f"its route {route['path']} is not one of its spec's"
+
+
+def _declared(route: Row, held: Row) -> bool:
+    """Whether a live route says that the spec of an automation declares it. Those that people made have no trigger."""
+    mine = route["automation_id"] == held["id"] and route["owner"] == held["owner"]
+    return mine and route["trigger_id"] is not None and route["deleted_at"] is None

@@ -12,7 +12,7 @@ from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight,
 from automations.core.record import route_record
 from automations.core.spec import build
 from automations.core.spec.manifests import Shelf, resolve_all, shelve
-from automations.core.spec.model import Manifest
+from automations.core.spec.model import Automation, Manifest
 from automations.core.trigger.bindings import Bound, BoundRoute, Table, build_table
 from automations.store import actions, automations, destructions, holds, manifests, routes, runs, state, suspensions
 from automations.store.database import Database, Row, Transaction
@@ -139,13 +139,14 @@ class Bindings:
     def _build(self, tx: Transaction, serial: int) -> Table:
         standing = manifests.live(tx)
         shelf = shelve(self._manifest(row) for row in standing)
-        digests = [row["digest"] for row in standing]
+        digests = [self._manifest(row).digest for row in standing]
         same = digests == self._shelved  # then whatever is of the same generation is pinned to the same
         kept: dict[str, Bound] = {}
         for row in automations.bound(tx):
             before = self._kept.get(row["uid"])
-            unchanged = same and before is not None and before.generation == row["generation"]
-            kept[row["uid"]] = before if unchanged and before else self._bound(tx, row, shelf)
+            bound = before if same and _is(before, row) else self._bound(tx, row, shelf)
+            if bound is not None:
+                kept[row["uid"]] = bound
         self._kept, self._shelved = kept, digests
         bound_routes = [
             BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None) for row in routes.every(tx)
@@ -154,24 +155,46 @@ class Bindings:
         return replace(build_table(serial, kept.values(), routes=bound_routes, before=self._table), pauses=pauses)
 
     def _manifest(self, row: Row) -> Manifest:
-        if row["digest"] not in self._manifests:
-            self._manifests[row["digest"]] = build.manifest(decode(row["manifest_json"]))
-        return self._manifests[row["digest"]]
+        known = self._manifests.get(row["digest"])
+        if known is None:
+            known = build.manifest(decode(row["manifest_json"]))
+            if known.digest == row["digest"]:  # else somebody edited it, and it is read again until it is put right
+                self._manifests[row["digest"]] = known
+        return known
 
-    def _bound(self, tx: Transaction, row: Row, shelf: Shelf) -> Bound:
-        """The same object as before where generation and manifests are the same: what it compiled stays compiled."""
+    def _bound(self, tx: Transaction, row: Row, shelf: Shelf) -> Bound | None:
+        """The same object as before where generation and manifests are the same: what it compiled stays compiled.
+
+        None where the generation is gone from the store, or is no spec any more, which only an edit by hand can bring about:
+        then it fires nothing, and everything else goes on.
+        """
         standing = self._kept.get(row["uid"])
-        if standing is not None and standing.generation == row["generation"]:
+        if standing is not None and _is(standing, row):
             automation = standing.automation
         else:
             standing = None
             kept = automations.generation(tx, row["uid"], row["generation"])
-            assert kept is not None  # noqa: S101  # an automation is inserted with its generation
-            automation = build.automation(decode(kept["spec_json"]))
+            read = None if kept is None else _read(kept["spec_json"])
+            if read is None:
+                return None
+            automation = read
         pinned = resolve_all(automation.steps, shelf)
         if standing is not None and _pins(pinned) == _pins(standing.manifests):
             return standing
         return Bound(row["uid"], row["generation"], automation, pinned)
+
+
+def _read(text: str) -> Automation | None:
+    """A stored spec; None for what is none."""
+    try:
+        return build.automation(decode(text))
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None
+
+
+def _is(before: Bound | None, row: Row) -> bool:
+    """Whether it is what the row says is bound."""
+    return before is not None and before.generation == row["generation"] and before.automation.digest == row["digest"]
 
 
 def _pins(pinned: Mapping[str, Manifest]) -> dict[str, str]:

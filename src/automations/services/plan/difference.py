@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from automations.core.canonical import decode
 from automations.core.plan.diff import Field, diff
 from automations.core.plan.state import API_OWNER
-from automations.core.spec import build
 from automations.errors import NotFound
 from automations.services.absent import no_automation
+from automations.services.reconcile.heal import Scope
+from automations.services.reconcile.heal import drift as edited
 from automations.store import automations, holds
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from automations.core.plan.plan import Plan
     from automations.core.spec.catalogue import Catalogue
+    from automations.services.plan.definitions import Bindings
     from automations.store.database import Database, Row
 
 
@@ -60,7 +62,7 @@ def against_generation(database: Database, automation_id: str, generation: int) 
     return Difference(automation_id, _generation(generation), _generation(row["generation"]), found)
 
 
-def drift(database: Database, plan: Plan) -> list[dict[str, Any]]:
+def drift(database: Database, bindings: Bindings, plan: Plan) -> list[dict[str, Any]]:
     """`[{id, drift, reason, owner?, file?}]`: where the state and a source's files part, and what no file declares.
 
     `drift` is `undeclared` (bound, and in no file), `missing` (in a file, and not bound), `differs`, `held` (rolled back from
@@ -75,11 +77,14 @@ def drift(database: Database, plan: Plan) -> list[dict[str, Any]]:
         word = "held" if change.id in rejected and change.action == "update" else words.get(change.action, "differs")
         entry = {"id": change.id, "kind": change.resource, "drift": word, "reason": change.reason}
         found.append(entry | ({"file": change.file} if change.file else {}))
-    for row in rows:
-        if build.automation(decode(row["spec_json"])).digest != row["digest"]:
-            found.append(_entry(row, "edited", "the stored spec is not what was applied"))
-        if row["owner"] == API_OWNER:
-            found.append(_entry(row, "by-hand", "made by hand; a source can take it over with: automations adopt"))
+    by_hand = "made by hand; a source can take it over with: automations adopt"
+    found += [_entry(row, "by-hand", by_hand) for row in rows if row["owner"] == API_OWNER]
+    for owner in (plan.owner, API_OWNER):
+        for name, reason in edited(database, bindings, Scope(owner, deep=True)).items():
+            kind, _, identity = name.rpartition(" ")
+            found.append(
+                {"id": identity, "kind": kind or "automation", "drift": "edited", "reason": reason, "owner": owner}
+            )
     return sorted(found, key=lambda each: (each["id"], each["drift"]))
 
 

@@ -22,7 +22,7 @@ from automations.services.plan.apply import Apply, Authority
 from automations.services.plan.definitions import Bindings, load_state
 from automations.services.plan.plan import with_old
 from automations.services.ports import Clock, Ids, Telemetry, Tree
-from automations.services.reconcile.heal import Drift, drift, heal
+from automations.services.reconcile.heal import Drift, Scope, drift, heal
 from automations.services.reconcile.prune import counted, ripens, weigh
 from automations.services.reconcile.standing import Look, Standing
 from automations.services.reconcile.succession import STANDBY, Succession
@@ -118,6 +118,8 @@ class Reconciler:
         self._settling = Settling()
         self._succession = Succession(lead)
         self._quiet: object = None
+        self._deep = False
+        self._drifted: Drift = {}
         self._pause: Pause | None = None
         self.watch_healthy = watching
         """Set by the watcher; False means that only looking regularly notices changes, None that nobody watches for long."""
@@ -183,6 +185,7 @@ class Reconciler:
         if quiet and settled.again_at is not None and not resync:
             return Round("unsettled", WRITING, again_at=settled.again_at)  # all but what is being written is as it was
         quiet = quiet and settled.again_at is None
+        self._deep = afresh
         if quiet and not (resync and self._drift()):
             return Round("settled")
         self._quiet = None
@@ -212,6 +215,7 @@ class Reconciler:
         if confirm is None and self._failing.waits(catalogue.digest, now=now):
             return Round("failing", "the last attempts with this tree failed", again_at=self._failing.until)
         try:
+            self._heal(catalogue)
             found = self._act(settled, catalogue, confirm)
         except AutomationsError as problem:
             if isinstance(problem, Refused):
@@ -266,18 +270,29 @@ class Reconciler:
         return Round("raced", "others kept changing definitions meanwhile")
 
     def _drift(self) -> Drift:
-        """What drifted and was not put right; what was is told."""
-        database, bindings, owner = self._parts.database, self._parts.bindings, self._source.owner
-        found = drift(database, bindings, owner=owner)
-        if not found or not self._source.policy.self_heal:
-            return found
+        """What drifted: rows always, stored texts in a look afresh, and of what drifted before until it is right again."""
+        self._drifted = drift(self._parts.database, self._parts.bindings, self._scope())
+        return self._drifted
+
+    def _scope(self) -> Scope:
+        return Scope(self._source.owner, self._deep, frozenset(self._drifted))
+
+    def _heal(self, catalogue: Catalogue) -> None:
+        """Put right what drifted, where the source's policy says so; what was is told. Before the plan, which believes rows."""
+        database, now = self._parts.database, self._parts.clock.now()
+        if not self._source.policy.self_heal or not self._drift():
+            return
+        with database.read() as tx:
+            if pause_of_source(tx, self._source.name, now=now) is not None:
+                return
         try:
-            healed = heal(database, bindings, owner=owner, actor=self.actor, now=self._parts.clock.now())
+            healed = heal(
+                database, self._parts.bindings, self._scope(), catalogue=catalogue, actor_at=(self.actor, now)
+            )
         except (StalePlan, ConstraintViolated):
-            return found
+            return
         for identity, words in healed.items():
             self._parts.telemetry.emit("drift.healed", source=self._source.name, automation=identity, what=words)
-        return {}
 
     def _state(self, catalogue: Catalogue, prefix: str) -> tuple[State, Pause | None]:
         """The state, and a suspension of the source as of the same serial: whoever suspends it later makes the plan stale."""
