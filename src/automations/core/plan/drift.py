@@ -6,7 +6,8 @@ module: an owner, a file's name, a digest, a tombstone, a row that is gone. Nor 
 how far a schedule was judged.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from automations.core.spec.model import Automation
@@ -50,32 +51,39 @@ def _of_generation(held: Row, kept: Kept) -> Iterator[str]:
         yield "the stored spec is not what was applied"
 
 
-def drift_of(
-    automation: Automation, held: Row, *, wanted: Mapping[str, Row], routes: Mapping[str, Row]
-) -> tuple[str, ...]:
-    """What else differs, in words. `wanted` are the routes that the spec makes, `routes` those in the store, both by id."""
+class Routes(NamedTuple):
+    """The routes of the store: all by id, and by automation the live ones that specs of an owner are said to declare."""
+
+    by_id: Mapping[str, Row]
+    declared: Mapping[str, Sequence[Row]]
+
+
+def routes_of(owner: str, routes: Iterable[Row]) -> Routes:
+    """Sorted for `drift_of`. Those that people made have no trigger."""
+    by_id, declared = {}, defaultdict(list)
+    for route in routes:
+        by_id[route["id"]] = route
+        if route["owner"] == owner and route["trigger_id"] is not None and route["deleted_at"] is None:
+            declared[route["automation_id"]].append(route)
+    return Routes(by_id, declared)
+
+
+def drift_of(automation: Automation, held: Row, *, wanted: Mapping[str, Row], routes: Routes) -> tuple[str, ...]:
+    """What else differs, in words. `wanted` are the routes that the spec makes, by id."""
     return tuple(_differences(automation, held, wanted, routes))
 
 
-def _differences(
-    automation: Automation, held: Row, wanted: Mapping[str, Row], routes: Mapping[str, Row]
-) -> Iterator[str]:
+def _differences(automation: Automation, held: Row, wanted: Mapping[str, Row], routes: Routes) -> Iterator[str]:
     if held["status"] != automation.status:
         yield f"its status is {held['status']}, its spec says {automation.status}"
     for identity, want in wanted.items():
-        route = routes.get(identity)
+        route = routes.by_id.get(identity)
         if route is None or route["deleted_at"] is not None:
             yield f"its route {want['path']} is gone"
             continue
         changed = [WORDS.get(name, name) for name in ROUTE_FIELDS if route[name] != want[name]]
         if changed:
             yield f"the {' and '.join(changed)} of its route {want['path']} is not what its spec says"
-    for identity, route in routes.items():
-        if identity not in wanted and _declared(route, held):
+    for route in routes.declared.get(held["id"], ()):
+        if route["id"] not in wanted:
             yield f"its route {route['path']} is not one of its spec's"
-
-
-def _declared(route: Row, held: Row) -> bool:
-    """Whether a live route says that the spec of an automation declares it. Those that people made have no trigger."""
-    mine = route["automation_id"] == held["id"] and route["owner"] == held["owner"]
-    return mine and route["trigger_id"] is not None and route["deleted_at"] is None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from automations.core.audit import Entry
 from automations.core.canonical import as_written, decode, digest, encode
-from automations.core.plan.drift import Kept, drift_of, generation_drift
+from automations.core.plan.drift import Kept, drift_of, generation_drift, routes_of
 from automations.core.spec import build
 from automations.core.spec.remembered import whole
 from automations.errors import StalePlan
@@ -116,7 +116,7 @@ def heal(
 
 
 def _drifted(tx: Transaction, table: Table, scope: Scope) -> _Found:
-    held = {route["id"]: route for route in routes.every(tx)}
+    held = routes_of(scope.owner, routes.every(tx))
     kept = generations.kept(tx, scope.owner)
     texts = generations.bound_specs(tx, scope.owner) if scope.deep else {}
     found = []
