@@ -46,8 +46,16 @@ def status_of(site: Site, run: str) -> str:
 
 
 def children(pid: int) -> list[int]:
-    """The process ids of a process's children, of all its threads (Linux)."""
+    """The process ids of a process's children, of all its threads, without the guard that stands by it (Linux)."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [int(child) for child in (task / "children").read_text().split()]
-    return found
+    return [each for each in found if b"/guard.py" not in Path(f"/proc/{each}/cmdline").read_bytes()]
+
+
+def gone(pid: int | str) -> bool:
+    """Whether a process is no more (a zombie is none)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from e2e.conftest import BIN, PATIENCE, Site, until
-from e2e.jobs import SPEC, children, job, send, status_of
+from e2e.jobs import SPEC, children, gone, job, send, status_of
 
 
 def test_an_action_left_by_a_killed_daemon_is_run_again_by_the_next_one(site: Site) -> None:
@@ -24,8 +24,7 @@ def test_an_action_left_by_a_killed_daemon_is_run_again_by_the_next_one(site: Si
     child = until(lambda: children(daemon.pid), what="the action's process")
     os.kill(daemon.pid, signal.SIGKILL)
     daemon.wait(timeout=PATIENCE)
-    for pid in child:
-        os.kill(pid, signal.SIGKILL)
+    until(lambda: all(map(gone, child)), what="the action's process goes with the daemon")
     again, _ = site.start("run", "automations.d")
     assert again.pid != daemon.pid
     until(lambda: status_of(site, run) == "succeeded", what="the run ends after the lease ran out", seconds=60)
@@ -61,8 +60,7 @@ def test_a_second_sigterm_ends_the_daemon_at_once(site: Site) -> None:
     until(lambda: "daemon.draining" in site.log(), what="the daemon drains")
     daemon.terminate()
     assert daemon.wait(timeout=PATIENCE) != 0
-    for pid in child:
-        os.kill(pid, signal.SIGKILL)
+    until(lambda: all(map(gone, child)), what="the action's process goes with the daemon")
 
 
 def test_a_second_daemon_on_the_same_root_is_refused_and_names_the_first(site: Site) -> None:

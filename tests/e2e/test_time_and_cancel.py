@@ -2,18 +2,9 @@
 
 import os
 import signal
-from pathlib import Path
 
 from e2e.conftest import PATIENCE, Site, until
-from e2e.jobs import ACTION, children, job, send, status_of
-
-
-def gone(pid: str) -> bool:
-    """Whether a process is no more (a zombie is none)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
-    except FileNotFoundError:
-        return True
+from e2e.jobs import ACTION, children, gone, job, send, status_of
 
 
 def test_a_cancelled_run_s_process_group_is_ended_though_it_ignores_term_and_finally_runs(site: Site) -> None:
@@ -42,8 +33,7 @@ def test_a_killed_daemon_takes_no_deadline_and_no_slot_with_it(site: Site) -> No
     left = until(lambda: children(daemon.pid), what="the action's process")
     os.kill(daemon.pid, signal.SIGKILL)
     daemon.wait(timeout=PATIENCE)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+    until(lambda: all(map(gone, left)), what="the action's process goes with the daemon")
     site.start("run", "automations.d")
     until(lambda: status_of(site, first) == "timed_out", what="the first run's time is over", seconds=90)
     until(lambda: status_of(site, second) == "timed_out", what="the second one had its turn, and its time", seconds=90)

@@ -1,7 +1,6 @@
 """Workers as processes of their own, several on one store: killed, stopped, told to end, and coming back too late."""
 
 import json
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from e2e.conftest import BIN, PATIENCE, Site, until
-from e2e.jobs import ACTION, SPEC, job, send, status_of
+from e2e.jobs import ACTION, SPEC, gone, job, send, status_of
 
 LEASE = ("--lease-ms", "2000")
 
@@ -26,9 +25,9 @@ def action_of(site: Site, run: str) -> dict[str, Any]:
     return action
 
 
-def ended(pid_file: Path) -> None:
-    """End what a killed worker's action left, by the id that it wrote down."""
-    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+def went_along(pid_file: Path) -> None:
+    """Wait until what a killed worker's action started is gone too, by the id that it wrote down."""
+    until(lambda: gone(pid_file.read_text().strip()), what="the action's process goes with its worker")
 
 
 def test_what_a_killed_worker_held_is_done_by_the_other_under_the_next_fence(shared: Site) -> None:
@@ -43,7 +42,7 @@ def test_what_a_killed_worker_held_is_done_by_the_other_under_the_next_fence(sha
     until(pid.exists, what="the action starts")
     first = action_of(shared, run)["claimedBy"]
     workers[first].kill()
-    ended(pid)
+    went_along(pid)
     until(lambda: status_of(shared, run) == "succeeded", what="the other does it")
     action = action_of(shared, run)
     assert (action["fence"], action["claimedBy"]) == (2, ({"one", "two"} - {first}).pop())
@@ -111,7 +110,7 @@ def test_a_second_signal_ends_a_worker_at_once(site: Site) -> None:
     until(lambda: "worker.draining" in site.log(), what="the worker drains")
     worker.terminate()
     assert worker.wait(timeout=PATIENCE) == 1
-    ended(pid)
+    went_along(pid)
 
 
 STUBBORN = """\

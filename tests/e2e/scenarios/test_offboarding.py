@@ -1,6 +1,5 @@
 """Somebody leaves: workers and runners do their parts, also when one is killed and another comes back too late."""
 
-import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from e2e.conftest import Site, until
+from e2e.jobs import gone
 from e2e.scenarios.conftest import Scenario
 
 LEASE = ("--lease-ms", "2000")
@@ -91,7 +91,7 @@ def test_what_a_killed_worker_left_is_done_by_another_and_only_security_may_agre
     until((leaving.world / "badge.pid").exists, what="the badge is begun")
     first = site.step(run, "badge")["claimedBy"]
     workers[first].kill()
-    os.kill(int((leaving.world / "badge.pid").read_text()), signal.SIGKILL)
+    until(lambda: gone((leaving.world / "badge.pid").read_text().strip()), what="its process goes with it")
     until(lambda: site.step(run, "badge")["status"] == "succeeded", what="the other revokes it")
     badge = site.step(run, "badge")
     assert [(each["outcome"], each["runner"]) for each in badge["attempts"]] == [("lease_expired", first)]

@@ -13,6 +13,7 @@ import pytest
 from automations.adapters.clock import SystemClock
 from automations.core.instant import SECOND
 from e2e.conftest import PATIENCE, Site, until
+from e2e.jobs import gone
 from e2e.scenarios.conftest import Scenario
 from e2e.scenarios.signing import encoded, post, stripe
 
@@ -101,7 +102,7 @@ def test_a_kill_between_the_mail_and_its_receipt_sends_nothing_twice(billing: Sc
     next_run = run_of(deliver(port, failure(billing, 2)))
     kill(worker)
     kill(daemon)
-    os.kill(int((billing.world / "pid-cus_a").read_text()), signal.SIGKILL)
+    until(lambda: gone((billing.world / "pid-cus_a").read_text().strip()), what="its process goes with it")
     held.unlink()
     _, port = serve(site)
     assert run_of(deliver(port, body)) == run

@@ -4,7 +4,7 @@ The child leads a session and process group of its own. To stop it, the whole gr
 its pipes are read for a bounded time more, even when somebody still holds them. The leader is reaped only after the
 last signal, so that the group's number cannot have become another's in between. A process that left the group on purpose
 (`setsid`) is found by its variables when the attempt is stopped, see `strays`; after a normal end it is let be, and cannot
-hold the attempt up.
+hold the attempt up. Should this very process be killed, a guard ends the group, see `guardian`.
 """
 
 import os
@@ -21,6 +21,7 @@ from typing import IO, Literal
 
 from automations.adapters.executors import strays
 from automations.adapters.executors.bounded import OUTPUT_LIMIT, Capture
+from automations.adapters.executors.guardian import GUARDIAN
 from automations.adapters.executors.redaction import Redactor
 
 _TICK = 0.05
@@ -71,22 +72,17 @@ def run(command: Command, cancelled: Event, *, limits: Limits, redactor: Redacto
     Raises OSError when it cannot be started, ValueError for a NUL in an argument or variable.
     """
     stdout, stderr, answer = (Capture(limits.output, redactor) for _ in range(3))
-    child, told = _start(command)
-    outputs = [(child.stdout, stdout), (child.stderr, stderr), (told, answer)]
-    try:
-        with closing(_Pipes(child, command.stdin or b"", outputs=outputs)) as pipes:
-            stopped = _until_done(pipes, cancelled, timeout=command.timeout)
-            if stopped:
-                _signal_group(child, signal.SIGTERM)
-                pipes.read_until(_Deadline(limits.grace), exited=True)
-                _signal_group(child, signal.SIGKILL)
-                strays.end(command.marks, seconds=limits.drain)
-            # After a normal end what is still written may belong to the output: a `tee` behind the leader, for one.
-            pipes.read_until(_Deadline(limits.drain), exited=False)
-    finally:
-        _signal_group(child, signal.SIGKILL)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=limits.drain)
+    with GUARDIAN.watch(command.marks) as started:
+        child, told = _start(command)
+        started(child.pid)
+        outputs = [(child.stdout, stdout), (child.stderr, stderr), (told, answer)]
+        try:
+            with closing(_Pipes(child, command.stdin or b"", outputs=outputs)) as pipes:
+                stopped = _until_over(pipes, cancelled, command=command, limits=limits)
+        finally:
+            _signal_group(child, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=limits.drain)
     for capture in (stdout, stderr, answer):
         capture.finish()
     status = -signal.SIGKILL if child.returncode is None else child.returncode
@@ -156,6 +152,10 @@ class _Pipes:
         """Whether the leader ended; it is not reaped by asking."""
         return _exited(self._child)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group."""
+        _signal_group(self._child, number)
+
     def pump(self, seconds: float) -> None:
         """Move what can be moved now; wait at most `seconds` for something to happen."""
         for key, _ in self._selector.select(max(0.0, min(seconds, _TICK))):
@@ -206,6 +206,21 @@ class _Pipes:
         if not self._unwritten:
             self._selector.unregister(pipe)
             pipe.close()
+
+
+def _until_over(
+    pipes: "_Pipes", cancelled: Event, *, command: Command, limits: Limits
+) -> Literal["", "timeout", "cancelled"]:
+    """Wait for the end, or make it; whether we made it, and why."""
+    stopped = _until_done(pipes, cancelled, timeout=command.timeout)
+    if stopped:
+        pipes.send(signal.SIGTERM)
+        pipes.read_until(_Deadline(limits.grace), exited=True)
+        pipes.send(signal.SIGKILL)
+        strays.end(command.marks, seconds=limits.drain)
+    # After a normal end what is still written may belong to the output: a `tee` behind the leader, for one.
+    pipes.read_until(_Deadline(limits.drain), exited=False)
+    return stopped
 
 
 def _until_done(pipes: _Pipes, cancelled: Event, *, timeout: float | None) -> Literal["", "timeout", "cancelled"]:
