@@ -18,7 +18,8 @@ from automations.services.plan.plan import plan
 from automations.services.run.programs import Programs
 from automations.services.run.queue import Claim, Done, Queue, Undone
 from automations.services.trigger.ingest import Delivery, Ingest, Ingested
-from automations.services.trigger.timers import Parts, Timers
+from automations.services.trigger.parts import Parts
+from automations.services.trigger.timers import Timers
 from automations.store import actions, automations, routes, runs, state
 from automations.store.database import Database, Row
 from samples import catalogue

@@ -157,14 +157,16 @@ class Runtime:
     @cached_property
     def start(self) -> "Start":
         """Starts runs by name."""
-        from automations.services.trigger.trigger import Parts, Start
+        from automations.services.trigger.parts import Parts
+        from automations.services.trigger.trigger import Start
 
         return Start(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
     @cached_property
     def scheduler(self) -> "Scheduler":
         """Fires schedules."""
-        from automations.services.trigger.schedule import Parts, Scheduler
+        from automations.services.trigger.parts import Parts
+        from automations.services.trigger.schedule import Scheduler
 
         return Scheduler(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
@@ -187,14 +189,16 @@ class Runtime:
     @cached_property
     def backfill(self) -> "Backfill":
         """Fires slots of the past."""
-        from automations.services.trigger.backfill import Backfill, Parts
+        from automations.services.trigger.backfill import Backfill
+        from automations.services.trigger.parts import Parts
 
         return Backfill(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 
     @cached_property
     def timers(self) -> "Timers":
         """Fires what rate limits delayed and debounces gathered."""
-        from automations.services.trigger.timers import Parts, Timers
+        from automations.services.trigger.parts import Parts
+        from automations.services.trigger.timers import Timers
 
         return Timers(Parts(self.database, self.bindings, self.clock, self.ids, self.telemetry))
 

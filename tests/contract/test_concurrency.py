@@ -13,6 +13,7 @@ from automations.services.run import approval, cancel, replay
 from automations.services.run.queue import LEASE, Claim, Done
 from automations.services.trigger import trigger
 from automations.services.trigger.ingest import Delivery, Ingested
+from automations.services.trigger.parts import Parts as TriggerParts
 from automations.store import actions
 from automations.store.database import Database, Row
 from control_plane import ControlPlane
@@ -29,7 +30,7 @@ class Sharing(ControlPlane):
             replay.Parts(database, self.bindings, self.programs, self.clock, self.ids, self.telemetry)
         )
         self.cancel = cancel.Cancel(cancel.Parts(database, self.programs, self.clock, self.telemetry))
-        self.start = trigger.Start(trigger.Parts(database, self.bindings, self.clock, self.ids, self.telemetry))
+        self.start = trigger.Start(TriggerParts(database, self.bindings, self.clock, self.ids, self.telemetry))
         self.sent = 0
 
     def share(self, *steps: Any, automation: dict[str, Any] | None = None, **concurrency: Any) -> None:

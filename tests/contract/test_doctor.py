@@ -7,6 +7,7 @@ import pytest
 from automations.core.doctor import Check, Grade
 from automations.services.doctor import Doctor, Surroundings
 from automations.services.trigger import schedule
+from automations.services.trigger.parts import Parts
 from automations.store import leases
 from automations.store.database import Database
 from control_plane import ControlPlane
@@ -88,7 +89,7 @@ def test_a_secret_that_is_missing_is_named_and_never_shown(plane: Examined) -> N
 
 
 def test_a_schedule_that_nobody_fires_is_found(plane: Examined, database: Database) -> None:
-    scheduler = schedule.Scheduler(schedule.Parts(database, plane.bindings, plane.clock, plane.ids, plane.telemetry))
+    scheduler = schedule.Scheduler(Parts(database, plane.bindings, plane.clock, plane.ids, plane.telemetry))
     files = {"b.yaml": spec("b", triggers=[{"kind": "schedule", "every": "10m"}], actions=[step("one")])}
     plane.apply(files, source="other")
     scheduler.tick(plane.clock.at)

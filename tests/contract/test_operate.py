@@ -11,6 +11,7 @@ from automations.services import audit_view
 from automations.services.audit import Sealer
 from automations.services.run import approval, replay
 from automations.services.trigger import event_view, trigger
+from automations.services.trigger.parts import Parts
 from automations.store import audit
 from automations.store.audit import Wanted as WantedEntries
 from automations.store.database import Database
@@ -27,7 +28,7 @@ class Operated(ControlPlane):
         parts = (database, self.programs, self.clock, self.ids, self.telemetry)
         self.approvals = approval.Approvals(approval.Parts(*parts))
         self.replay = replay.Replay(replay.Parts(database, self.bindings, *parts[1:]))
-        self.start = trigger.Start(trigger.Parts(database, self.bindings, self.clock, self.ids, self.telemetry))
+        self.start = trigger.Start(Parts(database, self.bindings, self.clock, self.ids, self.telemetry))
 
     def action(self, number: int = 0) -> str:
         """The id of an action of a new run of the automation that one event starts."""

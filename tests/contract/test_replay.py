@@ -13,7 +13,7 @@ from automations.services.run.approval import Parts as ApprovalParts
 from automations.services.run.dead_letters import Letters, page, replayable
 from automations.services.run.queue import pattern
 from automations.services.run.replay import Parts, Replay, Wanted
-from automations.services.trigger.trigger import Parts as StartParts
+from automations.services.trigger.parts import Parts as TriggerParts
 from automations.services.trigger.trigger import Start
 from automations.store import actions, runs
 from automations.store.audit import Wanted as WantedEntries
@@ -33,7 +33,7 @@ class Replaying(ControlPlane):
         parts = (self.clock, self.ids, self.telemetry)
         self.replay = Replay(Parts(database, self.bindings, self.programs, *parts))
         self.approvals = Approvals(ApprovalParts(database, self.programs, *parts))
-        self.start = Start(StartParts(database, self.bindings, *parts))
+        self.start = Start(TriggerParts(database, self.bindings, *parts))
 
     def rows(self, run_id: str) -> dict[str, Row]:
         """A run's actions by step."""

@@ -10,8 +10,8 @@ from automations.core.spec.namespaces import SCHEDULE
 from automations.errors import Conflict, InvalidInput
 from automations.services.plan.definitions import Bindings
 from automations.services.trigger.backfill import Backfill, Period
-from automations.services.trigger.backfill import Parts as BackfillParts
-from automations.services.trigger.schedule import Parts, Scheduler
+from automations.services.trigger.parts import Parts
+from automations.services.trigger.schedule import Scheduler
 from automations.services.trigger.schedule_pause import Parts as PauseParts
 from automations.services.trigger.schedule_pause import SchedulePause
 from automations.services.trigger.schedule_view import every_schedule, misfires, next_slots
@@ -300,7 +300,7 @@ def resume(plane: Scheduled, *, catch_up: bool = False) -> None:
 
 
 def backfill(plane: Scheduled) -> Backfill:
-    return Backfill(BackfillParts(plane.database, plane.bindings, plane.clock, plane.ids, plane.telemetry))
+    return Backfill(Parts(plane.database, plane.bindings, plane.clock, plane.ids, plane.telemetry))
 
 
 def test_a_backfill_fires_each_slot_once_and_none_that_fired_before(plane: Scheduled) -> None:

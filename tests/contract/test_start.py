@@ -6,7 +6,8 @@ import pytest
 
 from automations.core.canonical import decode
 from automations.errors import Conflict, InvalidInput, NotFound
-from automations.services.trigger.trigger import Parts, Start
+from automations.services.trigger.parts import Parts
+from automations.services.trigger.trigger import Start
 from automations.store.database import Database
 from control_plane import ControlPlane
 from samples import spec, step

@@ -13,8 +13,8 @@ from automations.services.plan.plan import plan
 from automations.services.reconcile.suspend import Suspend
 from automations.services.run.expire import TOMBSTONE, Expiry
 from automations.services.trigger.event_view import why
-from automations.services.trigger.schedule import Parts, Scheduler
-from automations.services.trigger.trigger import Parts as StartParts
+from automations.services.trigger.parts import Parts
+from automations.services.trigger.schedule import Scheduler
 from automations.services.trigger.trigger import Start
 from automations.store import automations, routes
 from automations.store.audit import Wanted
@@ -86,7 +86,7 @@ def test_it_starts_neither_by_hand_nor_by_schedule(plane: ControlPlane) -> None:
     nightly = {"kind": "schedule", "every": "1m"}
     plane.apply({"a.yaml": spec("a", triggers=[{"kind": "manual"}, nightly]), "b.yaml": spec("b")})
     parts = (plane.database, plane.bindings, plane.clock, plane.ids, plane.telemetry)
-    scheduler, start = Scheduler(Parts(*parts)), Start(StartParts(*parts))
+    scheduler, start = Scheduler(Parts(*parts)), Start(Parts(*parts))
     scheduler.tick(plane.clock.now())
     suspend(plane)
     plane.clock.at += 3 * MINUTE

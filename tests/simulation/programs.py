@@ -24,7 +24,7 @@ from automations.services.run.replay import Parts as ReplayParts
 from automations.services.run.replay import Replay
 from automations.services.run.worker import Worker
 from automations.services.trigger.ingest import Ingest
-from automations.services.trigger.timers import Parts as TimersParts
+from automations.services.trigger.parts import Parts as TriggerParts
 from automations.services.trigger.timers import Timers
 from automations.store.database import Database, Row
 from simulation.faults import Process
@@ -147,7 +147,7 @@ class Daemon(Program):
         clock, ids, telemetry = outside.clock, outside.ids, outside.telemetry
         self.sealer = Sealer(database, clock=clock)
         self.ingest = Ingest(database, self.bindings, clock=clock, ids=ids, telemetry=telemetry)
-        self.timers = Timers(TimersParts(database, self.bindings, clock, ids, telemetry))
+        self.timers = Timers(TriggerParts(database, self.bindings, clock, ids, telemetry))
         self.worker = Worker(database, self.queue, self.programs, launcher=launcher, clock=clock)
         self.worker.runner = process.name
         self.worker.concurrency = 3

@@ -23,20 +23,8 @@ from automations.store import schedules
 
 if TYPE_CHECKING:
     from automations.core.trigger.bindings import Bound
-    from automations.services.plan.definitions import Bindings
-    from automations.services.ports import Clock, Ids, Telemetry, Wake
-    from automations.store.database import Database
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What backfilling needs."""
-
-    database: Database
-    bindings: Bindings
-    clock: Clock
-    ids: Ids
-    telemetry: Telemetry
+    from automations.services.ports import Wake
+    from automations.services.trigger.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from automations.store import schedule_failures, schedules
 
 if TYPE_CHECKING:
     from automations.core.trigger.schedule import Due
-    from automations.services.plan.definitions import Bindings
-    from automations.services.ports import Clock, Ids, Telemetry, Wake
-    from automations.store.database import Database, Row, Transaction
+    from automations.services.ports import Wake
+    from automations.services.trigger.parts import Parts
+    from automations.store.database import Row, Transaction
 
 LONGEST_SLEEP = 60 * SECOND
 """A clock that was set forward is noticed within this time (microseconds)."""
@@ -33,17 +33,6 @@ RESUMED = 5 * SECOND
 """How often to look whether a paused schedule was resumed."""
 KEPT = 400 * 86_400 * SECOND
 """How long it is known which slots fired, and which were skipped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What scheduling needs."""
-
-    database: Database
-    bindings: Bindings
-    clock: Clock
-    ids: Ids
-    telemetry: Telemetry
 
 
 @dataclass(slots=True)

@@ -24,9 +24,9 @@ from automations.store import buckets, events, outcomes, timers
 
 if TYPE_CHECKING:
     from automations.core.trigger.bindings import BoundTrigger, Table
-    from automations.services.plan.definitions import Bindings
-    from automations.services.ports import Clock, Ids, Telemetry, Wake
-    from automations.store.database import Database, Row, Transaction
+    from automations.services.ports import Wake
+    from automations.services.trigger.parts import Parts
+    from automations.store.database import Row, Transaction
 
 LOOK = SECOND
 """How often to look for timers that other processes set (microseconds)."""
@@ -37,17 +37,6 @@ MOST = 100
 AGAIN = 60 * SECOND
 """When a timer is tried again whose run could not be made."""
 _TIDIED = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What firing needs."""
-
-    database: Database
-    bindings: Bindings
-    clock: Clock
-    ids: Ids
-    telemetry: Telemetry
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from automations.core.canonical import decode, digest_bytes, encode
 from automations.core.run.inputs import bounded, unlisted, with_defaults
@@ -13,24 +13,15 @@ from automations.core.trigger.bindings import Bound
 from automations.core.trigger.envelope import short_text
 from automations.errors import Conflict, InvalidInput
 from automations.services.absent import no_automation
-from automations.services.plan.definitions import Bindings
-from automations.services.ports import Clock, Ids, Telemetry, Wake
 from automations.services.reconcile.suspend import check_not_suspended
 from automations.services.run.admit import admit_runs, tell
 from automations.services.run.programs import Programs
+from automations.services.trigger.parts import Parts
 from automations.store import start_requests
-from automations.store.database import Database, Transaction
+from automations.store.database import Transaction
 
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What triggering needs."""
-
-    database: Database
-    bindings: Bindings
-    clock: Clock
-    ids: Ids
-    telemetry: Telemetry
+if TYPE_CHECKING:
+    from automations.services.ports import Wake
 
 
 @dataclass(frozen=True, slots=True)
