@@ -25,10 +25,13 @@ def known(tx: Transaction, scope: str, identity: str, /) -> Row | None:
 
 
 def of_body(tx: Transaction, scope: str, body_digest: str, /, *, since: int) -> Row | None:
-    """The first event with this body that came in after an instant, of those that guard against being repeated."""
+    """An event with this body that came in after an instant, of those that guard against being repeated.
+
+    There are several only where the window was made longer; then any will do, and none is sorted for.
+    """
     return tx.one(
         """SELECT * FROM events WHERE scope = :scope AND body_digest = :body_digest AND guarded = 1
-             AND received_at > :since ORDER BY received_at, id LIMIT 1""",
+             AND received_at > :since LIMIT 1""",
         scope=scope,
         body_digest=body_digest,
         since=since,
