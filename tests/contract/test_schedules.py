@@ -336,3 +336,28 @@ def test_a_backfill_refuses_a_period_that_is_none_or_too_long(plane: Scheduled, 
     plane.clock.at = at("04:30")
     with pytest.raises(InvalidInput):
         backfill(plane).plan("a", Period(at(since), at(until), 3))
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["running", "begun anew"])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "DELETE FROM schedules",
+        "UPDATE schedules SET digest = 'x'",
+        "UPDATE schedules SET cursor_at = cursor_at + 1000000000000000",
+        "UPDATE schedules SET trigger_id = 'other'",
+    ],
+)
+def test_a_cursor_that_was_changed_by_hand_ends_no_schedule_which_begins_anew_when_that_is_noticed(
+    plane: Scheduled, edit: str, *, restart: bool
+) -> None:
+    plane.apply({"a.yaml": plane.hourly()})
+    plane.look(at("00:10"))
+    plane.look(at("01:00"))
+    with plane.database.write() as tx:
+        tx.run(edit)
+    scheduler = plane.daemon() if restart else plane.scheduler
+    for time in ("01:30", "02:00", "02:01", "03:00", "03:01"):
+        plane.look(at(time), by=scheduler)
+    noticed_before = ["02:00"] if restart else []
+    assert plane.started() == ["01:00", *noticed_before, "03:00"]
