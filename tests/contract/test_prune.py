@@ -277,3 +277,26 @@ def test_a_source_that_is_suspended_is_left_alone_and_says_so(database: Database
     assert loop.generations()["b"] == 2
     (shown,) = loop.plane.inspect.status()["sources"]
     assert (shown["health"], "suspension" in shown) == ("Healthy", False)
+
+
+def test_what_is_protected_is_not_deleted_by_the_loop_whatever_the_policy_and_the_rest_goes_on(
+    database: Database, directory: Path
+) -> None:
+    loop = loop_of(database, directory)
+    loop.write("a.yaml", spec("a", lifecycle={"protect": True}))
+    loop.round()
+    loop.remove("a.yaml")
+    loop.remove("b.yaml")
+    for _ in range(3):
+        loop.round(seconds=61)
+    assert sorted(loop.generations()) == ["a", "c", "d", "e", "f"]
+    assert "a is protected, and its file is gone" in loop.condition("SpecValid")["message"]
+    with pytest.raises(Refused):
+        loop.round(confirm=1)
+    assert "a" in loop.generations()
+    loop.write("a.yaml", spec("a"))
+    loop.round()
+    loop.remove("a.yaml")
+    for _ in range(3):
+        loop.round(seconds=61 * 10)
+    assert "a" not in loop.generations()

@@ -582,3 +582,21 @@ def test_self_heal_that_meets_somebody_else_s_path_is_told_and_stops_nothing(
     assert loop.reconciler.reconcile(afresh=True).settled
     assert loop.plane.inspect.automation("a")["conditions"]["Drifted"]["status"] == "True"
     assert "c" in loop.generations()
+
+
+# Paths across sources
+
+
+def test_a_path_of_another_source_is_not_taken_and_both_places_are_told(loop: Loop) -> None:
+    loop.plane.apply({"x.yaml": spec("theirs", triggers=[webhook_trigger("/x")])}, source="other")
+    loop.write("a.yaml", spec("a", triggers=[webhook_trigger("/y")]))
+    loop.round()
+    loop.write("a.yaml", spec("a", version="2", triggers=[webhook_trigger("/x")]))
+    loop.write("b.yaml", spec("b"))
+    assert loop.round()
+    assert loop.generations() == {"a": 1, "b": 1}
+    assert loop.plane.routes() == {"/x": "theirs", "/y": "a"}
+    said = loop.valid("a")["message"]
+    assert said.startswith("specs/a.yaml:")
+    assert "theirs" in said
+    assert "source:other" in said

@@ -361,3 +361,14 @@ def test_a_cursor_that_was_changed_by_hand_ends_no_schedule_which_begins_anew_wh
         plane.look(at(time), by=scheduler)
     noticed_before = ["02:00"] if restart else []
     assert plane.started() == ["01:00", *noticed_before, "03:00"]
+
+
+def test_a_renamed_automation_goes_on_from_the_slot_where_it_stood(plane: Scheduled) -> None:
+    plane.apply({"a.yaml": plane.hourly(catchUp="all")})
+    plane.look(at("00:10"))
+    plane.look(at("01:00"))
+    renamed = plane.hourly(catchUp="all") | {"id": "b", "lifecycle": {"renamedFrom": "a"}}
+    plane.clock.at = at("03:20")  # nobody looked meanwhile
+    plane.apply({"a.yaml": renamed})
+    plane.look(at("03:20"), by=plane.daemon())
+    assert plane.started() == ["01:00", "02:00", "03:00"]

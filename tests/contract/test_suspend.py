@@ -224,3 +224,13 @@ def test_what_is_deleted_while_runs_of_it_go_on_is_terminating(database: Databas
     (source,) = loop.plane.inspect.status()["sources"]
     assert [(each["id"], each["runs"]) for each in source["terminating"]] == [("a", 1)]
     assert source["terminating"][0]["conditions"]["Terminating"]["reason"] == "Draining"
+
+
+def test_runs_that_began_under_an_older_name_are_waited_for_too(plane: ControlPlane) -> None:
+    plane.apply({"a.yaml": spec("old"), "z.yaml": spec("z")})
+    plane.send("e1")
+    plane.apply({"b.yaml": spec("new", lifecycle={"renamedFrom": "old"}), "z.yaml": spec("z")})
+    plane.apply({"z.yaml": spec("z")})
+    assert [(each["id"], each["runs"]) for each in plane.inspect.terminating()] == [("new", 1)]
+    (waits,) = plane.inspect.deleted("new")["waitsFor"]
+    assert [each["status"] for each in waits["steps"]] == ["queued"]
