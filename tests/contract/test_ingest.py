@@ -297,6 +297,36 @@ def test_a_request_whose_route_moved_before_its_commit_is_refused_instead_of_los
     assert counts(plane) == (1, 1, 1)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"path": "/webhooks/b"},
+        {"signature": {"secretRef": "secret://hooks/a"}},
+        {"mapping": {"dataPath": "data"}},
+    ],
+)
+def test_a_request_that_was_judged_by_what_its_route_was_before_is_refused(
+    plane: ControlPlane, changed: dict[str, Any]
+) -> None:
+    """An open route that asks for a signature by now, a path that belongs to somebody else: one version for one request."""
+    door: dict[str, Any] = {"path": "/webhooks/a", "id": "door"}
+    plane.apply({"a.yaml": spec("a", triggers=[webhook_trigger(**door)])})
+    judged = replace(delivered("e1", "door"), route=plane.bindings.current().routes["/webhooks/a"].route)
+    plane.apply({"a.yaml": spec("a", triggers=[webhook_trigger(**{**door, **changed})])})
+    with pytest.raises(RouteMoved):
+        plane.ingest.one(judged)
+    assert counts(plane) == (0, 0, 0)
+
+
+def test_what_changes_elsewhere_moves_no_route(plane: ControlPlane) -> None:
+    plane.apply({"a.yaml": spec("a", triggers=[webhook_trigger("/webhooks/a", id="door")])})
+    judged = replace(delivered("e1", "door"), route=plane.bindings.current().routes["/webhooks/a"].route)
+    plane.apply(
+        {"a.yaml": spec("a", version="2", triggers=[webhook_trigger("/webhooks/a", id="door")]), "b.yaml": spec("b")}
+    )
+    assert len(plane.ingest.one(judged).materialized) == 1
+
+
 def test_a_renamed_automation_knows_what_was_delivered_to_its_old_name(plane: ControlPlane) -> None:
     plane.apply({"a.yaml": spec("a", triggers=[webhook_trigger()])})
     first = plane.ingest.one(delivered("e1", "a.0"))

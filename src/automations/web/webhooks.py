@@ -101,7 +101,7 @@ class Webhooks:
         except InvalidInput as problem:
             raise _Rejection("webhook_materialization_failed", route, detail=problem.message) from problem
         once_within = route.signature.rejects_replays if route.signature else None
-        return Delivery(envelope, f"sha256:{digest}", once_within)
+        return Delivery(envelope, f"sha256:{digest}", once_within, route)
 
     def _authenticate(
         self, request: Request, headers: Headers, *, route: Route, signature: Signature, now: int

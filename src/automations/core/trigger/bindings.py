@@ -159,6 +159,11 @@ class Table:
         until = self.pauses[uid]
         return until is None or now < until
 
+    def serves(self, route: Route) -> bool:
+        """Whether a route is there, just as it is."""
+        standing = self.routes.get(route.path)
+        return standing is not None and not standing.gone and (standing.route is route or standing.route == route)
+
     def candidates(self, envelope: Envelope) -> Iterable[BoundTrigger]:
         """Triggers whose source and type may match, in the order in which their automations were made."""
         groups = self.index.find(envelope.source, envelope.type)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from automations.core.canonical import as_written, decode, encode
 from automations.core.expression.activation import Activation
 from automations.core.run.materialize import Materialized, Occasion, materialize
+from automations.core.spec.model import Route
 from automations.core.trigger.bindings import Table, Verdict, match
 from automations.core.trigger.cause import too_many_hops
 from automations.core.trigger.envelope import Envelope, identity, scope_of, to_document
@@ -34,12 +35,14 @@ MOST_ERRORS = 100
 class Delivery:
     """One event to take in. `body_digest` is of what was delivered, so that a changed body under one identity shows.
 
-    `once_within` is for how long (microseconds) the same body under another identity of its route is the same event.
+    `once_within` is for how long (microseconds) the same body under another identity of its route is the same event. `route` is
+    the one that its request was judged by.
     """
 
     envelope: Envelope
     body_digest: str
     once_within: int | None = None
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +177,22 @@ class _By(NamedTuple):
     ids: Ids
 
 
+def _still_there(delivery: Delivery, table: Table) -> bool:
+    """Whether the route that a delivery came by is the one that there is now."""
+    if delivery.route is not None:
+        return table.serves(delivery.route)
+    identity = delivery.envelope.route_id
+    return identity is None or identity in table.live_routes
+
+
 def _take(tx: Transaction, delivery: Delivery, by: _By) -> _Taken:
     envelope = delivery.envelope
     known = events.known(tx, scope_of(envelope), identity(envelope))
     if known is not None and (known["outcome"] != "unmatched" or known["body_digest"] != delivery.body_digest):
         return _Taken(delivery, _duplicate(known, delivery))
-    if envelope.route_id is not None and envelope.route_id not in by.table.live_routes:
-        # The request was judged by an older table. Acknowledging it now could start nothing and lose it for good.
+    if not _still_there(delivery, by.table):
+        # The request was judged by an older table: under another path, signature or mapping than holds now. Acknowledging it
+        # could start nothing and lose it for good, or start what it was not sent to.
         raise RouteMoved(f"webhook route {envelope.route_id} was changed meanwhile", hint="send the request again")
     if known is None and (first := replayed(tx, delivery, now=by.now)) is not None:
         return _Taken(delivery, replace(_duplicate(first, delivery), replay=True))
