@@ -31,15 +31,17 @@ from automations.store.database import Row
 from simulation.mirror import Mirror
 from simulation.outside import ROOT, VirtualClock, VirtualTree
 from simulation.programs import Daemon, Program
-from simulation.specs import SOURCE
+from simulation.specs import ONCE_WITHIN, SOURCE
 
 Say = Callable[[str], None]
 PATHS = ("/in/1", "/in/2", "/in/3")
+GUARDED = "/in/3"
+"""The path where one signed body is one event, whatever id comes with it."""
 
 
 @dataclass(slots=True)
 class Parcel:
-    """One event as its sender knows it. `door` is a webhook's path, or None for the bus."""
+    """One event as its sender knows it. `door` is a webhook's path, or None for the bus; `body` and `text` name its bytes."""
 
     key: str
     door: str | None
@@ -47,6 +49,12 @@ class Parcel:
     kind: str
     data: dict[str, Any]
     body: int = 0
+    text: str = ""
+
+    def delivery(self, envelope: Envelope) -> Delivery:
+        """What the edge hands in."""
+        once_within = ONCE_WITHIN if self.door == GUARDED else None
+        return Delivery(envelope, f"{self.text or self.key}-{self.body}", once_within)
 
 
 @dataclass(slots=True)
@@ -58,6 +66,7 @@ class Sender:
     pending: list[Parcel] = field(default_factory=list)
     sent: list[Parcel] = field(default_factory=list)
     acknowledged: dict[tuple[str, str], Ingested] = field(default_factory=dict)
+    repeated: int = 0
 
     def send(self, daemon: Daemon, *, fresh: bool = True) -> None:
         """Deliver one event or a group through this daemon. Raises what the edge would answer 503 for."""
@@ -68,7 +77,7 @@ class Sender:
         self.pending += [parcel for parcel, _ in group]
         if not group:
             return
-        deliveries = [Delivery(envelope, f"body-{parcel.body}") for parcel, envelope in group]
+        deliveries = [parcel.delivery(envelope) for parcel, envelope in group]
         results = daemon.ingest.many(deliveries) if len(group) > 1 else [self._alone(daemon, deliveries[0])]
         for (parcel, envelope), result in zip(group, results, strict=True):
             if isinstance(result, Ingested):
@@ -94,7 +103,11 @@ class Sender:
             seen = self.random.choice(self.sent[-12:])
             changed = self.random.random() < 0.2
             same = {**seen.data, "n": self.random.randrange(9)} if changed else seen.data
-            return Parcel(seen.key, seen.door, seen.source, seen.kind, same, seen.body + changed)
+            name = seen.key
+            if seen.door == GUARDED and self.random.random() < 0.5:  # somebody who saw it sends it under another id
+                self.repeated += 1
+                name = f"r{self.repeated}"
+            return Parcel(name, seen.door, seen.source, seen.kind, same, seen.body + changed, seen.key)
         door = self.random.choice((None, None, *PATHS))
         source = self.random.choice(("shop", "depot", "elsewhere"))
         data: dict[str, Any] = {"for": self.random.choice("abc"), "n": self.random.randrange(9)}
@@ -135,6 +148,9 @@ class Sender:
         if result.conflict:
             self.count("conflict")
         self.pending = [each for each in self.pending if each is not parcel]
+        if result.replay:  # its id stays free
+            self.count("replayed")
+            return
         where = scope_of(envelope)
         before = self.acknowledged.get((where, identity(envelope)))
         if before is not None and before.materialized and before.materialized != result.materialized:

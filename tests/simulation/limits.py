@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from automations.store.database import Row
 from simulation.mirror import WAITING, Change, Moment
+from simulation.specs import ONCE_WITHIN
 
 Problems = Iterator[str]
 ENDED = frozenset({"started", "coalesced", "dropped"})
@@ -65,4 +66,16 @@ def _due(change: Change, moment: Moment) -> Problems:
         yield f"timer {change.key[0]} is due at {change.old['due_at']}, and was taken at {moment.frame.read_at}"
 
 
-LIMIT_RULES: tuple[Callable[[Moment], Problems], ...] = (_outcomes, _timers)
+def _bodies(moment: Moment) -> Problems:
+    """Where one body is one event, none begins while another of the same body is young."""
+    for change in moment.of("events"):
+        new = change.new
+        if new is None or change.old is not None or not new["guarded"]:
+            continue
+        for other in moment.mirror.rows["events"].values():
+            same = all(other[name] == new[name] for name in ("scope", "body_digest", "guarded"))
+            if same and other["id"] != new["id"] and other["received_at"] + ONCE_WITHIN > moment.frame.read_at:
+                yield f"event {new['identity']} has the body of {other['identity']}, and began too"
+
+
+LIMIT_RULES: tuple[Callable[[Moment], Problems], ...] = (_outcomes, _timers, _bodies)

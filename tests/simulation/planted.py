@@ -252,6 +252,13 @@ def repeated_deliveries_are_new() -> Iterator[None]:
 
 
 @contextmanager
+def another_id_makes_another_event() -> Iterator[None]:
+    """Nobody looks whether a guarded body came in under another id."""
+    with patch.object(ingest, "replayed", lambda *_, **__: None):
+        yield
+
+
+@contextmanager
 def a_lease_for_everybody() -> Iterator[None]:
     """The daemon's lease is given to whoever asks."""
 
@@ -440,6 +447,7 @@ PLANTED: Mapping[str, Planted] = {
         a_pause_is_read_before_the_state,
         suspended_automations_fire,
         repeated_deliveries_are_new,
+        another_id_makes_another_event,
         a_lease_for_everybody,
         anybody_may_release,
         a_window_loses_all_but_one,

@@ -10,6 +10,8 @@ from automations.core.instant import SECOND
 SOURCE = "default"
 GONE_AFTER = 20 * SECOND
 """How long the simulated source's files must lack something before the loop believes it (microseconds)."""
+ONCE_WITHIN = 30 * SECOND
+"""For how long a guarded path takes one body for one event (microseconds)."""
 Steps = list[dict[str, Any]]
 
 

@@ -25,7 +25,7 @@ MOST_SEEDS = 200
 FOLDER = Path(__file__).parents[1]
 
 MET = (
-    "acknowledged", "duplicate", "conflict", "event.unmatched", "no_route",
+    "acknowledged", "duplicate", "replayed", "conflict", "event.unmatched", "no_route",
     "refused", "statement_failed", "commit_aborted", "commit_unknown", "killed_before_commit", "killed_after_commit",
     "killed_while_claimed", "interleaved", "clock_back", "clock_forward",
     "action.lease_expired", "report_late", "stale_report", "report_refused", "heartbeat_refused", "release_refused",
