@@ -153,3 +153,12 @@ def test_a_store_in_which_nothing_was_done_for_long_keeps_its_last_entries(plane
     plane.clock.at += 401 * DAY
     plane.clean()
     assert verify(database) == {"ok": True, "entries": 1, "last": verify(database)["last"]}
+
+
+def test_old_entries_go_too_where_nothing_was_done_since(plane: Kept, database: Database) -> None:
+    for number in range(3):
+        plane.apply({"a.yaml": spec("a", name=f"name {number}", actions=[step("one")])})
+    plane.clock.at += 401 * DAY
+    plane.clean()
+    found = verify(database)
+    assert (found["ok"], found["entries"]) == (True, 2), "the last of them, and the entry that says what went"

@@ -12,7 +12,7 @@ from automations.services.run.worker import Worker
 from automations.store.migrate import migrate
 from automations.store.sqlite import SqliteDatabase
 from control_plane import ControlPlane
-from samples import action, spec, step
+from samples import action, event_trigger, spec, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,3 +162,13 @@ def test_a_report_that_can_never_be_taken_does_not_stop_the_worker(plane: Workin
     plane.clock.at += LEASE
     plane.queue.recover()
     assert plane.status(first) == ("retrying", 1, 1)
+
+
+def test_runs_of_events_with_one_id_from_two_sources_do_their_work_under_keys_of_their_own(plane: Working) -> None:
+    plane.apply({"a.yaml": spec("a", triggers=[event_trigger(source="m*")], actions=[step()]), "b.yaml": action()})
+    for source in ("m1", "m2"):
+        plane.send("42", source=source)
+    plane.tick()
+    first, second = (each.invocation for each in plane.attempts.all)
+    assert first.idempotency_key != second.idempotency_key
+    assert first.run_id in first.idempotency_key

@@ -152,3 +152,21 @@ def test_a_question_lapses_though_the_daemon_was_killed_while_it_was_open(site: 
 
 def _lines(log: Path) -> list[list[str]]:
     return [line.split() for line in log.read_text().splitlines()]
+
+
+def test_a_schedule_that_the_daemon_takes_in_while_it_runs_fires_when_it_is_due(site: Site) -> None:
+    """The schedules' own look comes once a minute; what was just taken in cannot wait for that."""
+    site.write("actions/ticks.yaml", ACTION.format(name="ticks", script="true"))
+    site.start("run", "automations.d")
+    site.write("ticks.yaml", TICKS.replace("OVERLAP", "parallel"))
+    until(site.runs, what="the schedule fires", seconds=25)
+    site.write("ticks.yaml", TICKS.replace("OVERLAP", "parallel").replace("every: 2s", "every: 6h"))
+    until(lambda: _every(site) == "6h", what="the change is taken in")
+    before = len(site.runs())
+    site.write("ticks.yaml", TICKS.replace("OVERLAP", "parallel"))
+    until(lambda: len(site.runs()) > before, what="it fires often again", seconds=25)
+
+
+def _every(site: Site) -> str:
+    (schedule,) = site.automations("schedules", "list")
+    return str(schedule["every"])

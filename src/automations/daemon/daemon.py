@@ -98,6 +98,8 @@ class Daemon:
         self._worker: Worker | None = None
         self._loops: list[_Loop] = []
         self._previous: dict[int, Any] = {}
+        self._taken_in = -1
+        """The serial of the definitions that the services last heard of."""
         self.heartbeat_at = 0
         self.describe: Callable[[], Mapping[str, Any]] = dict
 
@@ -230,8 +232,9 @@ class Daemon:
 
         A source that was suspended or resumed is looked at now: its loop would else sleep until its next resync.
         """
-        before = self._runtime.bindings.last().serial
-        if self._runtime.bindings.current().serial != before:
+        serial = self._runtime.bindings.current().serial  # who looks elsewhere may have made the table of it already
+        if serial != self._taken_in:
+            self._taken_in = serial
             for supervised in self._timed:
                 supervised.wake()
             for loop in self._loops:

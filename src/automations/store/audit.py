@@ -134,7 +134,8 @@ def old(tx: Transaction, /, *, before: int, limit: int) -> Row | None:
     """
     return tx.one(
         """SELECT seq, hash FROM (SELECT seq, hash FROM audit
-             WHERE seq < (SELECT min(seq) FROM audit WHERE at >= :before) ORDER BY seq LIMIT :limit) AS oldest
+             WHERE seq < coalesce((SELECT min(seq) FROM audit WHERE at >= :before), (SELECT max(seq) FROM audit))
+             ORDER BY seq LIMIT :limit) AS oldest
            ORDER BY seq DESC LIMIT 1""",
         before=before,
         limit=limit,

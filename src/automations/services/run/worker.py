@@ -180,7 +180,8 @@ def _invocation(row: Row, step: StepProgram, binding: Binding) -> Invocation:
         step_id=row["step_id"],
         action_id=row["action_id"],
         manifest_version=row["manifest_version"],
-        idempotency_key=row["idempotency_key"],
+        # Events of two sources may have the same id; what a run does is its own, for whoever it is done to as well.
+        idempotency_key=f"{row['idempotency_key']}@{row['run_id']}",
         attempt=row["attempt"] + 1,
         fence=row["fence"],
         input=input_of(row),
