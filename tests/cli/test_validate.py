@@ -109,6 +109,19 @@ def test_standard_input_is_read_for_a_dash_as_yaml_or_json(automations: CommandL
     assert ended.document["valid"] is (ended.status == 0) is text.startswith("schemaVersion")
 
 
+def test_json_with_a_surrogate_pair_is_a_spec_from_everywhere(automations: CommandLine) -> None:
+    spec = automations.json("spec", "example") | {"name": "Smile 😀"}
+    raw = json.dumps(spec).encode()
+    assert b"\\ud83d\\ude00" in raw
+    for name in ("spec.json", "spec.yaml"):
+        (automations.folder / name).write_bytes(raw)
+        assert automations.json("validate", str(automations.folder / name))["spec"] == spec
+    assert automations.json("validate", "-", stdin=raw)["spec"] == spec
+    assert automations.json("simulate", "-", stdin=raw)["run"]["automationId"] == spec["id"]
+    automations.json("create", "-", stdin=raw)
+    assert [each["spec"]["name"] for each in automations.json("list")] == ["Smile 😀"]
+
+
 def test_a_json_file_is_a_spec_as_well(automations: CommandLine) -> None:
     spec = automations.json("spec", "example")
     file = automations.folder / "spec.json"

@@ -55,6 +55,8 @@ def comments(text: str) -> list[str]:
         ("\n\n\nid: a\n\n\n\nname: A\n\n", "id: a\n\nname: A\n"),
         ("id: a\r\nname: A\r\n", "id: a\nname: A\n"),
         ("\ufeffid: a\n", "id: a\n"),
+        ('{"id": "a", "vars": {"b": [1]}}', 'id: "a"\nvars: {b: [1]}\n'),
+        ('{"name": "\\ud83d\\ude00 \\\\ud83d\\\\ude00"}', 'name: "😀 \\\\ud83d\\\\ude00"\n'),
         ("---\nid: a\n...\n", "id: a\n"),
         ("id: a", "id: a\n"),
         ("description: |\n      two\n        lines\n", "description: |\n  two\n    lines\n"),

@@ -175,6 +175,61 @@ def test_a_json_file_is_read_by_the_grammar_of_json(raw: bytes, value: Any) -> N
     assert reading.document.value == value
 
 
+@pytest.mark.parametrize("name", ["-", "spec.yaml", "spec.yml", "spec"])
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b'["\\ud83d\\ude00", "\\/", "\x7f", "\xe2\x80\xa8"]', ["😀", "/", "\x7f", "\u2028"]),
+        (b'\xef\xbb\xbf\r\n\t{\t"a": [1e3, "on", "0x1F"]}\n', {"a": [1000.0, "on", "0x1F"]}),
+        (b'{"' + b"k" * 3000 + b'": 1, "<<": null}', {"k" * 3000: 1, "<<": None}),
+    ],
+)
+def test_json_is_read_by_its_own_grammar_whatever_its_name(raw: bytes, value: Any, name: str) -> None:
+    reading = read(raw, name)
+    assert reading.diagnostics == ()
+    assert reading.document is not None
+    assert reading.document.value == value
+    named = read(raw, "spec.json").document
+    assert named is not None
+    assert dict(reading.document.marks()) == dict(named.marks())
+    assert reading.document.outline == named.outline
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a": 1,\n "\\ud83d\\ude00": {"b": 2, "b": 3}}',
+        b'{"a": "\\u0000"}',
+        b"[" * 41 + b"]" * 41,
+        b"[18446744073709551615]",
+    ],
+)
+def test_json_of_another_name_is_read_as_strictly_as_a_json_file(raw: bytes) -> None:
+    assert _found(raw, "-") == _found(raw, "spec.json") != []
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b"{a: 1, 'b': [x, y,], }", {"a": 1, "b": ["x", "y"]}),
+        (b'{"a": 1}  # why\n', {"a": 1}),
+        (b'[&x "a", *x]', ["a", "a"]),
+        (b'{"a": "\\U0001F600 \\x41"}', {"a": "😀 A"}),
+        (b'{"a": "one\n  two"}', {"a": "one two"}),
+    ],
+)
+def test_brackets_that_are_not_json_are_yaml(raw: bytes, value: Any) -> None:
+    document = read(raw, "spec.yaml").document
+    assert document is not None
+    assert document.value == value
+
+
+@pytest.mark.parametrize("raw", [b'{"a": "\\ud83d\\ude00", }', b'{"a": "\\ud83d"}', b'"\\ud83d\\ude00"'])
+def test_surrogates_in_what_is_not_json_are_refused(raw: bytes) -> None:
+    ((code, line, _),) = _found(raw, "spec.yaml")
+    assert (code, line) == ("yaml/character", 1)
+
+
 @pytest.mark.parametrize(
     ("raw", "code", "line", "column"),
     [

@@ -80,10 +80,21 @@ def test_whatever_safe_dump_wrote_a_yaml_file_reads_back(data: Any, width: int, 
     assert _same(reading.document.value, data)
 
 
+@given(st.lists(_data) | st.dictionaries(_strings, _data), st.sampled_from([None, 2, "\t"]), st.booleans())
+def test_json_text_means_the_same_in_a_file_of_any_name(data: Any, indent: int | str | None, ascii_only: bool) -> None:
+    raw = json.dumps(data, indent=indent, ensure_ascii=ascii_only).encode()
+    reading = read(raw, "data.yaml")
+    assert reading.document is not None
+    assert _same(reading.document.value, data)
+    named = read(raw, "data.json").document
+    assert named is not None
+    assert dict(reading.document.marks()) == dict(named.marks())
+
+
 @given(_data)
-def test_json_text_in_a_yaml_file_never_means_something_else(data: Any) -> None:
-    reading = read(json.dumps(data).encode(), "data.yaml")
-    assert reading.document is None or _same(reading.document.value, data)
+def test_json_text_of_a_yaml_file_never_means_something_else_inside_a_block(data: Any) -> None:
+    reading = read(b"a: " + json.dumps(data).encode(), "data.yaml")
+    assert reading.document is None or _same(reading.document.value, {"a": data})
 
 
 def _assert_outline_agrees(document: Document) -> None:

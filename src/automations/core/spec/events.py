@@ -1,4 +1,4 @@
-"""Where a file's parse events come from: libyaml for YAML, our own scanner for `*.json`.
+"""Where a file's parse events come from: our own scanner for JSON, libyaml for all else.
 
 Events, not documents: libyaml's event parser keeps its own stack on the heap, while PyYAML's C composer recurses and
 crashes the process on a few thousand nested brackets.
@@ -7,6 +7,7 @@ crashes the process on a few thousand nested brackets.
 import re
 from typing import Final, Protocol
 
+import orjson
 from yaml.events import Event
 
 from automations.core.spec.json_events import JsonEvents
@@ -20,6 +21,7 @@ except ImportError as error:
         "or libyaml's headers before building it"
     ) from error
 
+_BRACKET: Final = re.compile(rb"[ \t\r\n]*+[{\[]")
 _ODD_BREAK: Final = re.compile("[\x85\u2028\u2029]")
 _TAG_DIRECTIVE: Final = re.compile(r"(?:^|(?<=[\r\n]))%TAG")
 
@@ -32,14 +34,25 @@ class Events(Protocol):
         ...
 
 
-def is_json(file: str) -> bool:
-    """Tell whether the file's name asks for JSON's own grammar."""
-    return file.lower().endswith(".json")
+def is_json(raw: bytes, file: str) -> bool:
+    """Tell whether JSON's own grammar reads `raw`: the file's name asks for it, or the text is an object or list of JSON.
+
+    So a text means the same on standard input as in a file, whatever its name. What only looks like JSON is YAML's.
+    """
+    return file.lower().endswith(".json") or (_BRACKET.match(raw) is not None and _parses(raw))
+
+
+def _parses(raw: bytes) -> bool:
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def open_events(raw: bytes, file: str) -> Events:
     """Start the events of `raw`, which is UTF-8 without a byte order mark."""
-    return JsonEvents(raw.decode(), file) if is_json(file) else CParser(raw)
+    return JsonEvents(raw.decode(), file) if is_json(raw, file) else CParser(raw)
 
 
 def foreseen(raw: bytes, text: str) -> UnreadableError | None:

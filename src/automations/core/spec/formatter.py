@@ -5,6 +5,7 @@ every comment, the file is left as it is. Objects that are the author's own (`in
 their order, and so does a whole file with anchors, because an alias must stay below its anchor.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from automations.core.canonical import as_written, encode
 from automations.core.diagnostic import Diagnostic
 from automations.core.spec import schemas
 from automations.core.spec.commented import Entry, Node, Note, Tree, UnformattableError, commented
-from automations.core.spec.events import open_events
+from automations.core.spec.events import is_json, open_events
 from automations.core.spec.reader import read
 from automations.core.spec.scalars import BadScalarError, plain
 from automations.core.spec.structure import kind_of
@@ -23,6 +24,7 @@ WIDTH: Final = 120
 """Characters of a line up to which a collection in brackets stays on it."""
 _STEP: Final = 2
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*\Z")
+_ESCAPE: Final = re.compile(r"\\(?:(?P<pair>u[dD][89abAB]..\\u[dD][c-fC-F]..)|.)")
 _OLD_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 """Words that YAML 1.1 takes for something else."""
 
@@ -60,6 +62,8 @@ def formatted(raw: bytes, file: str) -> Formatted:
 
 def _tree(raw: bytes, file: str) -> Tree:
     text = raw.removeprefix(b"\xef\xbb\xbf").decode().replace("\r\n", "\n").replace("\r", "\n")
+    if is_json(text.encode(), file):  # its strings are kept as written, and YAML has no surrogate pairs
+        text = _ESCAPE.sub(lambda found: json.loads(f'"{found[0]}"') if found["pair"] else found[0], text)
     return commented(open_events(text.encode(), file), text)
 
 

@@ -1,8 +1,8 @@
-r"""JSON files as the events that YAML files give, so that one composer reads both.
+r"""JSON as the events that YAML files give, so that one composer reads both.
 
 Almost every JSON text is YAML, but libyaml refuses surrogate pairs (`"\ud83d\ude00"`), tabs before the first token,
-long keys and raw DEL, and folds U+2028 inside strings. Files named `*.json` are therefore read by RFC 8259's own
-grammar. No recursion: the open brackets are a list.
+long keys and raw DEL, and folds U+2028 inside strings. JSON, and every file named `*.json`, is therefore read by RFC 8259's
+own grammar. No recursion: the open brackets are a list.
 """
 
 import json
@@ -101,7 +101,7 @@ class JsonEvents:
             self._open.append(sign)
             self._want = _Want.KEY_OR_END if sign == "{" else _Want.VALUE_OR_END
             kind = events.MappingStartEvent if sign == "{" else events.SequenceStartEvent
-            return kind(None, None, implicit=True, start_mark=start, end_mark=end)
+            return kind(None, None, implicit=True, start_mark=start, end_mark=end, flow_style=True)
         empty = _Want.KEY_OR_END if sign == "}" else _Want.VALUE_OR_END
         matching = bool(self._open) and self._open[-1] + sign in ("{}", "[]")
         if not matching or self._want not in (_Want.COMMA_OR_END, empty):

@@ -31,8 +31,9 @@ class Reading:
 
 
 def read(raw: bytes, file: str, *, limits: Limits = LIMITS) -> Reading:
-    """Read the bytes of `file`, which is named in every finding; a name ending in `.json` asks for JSON's own grammar.
+    """Read the bytes of `file`, which is named in every finding.
 
+    JSON's own grammar reads files whose name ends in `.json`, and an object or list of JSON under any other name.
     Values are plain data that parts of a document may share (aliases): treat them as read-only. Never raises.
     """
     try:
@@ -54,7 +55,7 @@ def _read(raw: bytes, file: str, *, limits: Limits) -> Reading:
     except UnicodeDecodeError as error:
         return _not_utf8(raw, file, at=error.start)
     composer = Composer(open_events(raw, file), file, text=text, limits=limits, first_lines=FirstLines(raw, file))
-    if not is_json(file) and (fault := foreseen(raw, text)):
+    if not is_json(raw, file) and (fault := foreseen(raw, text)):
         composer.fault(fault)
     else:
         composer.run()

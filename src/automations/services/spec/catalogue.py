@@ -32,7 +32,7 @@ from automations.errors import Conflict
 from automations.store import manifests, readings
 from automations.store.database import Database, Row, Transaction
 
-_CHECKS = 4
+_CHECKS = 5
 """Counts up with every check that is added, so that what was read before it is read again."""
 _VERSION = f"@{__version__}.{_CHECKS}"
 """Ends the stamps of readings that this version of the program took."""
