@@ -331,6 +331,60 @@ def test_a_repeat_in_the_same_group_is_answered_as_the_event_before_it(plane: Co
     assert len(first.materialized) == 1
 
 
+# --- several triggers of one automation ---------------------------------------------------------------------------------
+
+
+def several(*triggers: dict[str, Any]) -> dict[str, Any]:
+    return {"a.yaml": spec("a", triggers=list(triggers))}
+
+
+def told_of_triggers(plane: ControlPlane, event: str) -> dict[str, str]:
+    """What `why` says each trigger came to."""
+    return {each["trigger"]: each["outcome"] for each in why(plane.database, plane.bindings, event)["triggers"]}
+
+
+@pytest.mark.parametrize("hold", [{"rateLimit": {"limit": 1, "per": "1h"}}, {"debounce": {"quiet": "1h"}}])
+def test_a_limited_trigger_swallows_nothing_that_another_one_matches(plane: ControlPlane, hold: dict[str, Any]) -> None:
+    plane.apply(several(event_trigger(id="held", type="*", **hold), event_trigger(id="free", type="z*")))
+    for each in ("e1", "e2"):
+        plane.send(each, type="zz")
+    assert runs_of(plane) == ["e1", "e2"]
+    assert told_of_triggers(plane, "e2") == {"free": "match", "held": "no_match"}
+    plane.wait(3_600)
+    assert runs_of(plane) == ["e1", "e2"]
+
+
+def test_what_one_limit_drops_is_tried_by_the_next_trigger(plane: ControlPlane) -> None:
+    one, per = {"limit": 1, "per": "1h"}, {"limit": 1, "per": "10s", "excess": "delay"}
+    plane.apply(several(event_trigger(id="drop", rateLimit=one), event_trigger(id="delay", rateLimit=per)))
+    plane.ingest.many([plane.delivery(f"e{number}") for number in range(3)])
+    assert runs_of(plane) == ["e0", "e1"]
+    assert outcomes(plane, "e2") == [("waiting", "delayed")]
+    assert [told_of_triggers(plane, each) for each in ("e0", "e1", "e2")] == [
+        {"drop": "match", "delay": "no_match"},
+        {"drop": "no_match", "delay": "match"},
+        {"drop": "no_match", "delay": "delayed"},
+    ]
+
+
+def test_why_knows_which_trigger_fired_also_where_none_of_them_has_an_id(plane: ControlPlane) -> None:
+    one, two = {"limit": 1, "per": "1h"}, {"limit": 9, "per": "1h"}
+    plane.apply(several(event_trigger(rateLimit=one), event_trigger(rateLimit=two)))
+    plane.send("e1")
+    plane.send("e2")
+    assert told_of_triggers(plane, "e2") == {"0": "no_match", "1": "match"}
+
+
+def test_what_every_trigger_of_an_automation_drops_is_dropped_once(plane: ControlPlane) -> None:
+    one = {"limit": 1, "per": "1h"}
+    plane.apply(several(event_trigger(id="x", rateLimit=one), event_trigger(id="y", rateLimit=one)))
+    for number in range(3):
+        plane.send(f"e{number}")
+    assert runs_of(plane) == ["e0", "e1"]
+    assert outcomes(plane, "e1", "e2") == [("materialized", "started"), ("dropped", "dropped")]
+    assert told_of_triggers(plane, "e2") == {"x": "dropped", "y": "no_match"}
+
+
 # --- why --------------------------------------------------------------------------------------------------------------
 
 

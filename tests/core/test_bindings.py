@@ -57,6 +57,19 @@ def test_a_later_trigger_fires_when_the_earlier_ones_do_not() -> None:
     ]
 
 
+def test_a_trigger_that_nothing_holds_up_fires_before_those_with_a_limit_or_a_debounce() -> None:
+    limit, debounce = {"rateLimit": {"limit": 1, "per": "1h"}}, {"debounce": {"quiet": "1h"}}
+    plain = event_trigger(id="plain")
+    made = table(bound("a", event_trigger(id="rare", **limit), event_trigger(id="slow", **debounce), plain))
+    assert [each.candidate.trigger.id for each in match(made, event())] == ["plain"]
+
+
+def test_where_every_trigger_that_matches_is_limited_all_of_them_may_take_the_event() -> None:
+    limit = {"rateLimit": {"limit": 1, "per": "1h"}}
+    made = table(bound("a", event_trigger(id="one", **limit), event_trigger(id="two", **limit)), bound("b"))
+    assert [each.candidate.trigger.id for each in match(made, event())] == ["one", "two", "0"]
+
+
 @pytest.mark.parametrize(
     ("trigger", "envelope", "verdict"),
     [

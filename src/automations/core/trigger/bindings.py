@@ -127,6 +127,11 @@ class Verdict:
     expected: Any = None
     keys: Mapping[str, str] = field(default_factory=lambda: _NO_KEYS)
 
+    @property
+    def limited(self) -> bool:
+        """Whether it is a match that a rate limit or a debounce has a say in."""
+        return bool(self.keys)
+
 
 @dataclass(frozen=True, slots=True)
 class BoundRoute:
@@ -210,10 +215,15 @@ def _firing(bound: Iterable[Bound]) -> Iterable[BoundTrigger]:
 
 
 def match(table: Table, envelope: Envelope) -> tuple[Verdict, ...]:
-    """What every candidate trigger makes of an event; at most one match an automation (its first trigger that fires)."""
+    """What every candidate trigger makes of an event.
+
+    The triggers of an automation are alternatives: its first match that nothing holds up fires, and where a rate limit or a
+    debounce has a say in every match, all of these are there to be tried, in their author's order.
+    """
     activation: Activation | None = None
     verdicts: list[Verdict] = []
     fired: set[str] = set()
+    limited = False
     for candidate in table.candidates(envelope):
         if candidate.bound.uid in fired:
             continue
@@ -221,9 +231,15 @@ def match(table: Table, envelope: Envelope) -> tuple[Verdict, ...]:
             activation = Activation({"event": to_document(envelope)})
         verdict = judge(candidate, envelope, activation=activation)
         verdicts.append(verdict)
-        if verdict.outcome == "match":
+        if verdict.outcome != "match":
+            continue
+        if candidate.keys:
+            limited = True
+        else:
             fired.add(candidate.bound.uid)
-    return tuple(verdicts)
+    if not limited:
+        return tuple(verdicts)
+    return tuple(each for each in verdicts if not (each.limited and each.candidate.bound.uid in fired))
 
 
 def judge(candidate: BoundTrigger, envelope: Envelope, *, activation: Activation | None) -> Verdict:

@@ -34,6 +34,12 @@ class Arrival:
         trigger_id = self.verdict.candidate.trigger.id
         return {"automation_uid": bound.uid, "automation_id": bound.automation.id, "trigger_id": trigger_id}
 
+    @property
+    def turn(self) -> tuple[str | int, ...]:
+        """What a group is sorted by: the buckets and windows of an automation in the order of its triggers."""
+        candidate = self.verdict.candidate
+        return candidate.bound.uid, candidate.place, *self.verdict.keys.values()
+
 
 def admit(tx: Transaction, arrival: Arrival, *, now: int, ids: Ids) -> Row | None:
     """The outcome to keep for an event that does not start a run now; None when it does."""

@@ -18,10 +18,10 @@ from automations.core.trigger.envelope import Envelope, from_document, to_docume
 from automations.errors import NotFound
 from automations.services.absent import no_automation
 from automations.services.reconcile.suspend import words
-from automations.store import actions, events, outcomes
+from automations.store import actions, events, outcomes, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from automations.services.plan.definitions import Bindings
     from automations.store.database import Database, Row, Transaction
@@ -68,7 +68,8 @@ def why(database: Database, bindings: Bindings, name: str, *, most: int = SHOWN,
         kept = {(each["automation_uid"], each["trigger_id"]): each for each in outcomes.of_event(tx, row["id"])}
         event = _record(tx, row, list(kept.values()))
         judged = list(_heard(tx, _judged(table.bound.values(), envelope_of(row)), table, now))
-    started = {each["automationId"]: each["runId"] for each in decode(row["materialized_json"])}
+        started = {each["automationId"]: each["runId"] for each in decode(row["materialized_json"])}
+        judged = list(_alternatives(tx, judged, kept, started))
     shown = []
     for verdict in sorted(judged, key=_nearness):
         candidate = verdict.candidate
@@ -226,6 +227,41 @@ def _heard(tx: Transaction, verdicts: Iterable[Verdict], table: Table, now: int)
             yield Verdict(verdict.candidate, "no_match", "suspended", "by hand", reason)
         else:
             yield verdict
+
+
+def _alternatives(
+    tx: Transaction, verdicts: Iterable[Verdict], kept: Mapping[tuple[str, str], Row], started: Mapping[str, str]
+) -> Iterator[Verdict]:
+    """The verdicts, but of several matches of one automation only that counts which fired, or which would."""
+    verdicts = list(verdicts)
+    matches: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.outcome == "match":
+            matches.setdefault(verdict.candidate.bound.uid, []).append(verdict)
+    chosen = {uid: _chosen(tx, mine, kept, started) for uid, mine in matches.items() if len(mine) > 1}
+    for verdict in verdicts:
+        fired = chosen.get(verdict.candidate.bound.uid)
+        if verdict.outcome != "match" or fired in (None, verdict.candidate.trigger.id):
+            yield verdict
+        else:
+            reason = f"it matches too; of an automation's triggers one takes an event, here {fired}"
+            yield Verdict(verdict.candidate, "no_match", "trigger", fired, reason)
+
+
+def _chosen(
+    tx: Transaction, matches: Sequence[Verdict], kept: Mapping[tuple[str, str], Row], started: Mapping[str, str]
+) -> str:
+    """The trigger that took an event for an automation: by what is on record, else by the rule of today."""
+    bound = matches[0].candidate.bound
+    for each in matches:
+        if (bound.uid, each.candidate.trigger.id) in kept:
+            return each.candidate.trigger.id
+    run = runs.get(tx, started[bound.automation.id]) if bound.automation.id in started else None
+    recorded = decode(run["trigger_json"]) if run is not None else {}
+    for each in matches:
+        if each.candidate.trigger.id == recorded.get("id") or each.candidate.trigger.raw == recorded:
+            return each.candidate.trigger.id
+    return next((each for each in matches if not each.limited), matches[0]).candidate.trigger.id
 
 
 def _verdict(candidate: BoundTrigger, envelope: Envelope, activation: Activation) -> Verdict:

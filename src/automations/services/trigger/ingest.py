@@ -224,8 +224,8 @@ class _Look(NamedTuple):
 
     @property
     def admitting(self) -> tuple[Verdict, ...]:
-        """Those of what it fires that a rate limit or a debounce has a say in."""
-        return tuple(each for each in self.fired if each.keys)
+        """Those of what it fires that a rate limit or a debounce has a say in; there may be several of one automation."""
+        return tuple(each for each in self.fired if each.limited)
 
 
 def _look(tx: Transaction, envelope: Envelope, row_id: str, by: _By, /) -> _Look:
@@ -243,7 +243,7 @@ def _look(tx: Transaction, envelope: Envelope, row_id: str, by: _By, /) -> _Look
             each.candidate.bound, _occasion(each, name, document, row_id, shared), now=by.now, new_id=by.ids.new
         )
         for each in fired
-        if not each.keys
+        if not each.limited
     ]
     errors = _errors(_awake(verdicts, by.table, now=by.now))
     return _Look(row_id, document, rejected, fired, errors, suspended, made)
@@ -270,32 +270,36 @@ def _awake(verdicts: Iterable[Verdict], table: Table, *, now: int) -> Sequence[V
 def _admit(tx: Transaction, group: Collection[_Taken], *, now: int, ids: Ids) -> bool:
     """Let events through rate limits and debounces, or keep what holds them up; whether a timer was set.
 
-    All of a group go by bucket and window, so that two daemons never wait for what the other one holds.
+    All of a group go by bucket and window, so that two daemons never wait for what the other one holds. What one trigger of
+    an automation drops is tried by its next one, and only what all of them drop is dropped.
     """
     arrivals = [
         (taken, Arrival(taken.result.event_row_id, verdict, len(as_written(taken.document))))
         for taken in group
         for verdict in taken.admitting
     ]
-    arrivals.sort(
-        key=lambda each: (each[1].names["automation_uid"], each[1].names["trigger_id"], *each[1].verdict.keys.values())
-    )
-    held_up: dict[str, list[Row]] = {}
+    arrivals.sort(key=lambda each: each[1].turn)
+    held_up: dict[str, dict[str, Row]] = {each.event_row_id: {} for _, each in arrivals}
+    through: set[tuple[str, str]] = set()
     for taken, arrival in arrivals:
+        uid, held = arrival.verdict.candidate.bound.uid, held_up[arrival.event_row_id]
+        if (arrival.event_row_id, uid) in through or (uid in held and held[uid]["outcome"] != "dropped"):
+            continue
         row = admit(tx, arrival, now=now, ids=ids)
         if row is not None:
-            held_up.setdefault(arrival.event_row_id, []).append(row)
+            held[uid] = held[uid] if uid in held and row["outcome"] == "dropped" else row
             continue
+        held.pop(uid, None)
+        through.add((arrival.event_row_id, uid))
         occasion = _occasion(arrival.verdict, identity(taken.delivery.envelope), taken.document, arrival.event_row_id)
-        made = materialize(arrival.verdict.candidate.bound, occasion, now=now, new_id=ids.new)
-        taken.made.append(made)
+        taken.made.append(materialize(arrival.verdict.candidate.bound, occasion, now=now, new_id=ids.new))
     admitted = {taken.result.event_row_id: taken for taken, _ in arrivals}
     for row_id, taken in admitted.items():
-        _record(tx, taken, held_up.get(row_id, []))
+        _record(tx, taken, tuple(held_up[row_id].values()))
     for taken in group:
         if taken.result.duplicate and (first := admitted.get(taken.result.event_row_id)):  # of one in the same group
             taken.result = replace(taken.result, materialized=_references(first.made))
-    return any(row["timer_id"] for rows in held_up.values() for row in rows)
+    return any(row["timer_id"] for rows in held_up.values() for row in rows.values())
 
 
 def _record(tx: Transaction, taken: _Taken, held_up: Sequence[Row]) -> None:
