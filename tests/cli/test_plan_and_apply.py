@@ -9,7 +9,7 @@ from command_line import SPEC, CommandLine
 
 PLAN = {
     "formatVersion", "toolVersion", "lineage", "serial", "source", "sourceRevision", "files", "summary", "changes",
-    "hazards", "diagnostics", "planDigest", "expiresAt",
+    "withheld", "hazards", "diagnostics", "planDigest", "expiresAt",
 }  # fmt: skip
 SUMMARY = {"create", "update", "rename", "move", "adopt", "delete", "unchanged"}
 CHANGE = {"id", "kind", "action", "reason", "file", "line", "fields", "impact"}

@@ -1,6 +1,7 @@
 """Plans as people and programs read them: every kind of change, finding and consequence, word for word."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -272,6 +273,38 @@ def test_a_comment_on_a_thousand_changes_fits_and_names_every_one() -> None:
     assert all(f"`team.service-{number}.deploy-to-production`" in text for number in range(1000))
 
 
+def test_a_comment_that_is_too_long_still_says_what_is_wrong_what_waits_and_what_is_dangerous() -> None:
+    zone = {"kind": "schedule", "cron": "0 3 * * *"}
+    before = {f"{number}.yaml": spec(f"team.service-{number}.nightly", triggers=[zone]) for number in range(1000)}
+    after: dict[str, Any] = {
+        name: changed(each, triggers=[{**zone, "timezone": "Europe/Berlin"}], status="paused")
+        for name, each in list(before.items())[:600]
+    }
+    text = markdown(plan_of(Case(before, after | {f"bad{number}.yaml": "x: [" for number in range(30)})))
+    assert len(text.encode()) <= ROOM
+    head, errors, rest = (text.index(each) for each in ("30 errors, 400 deletes withheld", "bad0.yaml", "AU"))
+    assert head < errors < rest
+    assert text.count("yaml/syntax") == 20
+    assert "and 10 more errors" in text
+    assert "**withheld** (400): `team.service-600.nightly`" in text
+    assert all(f"`team.service-{number}.nightly`" in text for number in range(1000))
+    counted = {code: int(count) for code, count in re.findall(r"(AU\d+): (\d+)", text)}
+    shown = {code: text.count(f" {code} ") for code in ("AU102", "AU205")}
+    assert {code: counted[code] + shown[code] for code in shown} == {"AU102": 600, "AU205": 600}
+    assert sum(shown.values()) > 10
+
+
+@pytest.mark.parametrize("render", [human, markdown, github, sarif, lambda made: document(made, now=NOW)])
+@pytest.mark.parametrize("request_", [{"prune": False}, {"hold": frozenset({"a"})}])
+def test_every_format_says_what_is_withheld(render: Callable[[Plan], Any], request_: dict[str, Any]) -> None:
+    after = {} if "prune" in request_ else {"a.yaml": spec("a", version="2.0.0")}
+    made = plan_of(Case({"a.yaml": spec("a")}, after, request=request_))
+    assert (made.changes, len(made.withheld) + len(made.held_back)) == ((), 1)
+    text = str(render(made))
+    assert "withheld" in text or "held back" in text
+    assert "'a'" in text or "a would" in text
+
+
 def test_what_a_spec_says_cannot_break_out_of_a_comment_or_an_annotation() -> None:
     hostile = "</details>```\n| @everyone ![x](http://x) ::error::boom %0A"
     made = plan_of(Case({"a.yaml": spec("a")}, {"a.yaml": spec("a", description=hostile, name=hostile)}))
@@ -332,7 +365,7 @@ def test_a_document_has_the_keys_that_the_contract_names(name: str) -> None:
     found = document(plan_of(CASES[name]), now=NOW)
     assert list(found) == [
         "formatVersion", "toolVersion", "lineage", "serial", "source", "sourceRevision", "files", "summary", "changes",
-        "hazards", "diagnostics", "planDigest", "expiresAt",
+        "withheld", "hazards", "diagnostics", "planDigest", "expiresAt",
     ]  # fmt: skip
     assert set(found["summary"]) == {"create", "update", "rename", "move", "adopt", "delete", "unchanged"}
     for change in found["changes"]:

@@ -33,6 +33,7 @@ def document(plan: Plan, *, now: int) -> dict[str, Any]:
         "files": dict(sorted(plan.files.items())),
         "summary": plan.summary(),
         "changes": changes,
+        "withheld": [_waiting(change) for change in (*plan.withheld, *plan.held_back)],
         "hazards": [
             {"code": hazard.code, "severity": hazard.severity, "id": hazard.id, "message": hazard.message}
             for hazard in plan.hazards
@@ -44,6 +45,12 @@ def document(plan: Plan, *, now: int) -> dict[str, Any]:
         if change.effects.fires:
             shown["impact"]["schedules"] = change.effects.schedules()
     return {**body, "planDigest": sealed, "expiresAt": iso(now + LIFETIME)}
+
+
+def _waiting(change: Change) -> dict[str, Any]:
+    """What the plan leaves out for now."""
+    shown = {"id": change.id, "kind": change.resource, "action": change.action}
+    return shown | {"reason": change.reason, "file": change.file}
 
 
 def _change(change: Change) -> dict[str, Any]:

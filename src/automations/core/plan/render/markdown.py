@@ -1,14 +1,17 @@
-"""A plan as a comment on a pull request: names first and never cut, details as far as the room goes.
+"""A plan as a comment on a pull request: errors and names first, details as far as the room goes.
 
 Comments hold 65,536 characters; this stays below 65,000 bytes. When there is too much, details go first, then reasons, then
-warnings, and each time a word says so.
+notices, then dangers beyond the first ones, and each time a word says so. How many errors there are and how much is withheld
+stands in the head, whatever is cut.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable
 
-from automations.core.diagnostic import Severity
+from automations.core.diagnostic import Diagnostic, Severity
 from automations.core.plan.change import ACTIONS, Change
+from automations.core.plan.hazards import Hazard
 from automations.core.plan.plan import Plan
 from automations.core.plan.render.words import (
     SYMBOLS,
@@ -32,17 +35,22 @@ FOLD = 2_500
 """Bytes of a fold below the plan."""
 _MARK = "<!-- automations plan -->"
 """Lets a later run find and replace the comment."""
-_RESERVE = 400
+_RESERVE = 800
 """Bytes for the words that say what was left out."""
+_ERRORS = 12_000
+"""Bytes of errors that come before anything else when not everything fits."""
+_DANGERS = 6_000
+"""Bytes of dangers that come before the names when not everything fits."""
+_MOST_ERRORS = 20
 
 
 def markdown(plan: Plan) -> str:
     """The comment, ending in a newline, with as much as fits."""
-    head = f"{_MARK}\n### Automations\n\n**{summary_line(plan)}**\n"
-    table, warnings = _table(plan), [f"\n> {line}\n" for line in _warnings(plan)]
+    head = f"{_MARK}\n### Automations\n\n**{summary_line(plan)}**{_apart(plan)}\n"
+    warnings = [*_errors(plan), *(_quoted(f"⚠️ {_text(line)}") for line in held_lines(plan)), *_hazards(plan)]
+    table = _table(plan)
     if _size(head, table, *warnings) > ROOM:
-        table = _names(plan, room=ROOM - _size(head) - _RESERVE)
-        warnings = _fitting(warnings, room=ROOM - _size(head, table) - _RESERVE)
+        warnings, table = _shortened(plan, room=ROOM - _size(head))
     text = head + "".join(warnings) + table
     return text + _details(plan, room=ROOM - _size(text))
 
@@ -50,7 +58,9 @@ def markdown(plan: Plan) -> str:
 def fold(title: str, lines: list[str]) -> str:
     """Lines below a plan that are shown when asked for, as many as fit."""
     fence = "`" * max(3, 1 + _longest_run(lines))
-    shown = _fitting([f"{line}\n" for line in lines], room=FOLD)
+    rest = "\n> and {} more; see `automations plan`\n"
+    listed = [f"{line}\n" for line in lines]
+    shown = _fitting(listed, room=FOLD, note=lambda count: rest.format(len(lines) - count))
     return f"\n<details><summary>{title}</summary>\n\n{fence}\n{''.join(shown)}{fence}\n\n</details>\n"
 
 
@@ -58,27 +68,68 @@ def _size(*texts: str) -> int:
     return sum(len(text.encode()) for text in texts)
 
 
-def _fitting(lines: list[str], *, room: int) -> list[str]:
-    """The first lines, as many as fit, and how many did not."""
+def _shortened(plan: Plan, *, room: int) -> tuple[list[str], str]:
+    """Errors, then some dangers, then the names of all that changes or waits, then the other hazards, as far as they fit."""
+    errors = _errors(plan, room=_ERRORS)
+    room -= _size(*errors) + _RESERVE
+    dangers = [line for each, line in zip(told(plan), _hazards(plan), strict=True) if each.severity == "danger"]
+    names = _names(plan, room=room - min(_DANGERS, _size(*dangers)))
+    return [*errors, *_hazards(plan, room=room - _size(names))], names
+
+
+def _fitting(lines: list[str], *, room: int, note: Callable[[int], str], most: int | None = None) -> list[str]:
+    """The first lines, as many as fit and at most so many, and a note after this many when there are more."""
     shown: list[str] = []
     for line in lines:
         room -= _size(line)
-        if room < 0:
-            return [*shown, f"\n> and {len(lines) - len(shown)} more; see `automations plan`\n"]
+        if room < 0 or len(shown) == most:
+            return [*shown, note(len(shown))]
         shown.append(line)
     return shown
 
 
-def _warnings(plan: Plan) -> Iterator[str]:
-    for hazard in told(plan):
-        yield f"{'⚠️' if hazard.severity == 'danger' else 'ℹ️'} {_text(hazard_line(hazard))}"  # noqa: RUF001  # the sign
-    for line in held_lines(plan):
-        yield f"⚠️ {_text(line)}"
-    errors = [each for each in plan.diagnostics if each.severity is Severity.ERROR]
-    for error in errors[:20]:
-        yield f"⚠️ {_text(clipped(f'{error.span}: {error.message} ({error.code})'))}"
-    if len(errors) > 20:
-        yield f"⚠️ and {len(errors) - 20} more errors"
+def _apart(plan: Plan) -> str:
+    """How many errors there are and how much waits, which the summary does not count."""
+    errors, gone, back = len(_bad(plan)), len(plan.withheld), len(plan.held_back)
+    told = [f"{errors} {'error' if errors == 1 else 'errors'}"] if errors else []
+    told += [f"{gone} {'delete' if gone == 1 else 'deletes'} withheld"] if gone else []
+    told += [f"{back} {'change' if back == 1 else 'changes'} held back"] if back else []
+    return f"\n\n**{', '.join(told)}**" if told else ""
+
+
+def _bad(plan: Plan) -> list[Diagnostic]:
+    return [each for each in plan.diagnostics if each.severity is Severity.ERROR]
+
+
+def _errors(plan: Plan, *, room: int = ROOM) -> list[str]:
+    found = _bad(plan)
+    lines = [_quoted(f"⚠️ {_text(clipped(f'{each.span}: {each.message} ({each.code})'))}") for each in found]
+
+    def note(shown: int) -> str:
+        return _quoted(f"⚠️ and {len(found) - shown} more errors; see `automations plan`")
+
+    return _fitting(lines, room=room, note=note, most=_MOST_ERRORS)
+
+
+def _hazards(plan: Plan, *, room: int | None = None) -> list[str]:
+    """A line for each, dangers first; with `room` as many as fit, and the codes of the others with their counts."""
+    found = list(told(plan))
+    lines = [_quoted(f"{_sign(each)} {_text(hazard_line(each))}") for each in found]
+
+    def note(shown: int) -> str:
+        codes = Counter(each.code for each in found[shown:])
+        counts = ", ".join(f"{code}: {count}" for code, count in sorted(codes.items()))
+        return _quoted(f"and {len(found) - shown} more warnings ({counts}); see `automations plan`")
+
+    return lines if room is None else _fitting(lines, room=room, note=note)
+
+
+def _sign(hazard: Hazard) -> str:
+    return "⚠️" if hazard.severity == "danger" else "ℹ️"  # noqa: RUF001  # the sign
+
+
+def _quoted(line: str) -> str:
+    return f"\n> {line}\n"
 
 
 def _table(plan: Plan) -> str:
@@ -92,22 +143,23 @@ def _table(plan: Plan) -> str:
 
 
 def _names(plan: Plan, *, room: int) -> str:
-    """All names by action; if not even these fit, as many as do."""
+    """All names, first of what waits, then by action; if not even these fit, as many as do."""
     lines = [""]
     left = 0
-    for action in ACTIONS:
-        names = [_name(change) for change in plan.changes if change.action == action]
-        if not names:
+    groups = {"withheld": plan.withheld, "held back": plan.held_back}
+    groups |= {action: tuple(each for each in plan.changes if each.action == action) for action in ACTIONS}
+    for word, changes in groups.items():
+        if not changes:
             continue
         room -= 40
         shown = []
-        for name in names:
+        for name in map(_name, changes):
             room -= _size(name) + 2
             if room < 0:
                 break
             shown.append(name)
-        left += len(names) - len(shown)
-        lines.append(f"{SYMBOLS[action]} **{action}** ({len(names)}): {', '.join(shown)}\n")
+        left += len(changes) - len(shown)
+        lines.append(f"{SYMBOLS.get(word, '⚠️')} **{word}** ({len(changes)}): {', '.join(shown)}\n")
     if left:
         lines.append(f"and {left} more; see `automations plan`\n")
     return "\n".join(lines)

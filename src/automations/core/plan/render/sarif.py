@@ -23,6 +23,7 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 def sarif(plan: Plan) -> dict[str, Any]:
     """The log as plain data: one run, with every finding, hazard and change."""
     results = [*map(_finding, plan.diagnostics), *map(_hazard, plan.hazards), *map(_change, plan.changes)]
+    results += [_waiting(change, word) for word, changes in _waits(plan) for change in changes]
     rules = list(_rules(plan))
     index = {rule["id"]: at for at, rule in enumerate(rules)}
     return {
@@ -57,6 +58,11 @@ def _rules(plan: Plan) -> Iterator[dict[str, Any]]:
     for action in ACTIONS:
         if any(change.action == action for change in plan.changes):
             yield _rule(f"plan/{action}", f"{action} in this plan", "What applying the plan would do.", "note")
+    for word, changes in _waits(plan):
+        if changes:
+            yield _rule(
+                f"plan/{word}", f"{word} in this plan", "What the plan would do, and leaves out for now.", "warning"
+            )
 
 
 def _rule(code: str, title: str, text: str, level: str) -> dict[str, Any]:
@@ -87,6 +93,17 @@ def _change(change: Change) -> dict[str, Any]:
     message = f"{change.action} {name_of(change)}: {reason_of(change)}" + (f"; in flight: {effect}" if effect else "")
     file = None if change.action == "delete" else change.file
     found = _result(f"plan/{change.action}", "note", message, file=file, region={"startLine": change.line})
+    return found | _logically(change.id, found)
+
+
+def _waits(plan: Plan) -> tuple[tuple[str, tuple[Change, ...]], ...]:
+    return ("withheld", plan.withheld), ("held-back", plan.held_back)
+
+
+def _waiting(change: Change, word: str) -> dict[str, Any]:
+    message = f"{change.action} {name_of(change)} is {word.replace('-', ' ')} for now: {reason_of(change)}"
+    file = None if change.action == "delete" else change.file
+    found = _result(f"plan/{word}", "warning", message, file=file, region={"startLine": change.line})
     return found | _logically(change.id, found)
 
 
