@@ -1,6 +1,7 @@
 """Going back: a new generation with the old content, the rest untouched, and the rejected version held back from the loop."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from automations.store import audit, holds
 from automations.store.database import Database
 from control_plane import ControlPlane
 from samples import action, catalogue, raw, spec, webhook_trigger
+from watched_source import Loop
 
 ME = Authority("ann")
 
@@ -87,6 +89,37 @@ def test_the_hold_ends_when_the_source_declares_something_else(plane: ControlPla
     assert rejected(plane) == {}
     again = unattended(plane, SECOND)
     assert ([each.id for each in again.changes], again.held_back) == (["a"], ())
+
+
+def test_a_source_says_that_one_of_its_own_is_held_after_a_rollback_and_where_its_file_went(
+    database: Database, tmp_path: Path
+) -> None:
+    loop = Loop(database, tmp_path)
+    for version in ("1", "2"):
+        loop.write("a.yaml", spec("a", version=version, triggers=[webhook_trigger("/x")]))
+        loop.write("b.yaml", spec("b"))
+        assert loop.round()
+    back(loop.plane, "a", 1)
+    (tmp_path / "a.yaml").rename(tmp_path / "moved.yaml")
+    assert loop.round()
+    (source,) = loop.plane.inspect.status()["sources"]
+    said = source["conditions"]["Stalled"]
+    assert (source["sync"], source["health"], said["status"], said["reason"]) == (
+        "OutOfSync",
+        "Degraded",
+        "True",
+        "RolledBack",
+    )
+    assert said["message"].startswith("a: its file says what a rollback rejected")
+    row = loop.plane.automations()["a"]
+    assert (row["generation"], row["file"], loop.plane.routes()) == (3, "moved.yaml", {"/x": "a"})
+    assert loop.plane.bindings.current().bound["a"].automation.spec["version"] == "1"
+    serial = loop.plane.serial()
+    assert loop.round()
+    assert loop.plane.serial() == serial  # said once
+    loop.write("moved.yaml", spec("a", version="3"))
+    assert loop.round()
+    assert (loop.sync(), loop.condition("Stalled")["status"]) == ("Synced", "False")
 
 
 def test_going_back_twice_rejects_what_stood_last(plane: ControlPlane) -> None:

@@ -1,7 +1,7 @@
 """Differences: each declaration against what the state holds of it becomes a change, or nothing."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -127,6 +127,26 @@ def _update(action: Action, declared: Declared[Automation], *, held: Held, view:
         destructive=destructive,
         source=declared.document.source,
     )
+
+
+def moved_only(change: Change, state: State) -> Iterator[Change]:
+    """Of an update that is held back, what needs nobody's word: the file that declares what is bound is another one now."""
+    held, old = state.automations.get(change.id), state.specs.get(change.id)
+    if change.action != "update" or change.previous_file is None or held is None or old is None:
+        return
+    bound = build.automation(old)
+    if bound.digest == held.digest:
+        yield replace(
+            change,
+            action="move",
+            reason=f"file moved from {held.file}",
+            fields=(),
+            before_lines=(),
+            automation=bound,
+            effects=Effects(),
+            destructive=False,
+            source=None,
+        )
 
 
 def _placed(found: tuple[Field, ...], document: Document) -> tuple[tuple[Field, int], ...]:

@@ -12,7 +12,15 @@ from automations.core.diagnostic import Diagnostic, has_errors, in_order
 from automations.core.plan.assessment import assess, comes_back
 from automations.core.plan.change import ACTIONS, Action, Change, Resource
 from automations.core.plan.conflicts import Rebinding, owned_elsewhere, protected, rename_problems, route_problems
-from automations.core.plan.differences import Viewpoint, automation_change, deletes, gone, manifest_changes, viewpoint
+from automations.core.plan.differences import (
+    Viewpoint,
+    automation_change,
+    deletes,
+    gone,
+    manifest_changes,
+    moved_only,
+    viewpoint,
+)
 from automations.core.plan.hazards import Hazard
 from automations.core.plan.resemblance import alike
 from automations.core.plan.state import API_OWNER, State, source_owner
@@ -194,7 +202,10 @@ def _held_back(changes: list[Change], state: State, request: Request) -> tuple[l
     back = {
         each.id: each for each in changes if each.id in request.hold or (request.unattended and comes_back(each, state))
     }
-    return [each for each in changes if each.id not in back] if back else changes, tuple(back.values())
+    if not back:
+        return changes, ()
+    files = [moved for each in back.values() for moved in moved_only(each, state)]
+    return [*(each for each in changes if each.id not in back), *files], tuple(back.values())
 
 
 def _moved_on(catalogue: Catalogue, state: State) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from automations.errors import StoreError
 from automations.store import automations, sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from automations.core.plan.plan import Plan
     from automations.core.plan.prune import Verdict
@@ -53,6 +53,11 @@ class Look:
     def errors(self) -> list[Diagnostic]:
         """Everything that keeps a file from being used."""
         return [each for each in self.made.diagnostics if each.severity is Severity.ERROR]
+
+    @property
+    def rejected(self) -> frozenset[str]:
+        """Automations whose file says what a rollback rejected."""
+        return frozenset(change.previous_id or change.id for change in self.made.held_back) - self.verdict.held
 
     @property
     def waits(self) -> tuple[str, str] | None:
@@ -112,6 +117,7 @@ class Standing:
             invalid=summary(errors) if errors else "",
             blocked=_of_source(look),
             drift="; ".join(f"{identity}: {words}" for identity, words in list(look.drift.items())[:MOST_IN_MESSAGE]),
+            stalled=(HELD_BACK[0], f"{_some(sorted(look.rejected))}: {HELD_BACK[1]}") if look.rejected else None,
         )
         found = (
             *conditions_of(facts),
@@ -147,7 +153,7 @@ class Standing:
         for error in errors:
             by_file[error.span.file].append(error)
         waits = {change.id for change in look.made.withheld}
-        rejected = {change.previous_id or change.id for change in look.made.held_back} - look.verdict.held
+        rejected = look.rejected
         changed: list[Row] = []
         now = self._clock.now()
         for row in automations.every(tx):
@@ -218,8 +224,12 @@ def _of_source(look: Look) -> tuple[str, str] | None:
     if look.waits is None:
         return None
     ids = (*(change.id for change in look.made.withheld), *sorted(look.verdict.held))
-    shown = ", ".join(ids[:MOST_IN_MESSAGE]) + (", …" if len(ids) > MOST_IN_MESSAGE else "")
-    return look.waits[0], f"{shown}: {look.waits[1]}"
+    return look.waits[0], f"{_some(ids)}: {look.waits[1]}"
+
+
+def _some(ids: Sequence[str]) -> str:
+    """The first few of them."""
+    return ", ".join(ids[:MOST_IN_MESSAGE]) + (", …" if len(ids) > MOST_IN_MESSAGE else "")
 
 
 def _watch(*, watching: bool | None) -> tuple[Condition, ...]:
