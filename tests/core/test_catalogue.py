@@ -27,6 +27,23 @@ def test_every_kind_of_file_finds_its_place() -> None:
     assert set(found.digests) == {"a.yaml", "m.yaml", "k.yaml"}
 
 
+@pytest.mark.parametrize("slip", [{"when": "1 +"}, {"dependsOn": ["ghost"]}, {"input": {"x": "${{ secrets. }}"}}])
+def test_a_slip_of_one_step_hides_nothing_that_another_steps_manifest_says(slip: dict[str, Any]) -> None:
+    shut = {"type": "object", "properties": {"n": {"type": "number"}}, "additionalProperties": False}
+    steps = [
+        step("bad", **slip),
+        step("leaky", input={"token": "${{ secrets.T }}"}),
+        step("old", manifestVersion="0.1"),
+        step("wrong", actionId="strict", input={"n": "x"}),
+    ]
+    found = errors(
+        catalogue({"a.yaml": spec(actions=steps), "m.yaml": action(), "s.yaml": action("strict", inputSchema=shut)})
+    )
+    said = [code for _, code in found]
+    assert len(said) == 4
+    assert {"spec/secret", "spec/manifest-version", "spec/input"} < set(said)
+
+
 def test_the_example_for_users_is_good() -> None:
     assert errors(catalogue({"a.yaml": example_automation_spec()})) == []
 

@@ -67,9 +67,78 @@ def test_a_circle_is_told_whole() -> None:
     assert only.span.line > 1
 
 
+def test_a_circle_is_told_beside_other_slips_of_the_graph_and_none_is_made_up_from_them() -> None:
+    ring = [step("a", dependsOn=["b"]), step("b", dependsOn=["a"])]
+    slips = [step("own", dependsOn=["own"]), step("ghostly", dependsOn=["ghost"]), step("twice"), step("twice")]
+    assert sorted(found(actions(*ring, *slips))) == [
+        ("spec/cycle", "actions[0].dependsOn"),
+        ("spec/depends-on", "actions[2].dependsOn[0]"),
+        ("spec/depends-on", "actions[3].dependsOn[0]"),
+        ("spec/duplicate-step", "actions[5].id"),
+    ]
+    misnamed = actions(step("a"), step("b", dependsOn=["a"]), step("a", dependsOn=["b"]))
+    assert found(misnamed) == [("spec/duplicate-step", "actions[2].id")]
+
+
 def test_two_ways_to_ask_for_approval_at_once_are_refused() -> None:
     both = step("s", approval={"mode": "manual"}, approvalGate={"requirement": {"mode": "manual"}})
     assert ("spec/approval", "actions[0].approvalGate") in found(actions(both))
+
+
+# Inputs
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        ({"type": "array"}, "inputs.type"),
+        ({"type": ["string", "null"]}, "inputs.type"),
+        ({"enum": ["a", 1]}, "inputs"),
+        ({"allOf": [{"$ref": "#/$defs/text"}], "$defs": {"text": {"type": "string"}}}, "inputs"),
+        ({"properties": {"a": {"type": "string", "default": 5}}}, "inputs.properties.a.default"),
+        ({"properties": {"a": {"enum": ["x", "y"], "default": None}}}, "inputs.properties.a.default"),
+        (
+            {"properties": {"a": {"properties": {"b~/ü%": {"minimum": 3, "default": 2}}}}},
+            'inputs.properties.a.properties["b~/ü%"].default',
+        ),
+        (
+            {"properties": {"a": {"$ref": "#/$defs/n", "default": "x"}}, "$defs": {"n": {"type": "number"}}},
+            "inputs.properties.a.default",
+        ),
+    ],
+)
+def test_inputs_that_nobody_could_give_are_refused_where_it_says_so(schema: Any, path: str) -> None:
+    assert found(spec("a", inputs=schema)) == [("spec/schema", path)]
+
+
+def test_inputs_and_defaults_that_fit_are_fine() -> None:
+    schemas = [
+        {},
+        {"type": ["object", "null"]},
+        {"anyOf": [{"type": "array"}, {"type": "object"}]},
+        {
+            "properties": {"a": {"$ref": "#/$defs/n", "default": 1}},
+            "$defs": {"n": {"$ref": "#/$defs/m"}, "m": {"type": "number"}},
+        },
+        {"properties": {"default": {"type": "string", "default": "x"}, "b": {"const": {"default": 1}}}},
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "definitions": {"n": {"type": "number"}},
+            "properties": {"a": {"$ref": "#/definitions/n", "type": "string", "default": 1}},
+        },
+    ]
+    for schema in schemas:
+        assert found(spec("a", inputs=schema)) == []
+
+
+def test_a_schema_of_events_whose_data_is_no_object_is_refused() -> None:
+    document = spec("a", triggers=[event_trigger(eventSchema={"type": "array"})])
+    assert found(document) == [("spec/schema", "triggers[0].eventSchema.type")]
+
+
+def test_an_automation_was_not_called_what_it_is_called() -> None:
+    assert found(spec("a", lifecycle={"renamedFrom": "a"})) == [("spec/renamed-from", "lifecycle.renamedFrom")]
+    assert found(spec("a", lifecycle={"renamedFrom": "b"})) == []
 
 
 # Expressions

@@ -45,6 +45,14 @@ def test_a_bad_cron_expression_is_told_by_field_and_part_with_what_is_allowed(cr
         assert hint in advice
 
 
+def test_a_schedule_without_cron_and_every_is_told_that_it_needs_one() -> None:
+    where, message, advice = problem(timezone="Europe/Berlin")
+    assert where == "kind"
+    assert message == "a schedule trigger needs cron or every, and this one has neither"
+    assert "cron: '0 9 * * 1-5'" in advice
+    assert "every: 15m" in advice
+
+
 @pytest.mark.parametrize(
     ("written", "meant"),
     [

@@ -161,7 +161,7 @@ def test_a_route_in_a_spec_is_refused_in_the_words_for_routes(route: dict[str, A
         ({"maxQueued": 3}, 'did you mean "concurrency.maxQueued"?'),
         ({"schemaVersion": 1.0}, 'use "1.0", in quotes: it is a text, not a number'),
         ({"version": 2}, "found a number; put it in quotes"),
-        ({"timeout": 30}, "found a number; it must be a duration: "),
+        ({"timeout": 30}, "found a number; it must be a duration longer than 0: "),
         ({"status": "Active"}, 'did you mean "active"? use one of: active, paused, archived'),
         ({"lifecycle": {"protect": "yes"}}, "found a string; write true or false, without quotes"),
     ],

@@ -52,6 +52,15 @@ def with_defaults(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[
     return filled
 
 
+def filled_in(schema: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every default that `with_defaults` may fill in, after the path of its property in the schema."""
+    for name, inner in _properties(schema):
+        if "default" in inner:
+            yield ("properties", name), inner["default"]
+        for path, default in filled_in(inner):
+            yield ("properties", name, *path), default
+
+
 def missing(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[Question, ...]:
     """What is required, has no default and was not given, in the order of the schema's `required`."""
     known = dict(_properties(schema))

@@ -261,9 +261,9 @@ def _of_bad(files: Iterable[Interpreted], manifests: Mapping[ManifestKey, Manife
     shelf = shelve(manifests.values())
     for each in files:
         guessed = any(found.code in GRAPH_CODES for found in each.diagnostics)
-        if each.automation is not None and each.document is not None and not guessed:
-            pins = resolve_all(each.automation.steps, shelf)
-            yield from _data(each.document, each.automation, pins=pins, inputs=inputs_of(each.automation))
+        if each.automation is not None and each.document is not None:
+            inputs = inputs_of(each.automation)
+            yield from _actions(each.document, each.automation, manifests=shelf, inputs=inputs, guessed=guessed)
 
 
 def _claimed(files: Iterable[Interpreted]) -> dict[str, frozenset[str]]:
@@ -332,8 +332,9 @@ def _contested(what: str, claimants: list[tuple[Interpreted, Any]], *, code: str
 
 
 def _actions(
-    document: Document, automation: Automation, *, manifests: Shelf, inputs: Sequence[Scan]
+    document: Document, automation: Automation, *, manifests: Shelf, inputs: Sequence[Scan], guessed: bool = False
 ) -> Iterator[Diagnostic]:
+    """What its steps, the manifests and the data say of each other; `guessed` is which step comes before which."""
     pins = {}
     for (path, _), step, given in zip(paths_of_steps(document.value), automation.steps, inputs, strict=True):
         manifest, versions = resolve(step, manifests)
@@ -342,6 +343,7 @@ def _actions(
         yield from check_secrets(document, path, step=step, manifest=manifest, given=given)
         if manifest is not None:
             yield from check_silence(document, path, step=step, manifest=manifest)
+            yield from check_inputs(document, path, step=step, manifest=manifest, given=given)
         elif versions and step.manifest_version:
             message = f"action {step.action_id} has no version {step.manifest_version}"
             span = document.at((*path, "manifestVersion"))
@@ -353,17 +355,8 @@ def _actions(
             hint = "add a manifest file for it beside the specs, or start a runner that knows it"
             hint = f"did you mean {near}? {hint}" if (near := manifests.nearest(step.action_id)) else hint
             yield Diagnostic("spec/no-manifest", Severity.WARNING, message, span, (*path, "actionId"), hint)
-    yield from _data(document, automation, pins=pins, inputs=inputs)
-
-
-def _data(
-    document: Document, automation: Automation, *, pins: Mapping[str, Manifest], inputs: Sequence[Scan]
-) -> Iterator[Diagnostic]:
-    """What is wrong with filters, expressions and inputs, given what is known of the data that they are about."""
-    for (path, _), step, given in zip(paths_of_steps(document.value), automation.steps, inputs, strict=True):
-        if step.id in pins:
-            yield from check_inputs(document, path, step=step, manifest=pins[step.id], given=given)
-    concurrency, steps = check_concurrency(automation), check_steps(automation, pins, inputs)
-    for found in (check_triggers(automation), check_filters(automation), concurrency, steps):
+    about_data = [check_triggers(automation), check_filters(automation), check_concurrency(automation)]
+    if not guessed:
+        about_data += [check_steps(automation, pins, inputs), check_event_schemas(automation, inputs)]
+    for found in about_data:
         yield from (place(document, each) for each in found)
-    yield from (place(document, each) for each in check_event_schemas(automation, inputs))

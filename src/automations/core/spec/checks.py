@@ -4,17 +4,22 @@ Each check is a function of the document and its model that yields findings as (
 their places. Rules across files are the catalogue's.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from automations.core.diagnostic import Diagnostic, Path, Severity
+from automations.core.diagnostic import Diagnostic, Path, Severity, dotted
 from automations.core.expression.cel import BODY_ROOTS, ExpressionInvalid
+from automations.core.expression.infer import plainly
 from automations.core.expression.matcher import compile_when
+from automations.core.expression.schema_shape import shape_of
 from automations.core.expression.template import INPUT_ROOTS, Scan, scan
 from automations.core.retention import LEAST_IDENTITY
 from automations.core.run.concurrency import KEY_ROOTS
-from automations.core.spec.conform import compile_schema
+from automations.core.run.inputs import filled_in
+from automations.core.spec.conform import compile_part, compile_schema
 from automations.core.spec.document import Document
 from automations.core.spec.finding import Finding, paths_of_steps, place
 from automations.core.spec.graph import ancestors, cycle
@@ -39,7 +44,7 @@ def inputs_of(automation: Automation) -> tuple[Scan, ...]:
 def check(document: Document, automation: Automation, inputs: Sequence[Scan]) -> tuple[Diagnostic, ...]:
     """Every finding of every check, with its place. `inputs` are the templates in each step's input."""
     found: list[Finding] = []
-    for rule in (_steps, _graph, _conditions, _filters, _routes, _schemas, _schedules, _not_executed):
+    for rule in (_steps, _graph, _conditions, _filters, _routes, _schemas, _schedules, _lifecycle, _not_executed):
         found.extend(rule(document.value, automation))
     found.extend(_templates(document.value, inputs))
     if not any(finding.code in GRAPH_CODES for finding in found):
@@ -61,18 +66,28 @@ def _steps(spec: Mapping[str, Any], _: Automation) -> Iterator[Finding]:
 
 def _graph(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
     steps = {step.id: step for step in automation.steps}
-    sound = True
     for (path, _), step in zip(paths_of_steps(spec), automation.steps, strict=True):
         for index, dependency in enumerate(step.depends_on):
             problem = _dependency_problem(step, steps.get(dependency.step), name=dependency.step)
             if problem:
-                sound = False
                 known = ", ".join(sorted(set(steps) - {step.id}))
                 yield Finding("spec/depends-on", (*path, "dependsOn", index), problem, f"the other steps are: {known}")
-    if sound and (loop := cycle(automation.steps)):
+    if loop := cycle(_sure(automation.steps)):
         path = next(path for path, raw in paths_of_steps(spec) if raw["id"] == loop[0])
         shown = " → ".join((*loop, loop[0]))
         yield Finding("spec/cycle", (*path, "dependsOn"), f"steps wait for each other in a circle: {shown}")
+
+
+def _sure(steps: Sequence[Step]) -> list[Step]:
+    """Steps with what they certainly wait for: an id that several have, that none has or that is their own says nothing."""
+    times = Counter(step.id for step in steps)
+    return [
+        replace(
+            step, depends_on=tuple(each for each in step.depends_on if each.step != step.id and times[each.step] == 1)
+        )
+        for step in steps
+        if times[step.id] == 1
+    ]
 
 
 def _dependency_problem(step: Step, target: Step | None, *, name: str) -> str | None:
@@ -197,6 +212,25 @@ def _schemas(spec: Mapping[str, Any], automation: Automation) -> Iterator[Findin
             compile_schema(schema)
         except InvalidInput as problem:
             yield Finding("spec/schema", path, problem.message, problem.hint)
+            continue
+        kinds = shape_of(schema).kinds
+        if "map" not in kinds:
+            where = (*path, "type") if "type" in schema else path
+            what = "inputs are" if path == ("inputs",) else "an event's data is"
+            message = f"{what} always an object, and this schema allows only {plainly(kinds)}"
+            yield Finding("spec/schema", where, message, "write `type: object`, and what is in it under `properties`")
+    yield from _defaults(spec.get("inputs", {}))
+
+
+def _defaults(schema: Mapping[str, Any]) -> Iterator[Finding]:
+    """A default that is filled in where an input is not given has to be one that could have been given."""
+    for path, default in filled_in(schema):
+        with suppress(InvalidInput):  # no schema at all is told as that
+            for violation in compile_part(schema, path).violations(default, most=1):
+                message = f"the default of {dotted(path[1::2])} does not fit its own schema: {violation}"
+                yield Finding(
+                    "spec/schema", ("inputs", *path, "default"), message, "correct the default, or the schema"
+                )
 
 
 def _schedules(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
@@ -208,6 +242,13 @@ def _schedules(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding
         problem = schedule.check(trigger.raw)
         if problem:
             yield Finding("spec/schedule", ("triggers", index, problem.key), problem.message, problem.hint)
+
+
+def _lifecycle(_: Mapping[str, Any], automation: Automation) -> Iterator[Finding]:
+    if automation.renamed_from == automation.id:
+        message = f"automation {automation.id} cannot be renamed from its own id"
+        hint = "name the id that it had before, or remove renamedFrom"
+        yield Finding("spec/renamed-from", ("lifecycle", "renamedFrom"), message, hint)
 
 
 def _not_executed(spec: Mapping[str, Any], _: Automation) -> Iterator[Finding]:

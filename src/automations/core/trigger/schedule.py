@@ -97,7 +97,10 @@ class Problem(NamedTuple):
 
 def check(raw: Mapping[str, Any]) -> Problem | None:
     """What is wrong with a schedule; None when it fires some day."""
-    word = next((key for key in ("cron", "schedule", "every") if key in raw), "kind")
+    word = next((key for key in ("cron", "schedule", "every") if key in raw), None)
+    if word is None:
+        hint = "add cron, such as cron: '0 9 * * 1-5', or every, such as every: 15m"
+        return Problem("kind", "a schedule trigger needs cron or every, and this one has neither", hint)
     try:
         schedule = schedule_of(raw)
         if schedule.every is not None and schedule.every < SECOND:
