@@ -220,10 +220,38 @@ def test_a_rename_onto_an_id_that_was_deleted_is_refused_and_not_quietly_somethi
     assert "b was deleted" in errors(plan)[0].message
 
 
-def test_a_rename_onto_a_live_id_is_an_update_of_that_one() -> None:
+@pytest.mark.parametrize("still", [{}, {"a.yaml": spec("a")}])
+def test_a_rename_onto_a_live_id_is_refused_and_both_stay_as_they_are(still: Files) -> None:
     state = state_of({"a.yaml": spec("a"), "b.yaml": spec("b")})
-    plan = planned({"a.yaml": spec("a"), "b.yaml": renamed("b", "a")}, state)
-    assert shown(plan) == [("update", "b")]
+    plan = planned({**still, "b.yaml": renamed("b", "a")}, state)
+    assert (shown(plan), codes(plan)) == ([], ["plan/rename"])
+    assert "b is bound already" in errors(plan)[0].message
+
+
+def test_two_that_swap_their_ids_are_both_refused() -> None:
+    state = state_of({"a.yaml": spec("a"), "b.yaml": spec("b")})
+    plan = planned({"a.yaml": renamed("b", "a"), "b.yaml": renamed("a", "b")}, state)
+    assert (shown(plan), codes(plan)) == ([], ["plan/rename", "plan/rename"])
+
+
+def test_a_chain_of_renames_is_refused_as_a_whole_and_deletes_nothing() -> None:
+    state = state_of({"a.yaml": spec("a"), "b.yaml": spec("b")})
+    plan = planned({"a.yaml": renamed("b", "a"), "b.yaml": renamed("d", "b")}, state)
+    assert (shown(plan), codes(plan)) == ([], ["plan/rename", "plan/rename"])
+
+
+def test_a_renamed_from_that_was_applied_says_nothing_about_a_later_automation_of_the_old_id() -> None:
+    files = {"a.yaml": spec("a"), "b.yaml": renamed("b", "a")}
+    state = state_of(files)
+    assert (shown(planned(files, state)), codes(planned(files, state))) == ([], [])
+    changed = planned({"b.yaml": renamed("b", "a", version="2")}, state)
+    assert (shown(changed), codes(changed)) == ([("update", "b"), ("delete", "a")], [])
+
+
+def test_a_renamed_from_what_another_owns_is_no_rename_and_no_error() -> None:
+    state = both(state_of({"b.yaml": spec("b")}), state_of({"a.yaml": spec("a")}, source="theirs"))
+    plan = planned({"b.yaml": renamed("b", "a")}, state)
+    assert (shown(plan), codes(plan)) == ([("update", "b")], [])
 
 
 # Ownership

@@ -71,7 +71,14 @@ def _documents(file: BinaryIO, name: str) -> Iterator[Any]:
             at = end
         text = text[at:]
         if not chunk:
+            _check_whole(name, number, cut=listed and not over)
             return
+
+
+def _check_whole(name: str, number: int, *, cut: bool) -> None:
+    if cut:
+        reason = "the array has no end, so the file was cut short"
+        raise _unreadable(name, number + 1, reason, hint="record the events anew, or end the array with ]")
 
 
 def _skip(text: str, at: int) -> int:
@@ -80,5 +87,7 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-def _unreadable(name: str, number: int, reason: str) -> InvalidInput:
-    return InvalidInput(f"{name}: event {number} cannot be read: {reason}", hint="write one JSON event a line")
+def _unreadable(
+    name: str, number: int, reason: str, *, hint: str = "write one JSON event a line, or one array"
+) -> InvalidInput:
+    return InvalidInput(f"{name}: event {number} cannot be read: {reason}", hint=hint)

@@ -1,7 +1,7 @@
 """Conflicts: what a source may not do, whatever its files say. Each is a finding at the place that asks for it.
 
-A source changes only its own. A rename needs an old id that is gone from the files and a new one that nobody had. A route's
-path and id stay with whoever has them until that one lets go in the same plan.
+A source changes only its own. A rename needs an old id that is gone from the files and a new one that nobody has or had. A
+route's path and id stay with whoever has them until that one lets go in the same plan.
 """
 
 from collections import defaultdict
@@ -52,7 +52,7 @@ def renamed(declared: Declared[Automation], state: State, *, owner: str) -> Held
 
 
 def rename_problems(catalogue: Catalogue, state: State, *, owner: str) -> dict[str, Diagnostic]:
-    """By new id, the renames that cannot be: two of one, of one that is still declared, onto one that was deleted."""
+    """By new id, the renames that cannot be: two of one, of one that is still declared, onto one that lives or was deleted."""
     claims: dict[str, list[Declared[Automation]]] = defaultdict(list)
     for declared in catalogue.automations.values():
         previous = renamed(declared, state, owner=owner)
@@ -65,11 +65,31 @@ def rename_problems(catalogue: Catalogue, state: State, *, owner: str) -> dict[s
             others = [each for each in claimants if each is not declared]
             problem = _rename_problem(declared, state, still=still, others=others)
             if problem:
-                path: Path = ("lifecycle", "renamedFrom")
-                message = f"automation {declared.value.id} cannot be renamed from {identity}: {problem[0]}"
-                span = declared.document.at(path)
-                found[declared.value.id] = Diagnostic("plan/rename", Severity.ERROR, message, span, path, problem[1])
+                found[declared.value.id] = _no_rename(declared, identity, problem)
+    for declared in catalogue.automations.values():
+        if _merges(declared, state, owner=owner):
+            taken, before = declared.value.id, str(declared.value.renamed_from)
+            hint = f"give the renamed one an id that is free, or remove renamedFrom to let {before} go its own way"
+            found[taken] = _no_rename(declared, before, (f"{taken} is bound already, with a history of its own", hint))
     return found
+
+
+def _merges(declared: Declared[Automation], state: State, *, owner: str) -> bool:
+    """Whether an automation that lives says, and did not say before, that it was another one that lives."""
+    automation = declared.value
+    held, previous = state.automations.get(automation.id), state.automations.get(automation.renamed_from or "")
+    if held is None or previous is None or held is previous:
+        return False
+    if held.deleted or previous.deleted or not held.owner == previous.owner == owner:
+        return False
+    old = state.specs.get(held.id, {})
+    return held.digest != automation.digest and old.get("lifecycle", {}).get("renamedFrom") != previous.id
+
+
+def _no_rename(declared: Declared[Automation], previous: str, problem: tuple[str, str]) -> Diagnostic:
+    path: Path = ("lifecycle", "renamedFrom")
+    message = f"automation {declared.value.id} cannot be renamed from {previous}: {problem[0]}"
+    return Diagnostic("plan/rename", Severity.ERROR, message, declared.document.at(path), path, problem[1])
 
 
 def _still_declared(previous: Held, catalogue: Catalogue) -> str | None:
