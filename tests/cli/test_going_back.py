@@ -88,3 +88,19 @@ def test_drift_lists_every_way_in_which_state_and_files_part(applied: CommandLin
     ended = applied("drift", "--detailed-exitcode")
     assert ended.status == 2
     assert ended.out.startswith("ID")
+
+
+def test_reconcile_says_what_drifted_and_puts_it_right_when_asked(applied: CommandLine) -> None:
+    (applied.folder / "automations.toml").write_text('[[source]]\nname = "default"\npath = "automations.d"\n')
+    words = "its status is paused, its spec says active"
+    with closing(apsw.Connection(str(applied.folder / "root" / "automations.db"))) as store:
+        store.execute("UPDATE automations SET status = 'paused' WHERE id = 'two'")
+    told = applied("reconcile").out
+    assert f"  drifted: two: {words}\n    put it right with: automations reconcile --source default --heal" in told
+    assert applied.json("reconcile")[0]["drifted"] == {"two": words}
+    healed = applied("reconcile", "--source", "default", "--heal").out
+    assert healed.startswith("source default: 1 put right. No other changes: 2 unchanged")
+    assert f"  put right: two: {words}" in healed
+    assert applied.json("show", "two")["status"] == "active"
+    assert {"healed", "drifted"}.isdisjoint(applied.json("reconcile", "--heal")[0])
+    assert applied.json("drift") == []

@@ -23,7 +23,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     chosen = _chosen(context, given["source"])
     if number is not None and len(chosen) != 1:
         raise UsageError("--confirm-deletes needs one source", hint="name it with --source")
-    rounds = [(source.name, _round(context, source, number)) for source in chosen]
+    rounds = [(source.name, _round(context, source, number, heal=given["heal"])) for source in chosen]
     if context.json:
         context.document([record(name, found) for name, found in rounds])
     else:
@@ -47,12 +47,13 @@ def _chosen(context: "Context", name: str | None) -> tuple["SourceSettings", ...
     return tuple(each for each in known.values() if name in (None, each.name))
 
 
-def _round(context: "Context", source: "SourceSettings", number: int | None) -> "Round":
+def _round(context: "Context", source: "SourceSettings", number: int | None, *, heal: bool) -> "Round":
     from time import sleep
 
     reconciler = context.runtime.reconciler(source)
     reconciler.watch_healthy = None
     reconciler.actor = context.settings.actor
+    reconciler.heal_once = heal
     raced = 0
     while True:
         found = reconciler.reconcile(afresh=True, confirm=number)
@@ -63,7 +64,10 @@ def _round(context: "Context", source: "SourceSettings", number: int | None) -> 
 
 
 def record(name: str, found: "Round") -> dict[str, Any]:
-    """`{source, outcome, message?, summary?, withheld?, reason?, toConfirm?, errors?}`."""
+    """`{source, outcome, message?, summary?, withheld?, reason?, toConfirm?, errors?, healed?, drifted?}`.
+
+    `healed` and `drifted` say by name what differed from the applied specs and was put right, or was left.
+    """
     shown: dict[str, Any] = {"source": name, "outcome": found.outcome, "message": found.message or None}
     if found.plan is not None:
         errors = [each.document() for each in found.plan.diagnostics if each.severity == "error"]
@@ -73,6 +77,8 @@ def record(name: str, found: "Round") -> dict[str, Any]:
             "reason": found.verdict.reason,
             "toConfirm": found.verdict.count or None,
             "errors": errors or None,
+            "healed": found.healed or None,
+            "drifted": found.drifted or None,
         }
     return {key: value for key, value in shown.items() if value is not None}
 
@@ -85,7 +91,16 @@ def card(name: str, found: "Round") -> Iterator[str]:
     if found.plan is None:
         yield f"source {name}: {found.outcome}: {found.message}"
         return
-    yield f"source {name}: {summary_line(found.plan).replace('Plan: ', 'Done: ')}"
+    done = summary_line(found.plan).replace("Plan: ", "Done: ")
+    if found.healed:
+        done = f"{len(found.healed)} put right. {done.replace('No changes', 'No other changes')}"
+    yield f"source {name}: {done}"
+    for identity, words in found.healed.items():
+        yield f"  put right: {identity}: {words}"
+    for identity, words in found.drifted.items():
+        yield f"  drifted: {identity}: {words}"
+    if found.drifted:
+        yield f"    put it right with: automations reconcile --source {name} --heal"
     for change in found.plan.changes:
         yield f"  {change.action} {change.id}: {change.reason}"
     for change in (*found.plan.withheld, *found.plan.held_back):
@@ -104,6 +119,7 @@ COMMANDS = (
         run,
         options=(
             Option("--source", "Only this source."),
+            Option("--heal", "Put right what drifted, whatever self_heal of the source says.", "flag", default=False),
             Option("--confirm-deletes", "Let exactly this many removals happen that the loop holds back.", "number"),
         ),
     ),

@@ -86,7 +86,9 @@ class Round:
     verdict: Verdict = field(default_factory=Verdict)
     again_at: int | None = None
     """When to look again before the resync (microseconds), if there is a reason."""
-    drifted: bool = False
+    drifted: Drift = field(default_factory=dict)
+    healed: Drift = field(default_factory=dict)
+    """What was put right before the plan was made."""
 
     @property
     def settled(self) -> bool:
@@ -125,6 +127,8 @@ class Reconciler:
         """Set by the watcher; False means that only looking regularly notices changes, None that nobody watches for long."""
         self.actor = f"daemon:{source.name}"
         """Who is recorded for what a round commits."""
+        self.heal_once = False
+        """Whether somebody asked to have drift repaired, whatever the source's policy."""
 
     @property
     def parsed(self) -> int:
@@ -215,8 +219,8 @@ class Reconciler:
         if confirm is None and self._failing.waits(catalogue.digest, now=now):
             return Round("failing", "the last attempts with this tree failed", again_at=self._failing.until)
         try:
-            self._heal(catalogue)
-            found = self._act(settled, catalogue, confirm)
+            healed = self._heal(catalogue)
+            found = replace(self._act(settled, catalogue, confirm), healed=healed)
         except AutomationsError as problem:
             if isinstance(problem, Refused):
                 raise
@@ -266,7 +270,7 @@ class Reconciler:
             again_at = min((each for each in waits if each is not None), default=None)
             outcome: Outcome = "settled" if settled.again_at is None else "unsettled"
             message = "" if settled.again_at is None else WRITING
-            return Round(outcome, message, made, verdict, again_at, drifted=bool(drifted))
+            return Round(outcome, message, made, verdict, again_at, drifted=drifted)
         return Round("raced", "others kept changing definitions meanwhile")
 
     def _drift(self) -> Drift:
@@ -277,22 +281,23 @@ class Reconciler:
     def _scope(self) -> Scope:
         return Scope(self._source.owner, self._deep, frozenset(self._drifted))
 
-    def _heal(self, catalogue: Catalogue) -> None:
-        """Put right what drifted, where the source's policy says so; what was is told. Before the plan, which believes rows."""
+    def _heal(self, catalogue: Catalogue) -> Drift:
+        """Put right what drifted, where policy or a person says so; what that was. Before the plan, which believes rows."""
         database, now = self._parts.database, self._parts.clock.now()
-        if not self._source.policy.self_heal or not self._drift():
-            return
+        if not (self._source.policy.self_heal or self.heal_once) or not self._drift():
+            return {}
         with database.read() as tx:
             if pause_of_source(tx, self._source.name, now=now) is not None:
-                return
+                return {}
         try:
             healed = heal(
                 database, self._parts.bindings, self._scope(), catalogue=catalogue, actor_at=(self.actor, now)
             )
         except (StalePlan, ConstraintViolated):
-            return
+            return {}
         for identity, words in healed.items():
             self._parts.telemetry.emit("drift.healed", source=self._source.name, automation=identity, what=words)
+        return healed
 
     def _state(self, catalogue: Catalogue, prefix: str) -> tuple[State, Pause | None]:
         """The state, and a suspension of the source as of the same serial: whoever suspends it later makes the plan stale."""
