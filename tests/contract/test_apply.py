@@ -257,6 +257,22 @@ def test_sources_share_a_store_and_touch_only_their_own(plane: ControlPlane) -> 
         plane.apply({"x.yaml": spec("b")}, source="one")
 
 
+def test_an_action_of_another_source_changes_nothing_for_those_who_have_their_own(plane: ControlPlane) -> None:
+    own = {"a.yaml": spec("a"), "m.yaml": action(version="1.1.0")}
+    plane.apply(own, source="one")
+    plane.apply({"b.yaml": spec("b")}, source="lone")
+    closed = {"type": "object", "required": ["x"], "properties": {"x": {"type": "string"}}}
+    plane.apply({"n.yaml": action(version="9.0.0", inputSchema=closed)}, source="two")
+    pinned = {
+        identity: [each.version for each in bound.manifests.values()]
+        for identity, bound in plane.bindings.current().bound.items()
+    }
+    assert pinned == {"a": ["1.1.0"], "b": ["9.0.0"]}
+    assert plane.plan(own, source="one").changes == ()
+    plane.applying.strict(plane.plan({"a.yaml": spec("a")}, source="lone", adopt=frozenset({"a"})), ME)
+    assert [each.version for each in plane.bindings.current().bound["a"].manifests.values()] == ["9.0.0"]
+
+
 def test_a_route_id_of_another_source_cannot_be_taken_over(plane: ControlPlane) -> None:
     plane.apply({"a.yaml": spec("a", triggers=[webhook_trigger("/x", id="github")])}, source="one")
     with pytest.raises(SpecInvalid):

@@ -170,3 +170,15 @@ def test_a_manifest_whose_schema_is_none_is_refused_at_the_schema(key: str, bad:
 def test_a_bad_manifest_does_not_spoil_the_automations_that_name_it() -> None:
     found = catalogue({"m.yaml": action(inputSchema={"type": "nope"}), "a.yaml": spec("a")})
     assert list(found.automations) == ["a"]
+
+
+def test_what_others_own_counts_only_where_the_source_has_none_of_that_action() -> None:
+    plain = Step("s", "todos.create")
+    shelf = shelve([manifest(version="1.0.0")], [manifest(version="9.0.0")])
+    own, _ = resolve(plain, shelf)
+    others, _ = resolve(plain, shelve((), [manifest(version="9.0.0"), manifest(version="10.0.0")]))
+    named, _ = resolve(Step("s", "todos.create", "9.0.0"), shelf)
+    assert own is not None
+    assert others is not None
+    assert named is not None
+    assert (own.version, others.version, named.version) == ("1.0.0", "10.0.0", "9.0.0")

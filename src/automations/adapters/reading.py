@@ -187,7 +187,7 @@ def _rebuilt(file: File, answer: list[Any] | None, shelf: Shelf) -> Interpreted:
 
 def _spooled(pile: _Pile) -> IO[bytes]:
     """All that helpers need to know, in a file without a name: manifests, and the files with their names."""
-    manifests = [each.document for listed in pile.shelf.by_action.values() for each in listed]
+    manifests = [[each.document for each in listed] for listed in (pile.shelf.own, pile.shelf.foreign)]
     head = as_written([manifests, CHUNK, [[name, len(raw)] for name, raw in pile.files]]).encode()
     spool = TemporaryFile()  # noqa: SIM115  # the caller closes it
     spool.write(_NUMBER.pack(len(head)) + head)
@@ -202,7 +202,8 @@ def serve() -> None:
     starts, answers, spool = sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1])
     (length,) = _NUMBER.unpack(os.pread(spool, _NUMBER.size, 0))
     documents, chunk, files = decode(os.pread(spool, length, _NUMBER.size))
-    shelf = shelve(build.manifest(document) for document in documents)
+    own, foreign = ([build.manifest(document) for document in listed] for listed in documents)
+    shelf = shelve(own, foreign)
     places = list(accumulate((size for _, size in files), initial=_NUMBER.size + length))
     with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         while True:

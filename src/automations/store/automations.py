@@ -22,8 +22,10 @@ def heads(tx: Transaction, /) -> list[Row]:
 
 
 def bound(tx: Transaction, /) -> list[Row]:
-    """`{uid, generation, digest}` of automations that are not deleted; oldest first."""
-    return tx.all("SELECT uid, generation, digest FROM automations WHERE deleted_at IS NULL ORDER BY created_at, uid")
+    """`{uid, owner, generation, digest}` of automations that are not deleted; oldest first."""
+    return tx.all(
+        "SELECT uid, owner, generation, digest FROM automations WHERE deleted_at IS NULL ORDER BY created_at, uid"
+    )
 
 
 def live(tx: Transaction, /) -> list[Row]:

@@ -171,8 +171,13 @@ def _routes(automation: Automation) -> tuple[tuple[int, str, str], ...]:
     )
 
 
-def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manifest] | None = None) -> Catalogue:
-    """Put files together. `known` are manifests that the store has from elsewhere."""
+def assemble(
+    files: Iterable[Interpreted],
+    *,
+    known: Mapping[ManifestKey, Manifest] | None = None,
+    beside: Mapping[ManifestKey, Manifest] | None = None,
+) -> Catalogue:
+    """Put files together. `known` are manifests that others own, `beside` those of the same source in other files."""
     interpreted = tuple(files)
     diagnostics = [diagnostic for each in interpreted for diagnostic in each.diagnostics]
     for rule in (_same_automation, _same_manifest, _same_route):
@@ -183,10 +188,11 @@ def assemble(files: Iterable[Interpreted], *, known: Mapping[ManifestKey, Manife
         for each in interpreted
         if each.manifest and each.document and each.file not in bad
     }
-    usable = {**(known or {}), **{key: declared.value for key, declared in manifests.items()}}
-    advice = _advice((each for each in interpreted if each.file not in bad), usable)
+    own = {**(beside or {}), **{key: declared.value for key, declared in manifests.items()}}
+    shelf = shelve(own.values(), (known or {}).values())
+    advice = _advice((each for each in interpreted if each.file not in bad), shelf)
     diagnostics.extend(finding for each in advice.values() for finding in each.findings)
-    diagnostics.extend(_of_bad((each for each in interpreted if each.file in bad), usable))
+    diagnostics.extend(_of_bad((each for each in interpreted if each.file in bad), shelf))
     bad |= {diagnostic.span.file for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR}
     automations = {
         each.automation.id: Declared(each.automation, each.document)
@@ -227,9 +233,8 @@ def with_executors(catalogue: Catalogue, kinds: Collection[str]) -> Catalogue:
     return replace(catalogue, diagnostics=in_order((*catalogue.diagnostics, *found))) if found else catalogue
 
 
-def _advice(files: Iterable[Interpreted], manifests: Mapping[ManifestKey, Manifest]) -> dict[str, Advice]:
+def _advice(files: Iterable[Interpreted], shelf: Shelf) -> dict[str, Advice]:
     """By file, what its steps and the manifests say of each other; what is remembered counts while these are the same."""
-    shelf = shelve(manifests.values())
     found = {}
     for each in files:
         if each.automation is not None and each.document is not None:
@@ -256,9 +261,8 @@ def with_circles(catalogue: Catalogue) -> Catalogue:
     return replace(catalogue, diagnostics=in_order((*catalogue.diagnostics, *found))) if found else catalogue
 
 
-def _of_bad(files: Iterable[Interpreted], manifests: Mapping[ManifestKey, Manifest]) -> Iterator[Diagnostic]:
+def _of_bad(files: Iterable[Interpreted], shelf: Shelf) -> Iterator[Diagnostic]:
     """What else is wrong with bad files: all is told in one go, except where it is a guess which step comes before which."""
-    shelf = shelve(manifests.values())
     for each in files:
         guessed = any(found.code in GRAPH_CODES for found in each.diagnostics)
         if each.automation is not None and each.document is not None:

@@ -28,9 +28,11 @@ _MOST_NEAR, _MOST_LOOKED_AT = 100, 2_000
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Manifests by action id; each action's versions in ascending order. Equal digests: the same manifests."""
+    """Manifests by action id, in ascending order of versions, but those that others own first. Equal digests: the same."""
 
     by_action: Mapping[str, tuple[Manifest, ...]]
+    own: tuple[Manifest, ...]
+    foreign: tuple[Manifest, ...]
     digest: str
     _near: dict[str, str] = field(default_factory=dict)
 
@@ -43,21 +45,22 @@ class Shelf:
         return self._near[action]
 
 
-def shelve(manifests: Iterable[Manifest]) -> Shelf:
-    """Put manifests where `resolve` finds them without looking at all the others."""
+def shelve(manifests: Iterable[Manifest], foreign: Iterable[Manifest] = ()) -> Shelf:
+    """Put manifests where `resolve` finds them without looking at all the others. `foreign` are those that others own."""
+    own, others = tuple(manifests), tuple(foreign)
     found: dict[str, list[Manifest]] = {}
-    for manifest in manifests:
-        found.setdefault(manifest.id, []).append(manifest)
-    standing = digest(sorted([each.id, each.version, each.digest] for listed in found.values() for each in listed))
-    return Shelf(
-        {action: tuple(sorted(each, key=lambda one: _order(one.version))) for action, each in found.items()}, standing
-    )
+    for listed in (others, own):
+        for manifest in sorted(listed, key=lambda one: _order(one.version)):
+            found.setdefault(manifest.id, []).append(manifest)
+    standing = [sorted([each.id, each.version, each.digest] for each in listed) for listed in (own, others)]
+    return Shelf({action: tuple(each) for action, each in found.items()}, own, others, digest(standing))
 
 
 def resolve(step: Step, shelf: Shelf) -> tuple[Manifest | None, tuple[str, ...]]:
     """The manifest a step means, and all known versions of its action.
 
-    A step that names no version takes the only one there is, or the highest by numeric parts.
+    A step that names no version takes the highest by numeric parts of those that its own source declares, and of others'
+    only where its source has none: what another team adds to its directory changes nothing here.
     """
     there = shelf.by_action.get(step.action_id, ())
     versions = tuple(manifest.version for manifest in there)

@@ -107,6 +107,22 @@ def _shown(file: str | None, prefix: str) -> str | None:
     return None if file is None else prefix + file
 
 
+class _Shelves:
+    """Manifests as each owner sees them: its own before those of others."""
+
+    def __init__(self, owned: Iterable[tuple[str, Manifest]]) -> None:
+        self._owned = tuple(owned)
+        self._made: dict[str, Shelf] = {}
+
+    def of(self, owner: str) -> Shelf:
+        """The shelf of one owner."""
+        if owner not in self._made:
+            own = (manifest for whose, manifest in self._owned if whose == owner)
+            others = (manifest for whose, manifest in self._owned if whose != owner)
+            self._made[owner] = shelve(own, others)
+        return self._made[owner]
+
+
 class Bindings:
     """The current binding table, rebuilt only when the serial moved, and then only for what changed."""
 
@@ -116,7 +132,8 @@ class Bindings:
         self._table = build_table(-1, ())
         self._kept: dict[str, Bound] = {}
         self._manifests: dict[str, Manifest] = {}
-        self._shelved: list[str] = []
+        self._owners: dict[str, str] = {}
+        self._shelved: list[tuple[str, str]] = []
 
     def current(self) -> Table:
         """The table of the store's serial now. Raises StoreUnavailable."""
@@ -138,16 +155,20 @@ class Bindings:
 
     def _build(self, tx: Transaction, serial: int) -> Table:
         standing = manifests.live(tx)
-        shelf = shelve(self._manifest(row) for row in standing)
-        digests = [self._manifest(row).digest for row in standing]
-        same = digests == self._shelved  # then whatever is of the same generation is pinned to the same
+        owned = [(row["owner"], self._manifest(row)) for row in standing]
+        digests = [(owner, manifest.digest) for owner, manifest in owned]
+        same = digests == self._shelved  # then whatever is of the same generation and owner is pinned to the same
+        shelves = _Shelves(owned)
         kept: dict[str, Bound] = {}
+        owners: dict[str, str] = {}
         for row in automations.bound(tx):
-            before = self._kept.get(row["uid"])
-            bound = before if same and _is(before, row) else self._bound(tx, row, shelf)
+            uid, owner = row["uid"], row["owner"]
+            before = self._kept.get(uid)
+            stays = same and _is(before, row) and self._owners.get(uid) == owner
+            bound = before if stays else self._bound(tx, row, shelves.of(owner))
             if bound is not None:
-                kept[row["uid"]] = bound
-        self._kept, self._shelved = kept, digests
+                kept[uid], owners[uid] = bound, owner
+        self._kept, self._owners, self._shelved = kept, owners, digests
         bound_routes = [
             BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None) for row in routes.every(tx)
         ]

@@ -46,13 +46,17 @@ def rollback_to(database: Database, automation_id: str, generation: int, *, now:
                 f"automation {automation_id} is deleted", hint="put its file back and apply; it keeps its history"
             )
         text = _text(tx, row, generation)
-        known = {
-            (each["action_id"], each["version"]): build.manifest(decode(each["manifest_json"]))
-            for each in manifests.live(tx)
-        }
+        ours, others = (
+            {
+                (each["action_id"], each["version"]): build.manifest(decode(each["manifest_json"]))
+                for each in manifests.live(tx)
+                if (each["owner"] == row["owner"]) is mine
+            }
+            for mine in (True, False)
+        )
     file = row["file"] or f"{automation_id}.yaml"
     interpreted = interpret(text.encode(), file)
-    catalogue = assemble([interpreted], known=known)
+    catalogue = assemble([interpreted], known=others, beside=ours)
     if automation_id not in catalogue.automations or has_errors(catalogue.diagnostics):
         errors = tuple(each for each in catalogue.diagnostics if each.severity == "error")
         raise SpecInvalid(

@@ -72,9 +72,9 @@ def one_by_one(files: Sequence[tuple[str, bytes]], shelf: Shelf, progress: Progr
 
 
 def read_new(
-    files: Sequence[tuple[str, bytes]], known: Iterable[Manifest], *, reading: Reading, progress: Progress | None = None
+    files: Sequence[tuple[str, bytes]], known: Shelf, *, reading: Reading, progress: Progress | None = None
 ) -> list[Interpreted]:
-    """What new files mean, in their order. `known` are manifests that stand elsewhere.
+    """What new files mean, in their order. `known` has the manifests of others, and of this source in other files.
 
     What looks like a manifest is read first, so that everything else is held against it in one go. A guess that is wrong costs
     time and nothing else: whatever was not held against the manifests of the whole tree is held against them at its end.
@@ -84,7 +84,7 @@ def read_new(
         each.manifest for each in first.values() if each.manifest is not None and not has_errors(each.diagnostics)
     ]
     rest = [file for index, file in enumerate(files) if index not in first]
-    found = iter(reading(rest, shelve([*known, *manifests]), progress))
+    found = iter(reading(rest, shelve([*known.own, *manifests], known.foreign), progress))
     return [first[index] if index in first else next(found) for index in range(len(files))]
 
 
@@ -113,7 +113,7 @@ def catalogue_of(
     new = [(file, file.raw) for file in snapshot.files if file.raw is not None and file.name not in recalled]
     read_now = read_new(
         [(snapshot.prefix + file.name, raw) for file, raw in new],
-        (*elsewhere.values(), *known),
+        shelve(known, elsewhere.values()),
         reading=reading,
         progress=progress,
     )
@@ -239,9 +239,9 @@ def catalogue_of_files(
     problems: Iterable[Diagnostic] = (),
     known: Mapping[ManifestKey, Manifest] | None = None,
 ) -> Catalogue:
-    """The same without a store, from (shown name, bytes), what was wrong with files that could not be read, known manifests."""
-    elsewhere = () if known is None else known.values()
-    catalogue = assemble(read_new(list(files), elsewhere, reading=one_by_one), known=known)
+    """The same without a store, from (shown name, bytes), what was wrong with files that could not be read, manifests beside."""
+    beside = () if known is None else known.values()
+    catalogue = assemble(read_new(list(files), shelve(beside), reading=one_by_one), beside=known)
     return with_problems(with_circles(catalogue), problems)
 
 

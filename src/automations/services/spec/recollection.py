@@ -4,12 +4,12 @@ The loop looks at its tree every minute and after every save; among thousands of
 stamp moved though its bytes are the same (a checkout, a `touch`) keeps its meaning.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from automations.core.canonical import digest_bytes
 from automations.core.spec.catalogue import Catalogue, Interpreted, assemble
-from automations.core.spec.model import Manifest
+from automations.core.spec.manifests import Shelf, shelve
 from automations.core.spec.snapshot import Snapshot, SpecFile
 from automations.services.spec.catalogue import (
     Memory,
@@ -59,8 +59,8 @@ class Recollection:
         changed = self._changed(snapshot, memory)
         same = {file.name: self._known(file, memory) for file in snapshot.files if file.name not in changed}
         standing = (each.interpreted.manifest for each in same.values())
-        manifests = [*elsewhere.values(), *(each for each in standing if each is not None)]
-        anew = self._read(snapshot, changed, manifests)
+        known = shelve((each for each in standing if each is not None), elsewhere.values())
+        anew = self._read(snapshot, changed, known)
         found = {file.name: anew.get(file.name) or same[file.name] for file in snapshot.files}
         interpreted = [each.interpreted for each in found.values()]
         catalogue = assemble(interpreted, known=elsewhere)
@@ -89,12 +89,12 @@ class Recollection:
                     found[file.name] = digest
         return found
 
-    def _read(self, snapshot: Snapshot, changed: Mapping[str, str], manifests: Iterable[Manifest]) -> dict[str, _Kept]:
+    def _read(self, snapshot: Snapshot, changed: Mapping[str, str], known: Shelf) -> dict[str, _Kept]:
         """What files mean whose bytes are others than before."""
         new = [(file, file.raw) for file in snapshot.files if file.name in changed and file.raw is not None]
         self.parsed += len(new)
         named = [(snapshot.prefix + file.name, raw) for file, raw in new]
-        found = read_new(named, manifests, reading=self._reading)
+        found = read_new(named, known, reading=self._reading)
         return {
             file.name: _Kept(file.stamp, changed[file.name], interpreted)
             for (file, _), interpreted in zip(new, found, strict=True)
