@@ -246,6 +246,52 @@ def test_a_replayed_run_stands_in_line_again(plane: Sharing) -> None:
     assert plane.statuses([first, second]) == ["succeeded", "succeeded"]
 
 
+def test_of_runs_that_are_replayed_with_latest_one_waits_and_the_newest_wins(plane: Sharing) -> None:
+    plane.share(step(retry={"maxAttempts": 1}), key="k", overlap="latest")
+    made = plane.arrive(3)
+    for _ in range(2):
+        plane.undone(plane.claim()[0])
+    assert plane.statuses(made) == ["failed", "superseded", "failed"]
+    first, second, third = made
+    for each in (second, third, first):
+        plane.replays.run(each, replay.Wanted(Mode.FAILED_ACTIONS), actor="ada")
+    assert plane.statuses(made) == ["pending", "running", "superseded"]
+    assert plane.run(third)["stop_reason"] == f"replaced by run {first}, which is replayed"
+    assert [plane.finish(), plane.finish(), plane.claim()] == [second, first, []]
+    assert plane.statuses(made) == ["succeeded", "succeeded", "superseded"]
+
+
+def test_a_new_run_takes_the_place_of_a_replayed_one_that_waits(plane: Sharing) -> None:
+    plane.share(step("a"), step("b", dependsOn=["a"], retry={"maxAttempts": 1}), key="k", overlap="latest")
+    (first,) = plane.arrive()
+    plane.finish()
+    plane.undone(plane.claim()[0])
+    (running,) = plane.arrive()
+    plane.replays.run(first, replay.Wanted(Mode.DEAD_ACTIONS), actor="ada")
+    assert (plane.statuses([first]), plane.steps(first)) == (["pending"], {"a": "succeeded", "b": "blocked"})
+    (newest,) = plane.arrive()
+    assert plane.statuses([first, running, newest]) == ["superseded", "materialized", "pending"]
+    assert plane.steps(first) == {"a": "succeeded", "b": "cancelled"}
+
+
+def test_a_replayed_run_replaces_what_runs_where_the_newest_run_does(plane: Sharing) -> None:
+    plane.share(step(retry={"maxAttempts": 1}), key="k", overlap="cancel-running")
+    (first,) = plane.arrive()
+    plane.undone(plane.claim()[0])
+    (second,) = plane.arrive()
+    plane.replays.run(first, replay.Wanted(Mode.DEAD_ACTIONS), actor="ada")
+    assert plane.statuses([first, second]) == ["running", "cancelled"]
+
+
+def test_a_run_that_is_replayed_is_never_dropped(plane: Sharing) -> None:
+    plane.share(step(retry={"maxAttempts": 1}), key="k", overlap="skip")
+    (first,) = plane.arrive()
+    plane.undone(plane.claim()[0])
+    (second,) = plane.arrive()
+    plane.replays.run(first, replay.Wanted(Mode.DEAD_ACTIONS), actor="ada")
+    assert [plane.finish(), plane.finish()] == [second, first]
+
+
 def test_a_cancelled_run_leaves_the_line_and_a_cancelled_holder_hands_its_slot_on(plane: Sharing) -> None:
     plane.share(key="k", automation={"finally": [step("clean")]})
     first, second, third = plane.arrive(3)

@@ -126,7 +126,7 @@ def _anew(old: Row, new: Row) -> Problems:
 def _answered(old: Row, new: Row, moment: Moment, entries: list[Any]) -> Problems:
     late = old["approval_expires_at"] is not None and old["approval_expires_at"] <= moment.frame.read_at
     run = moment.mirror.get("runs", new["run_id"])
-    in_line = run is not None and run["slot"] == "returning"
+    in_line = run is not None and run["slot"] in ("waiting", "returning")
     if new["status"] not in ("queued", "rejected", "cancelled", "claimed", *(["blocked"] if in_line else [])):
         yield f"action {new['id']}: an answer made it {new['status']}"
     elif new["status"] != "cancelled" and moment.frame.service not in (SERVICE, TICK):

@@ -154,9 +154,9 @@ def _action(change: Change, moment: Moment) -> Problems:
 
 
 def _held_back(row: Row, moment: Moment) -> bool:
-    """Whether an action was ready and waits because its run gave its slot away, and wants it back."""
+    """Whether an action was ready and waits because its run gave its slot away, or was over, and stands in line."""
     run = moment.mirror.get("runs", row["run_id"])
-    return run is not None and run["slot"] == "returning"
+    return run is not None and run["slot"] in ("waiting", "returning")
 
 
 def _unborn(row: Row) -> Row:

@@ -56,13 +56,13 @@ def _waiting(moment: Moment) -> Problems:
 
 
 def _newest(moment: Moment) -> Problems:
-    """A run is superseded only by one that comes in the same commit, and is there."""
+    """A run is superseded only by one that comes, or comes again, in the same commit, and is there."""
     for change in moment.of("runs"):
         run = change.new
         if run is None or run["status"] != "superseded" or (change.old and change.old["status"] == "superseded"):
             continue
         key = (run["automation_uid"], run["slot_key"])
-        came = (each.new for each in moment.of("runs") if each.old is None and each.new)
+        came = (each.new for each in moment.of("runs") if each.new and (each.old is None or each.old["completed_at"]))
         newer = [each for each in came if (each["automation_uid"], each["slot_key"]) == key]
         if all(each["status"] in ("superseded", "dropped") for each in newer):
             yield f"run {run['id']} was superseded by nobody"

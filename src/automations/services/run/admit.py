@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from automations.core.run.concurrency import Contest, Line, Rival, admit
+from automations.core.run.concurrency import Line, Rival, admit
 from automations.core.run.materialize import drop, pend
 from automations.core.run.states import RunStatus
 from automations.core.run.stop import Stop
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from automations.core.run.concurrency import Admission
     from automations.core.run.materialize import Materialized
+    from automations.core.spec.model import Concurrency
     from automations.services.ports import Telemetry
     from automations.services.run.programs import Programs
-    from automations.store.database import Transaction
+    from automations.store.database import Row, Transaction
 
 
 MOST_COUNTED = 1 << 40
@@ -39,6 +40,19 @@ def admit_runs(tx: Transaction, made: Sequence[Materialized], *, programs: Progr
     _insert(tx, [each for each in made if each.contest is None])
     for each in contested:
         _enter(tx, each, programs=programs, now=now)
+
+
+def make_room(tx: Transaction, run: Row, policy: Concurrency | None, *, programs: Programs, now: int) -> None:
+    """End or stop those that a run which is replayed replaces, as one that comes now would. Its key is held.
+
+    Nothing drops it: it waits where a new run would find no place, because somebody asked for it.
+    """
+    if policy is None or run["slot_limit"] is None:
+        return
+    key = slots.Key(run["automation_uid"], run["slot_key"])
+    admission = _judge(tx, policy, key)
+    for run_id in (*admission.supersede, *admission.cancel):
+        _replace(tx, run_id, by=f"run {run['id']}, which is replayed", programs=programs, now=now)
 
 
 def tell(telemetry: Telemetry, made: Sequence[Materialized]) -> None:
@@ -62,11 +76,11 @@ def _key(made: Materialized) -> slots.Key:
 def _enter(tx: Transaction, made: Materialized, *, programs: Programs, now: int) -> None:
     assert made.contest is not None  # noqa: S101  # the caller chose those that have one
     key, policy = _key(made), made.contest.policy
-    admission = _judge(tx, made.contest, key)
+    admission = _judge(tx, policy, key)
     for run_id in (*admission.supersede, *admission.cancel):
-        _replace(tx, run_id, made, programs=programs, now=now)
+        _replace(tx, run_id, by=f"the newer run {made.run['id']}", programs=programs, now=now)
     if admission.supersede or admission.cancel:  # some held nothing that anybody works on, and are over
-        admission = _judge(tx, made.contest, key)
+        admission = _judge(tx, policy, key)
     if admission.status is RunStatus.MATERIALIZED:
         made.begin()
     elif admission.status is RunStatus.PENDING:
@@ -78,8 +92,7 @@ def _enter(tx: Transaction, made: Materialized, *, programs: Programs, now: int)
     _insert(tx, [made])
 
 
-def _judge(tx: Transaction, contest: Contest, key: slots.Key) -> Admission:
-    policy = contest.policy
+def _judge(tx: Transaction, policy: Concurrency, key: slots.Key) -> Admission:
     line = slots.line(tx, key, most=min(policy.max_queued, MOST_COUNTED) + 1)
     rivals: list[Rival] = []
     if policy.overlap in ("latest", "cancel-running"):
@@ -87,11 +100,10 @@ def _judge(tx: Transaction, contest: Contest, key: slots.Key) -> Admission:
     return admit(policy, Line(line["held"], line["waiting"]), rivals)
 
 
-def _replace(tx: Transaction, run_id: str, made: Materialized, *, programs: Programs, now: int) -> None:
-    """End a run for a newer one: as superseded where it never began, else as cancelled."""
+def _replace(tx: Transaction, run_id: str, *, by: str, programs: Programs, now: int) -> None:
+    """End a run for a newer one: as superseded where it never began, or not again, else as cancelled."""
     rival = runs.hold_one(tx, run_id)
     assert rival is not None  # noqa: S101  # it was just read under its key's lock
     waits = rival["slot"] == "waiting"
     stop = Stop(RunStatus.SUPERSEDED, "all") if waits else Stop(RunStatus.CANCELLED)
-    reason = f"replaced by the newer run {made.run['id']}"
-    stop_run(tx, rival, Ending(stop, None, reason), programs=programs, now=now)
+    stop_run(tx, rival, Ending(stop, None, f"replaced by {by}"), programs=programs, now=now)

@@ -94,9 +94,8 @@ class _Mover:
 
     def begin(self, waiting: Row) -> None:
         """A run in line gets a slot: it begins, or goes on with what was set aside."""
-        first = waiting["slot"] == "waiting"
-        if not first:
-            slots.resume(self._tx, waiting["id"], now=self._now)
+        first = waiting["slot"] == "waiting" and waiting["started_at"] is None
+        slots.resume(self._tx, waiting["id"], now=self._now)
         status = RunStatus.MATERIALIZED if first else RunStatus.RUNNING
         self.move(waiting, as_if={"slot": "held", "status": str(status)})
 
@@ -167,7 +166,8 @@ class _Mover:
         if free(Line(line["held"], int(ahead)), run["slot_limit"]):
             return run | {"slot": "held", "slot_turn": turn}
         slots.hold_back(self._tx, run["id"], now=self._now)
-        return run | {"slot": "returning", "slot_turn": turn, "status": str(RunStatus.PENDING)}
+        place = "returning" if run["slot"] == "released" else "waiting"  # one that is replayed has yet to begin again
+        return run | {"slot": place, "slot_turn": turn, "status": str(RunStatus.PENDING)}
 
     def _write(self, before: Row, run: Row, verdict: _Verdict) -> str | None:
         after = {name: run[name] for name in _MOVED}

@@ -18,12 +18,12 @@ from automations.errors import AutomationsError, Conflict, NotFound, StoreError
 from automations.services import audit
 from automations.services.plan.definitions import Bindings
 from automations.services.ports import Clock, Ids, Telemetry, Wake
-from automations.services.run.admit import admit_runs
+from automations.services.run.admit import admit_runs, make_room
 from automations.services.run.advance import advance_run, reopen_run
 from automations.services.run.cancel import hold_run, look_at_run
 from automations.services.run.programs import Programs
 from automations.services.run.queue import hold
-from automations.services.run.replay_run import carry_over, check_inputs, made_anew, pinned, today
+from automations.services.run.replay_run import carry_over, check_inputs, made_anew, pinned, policy_of_run, today
 from automations.store import actions, replays, runs, slots
 from automations.store.database import Database, Row, Transaction
 
@@ -230,6 +230,8 @@ class Replay:
                 done = actions.restart(tx, {**blanks[each.step_id], "id": each.id, "was": str(each.was), "now": now})
             if not done:
                 raise StoreError(f"action {each.id} was no longer {each.was}")
+        if run["completed_at"] is not None:
+            make_room(tx, run, policy_of_run(bound, run), programs=self._parts.programs, now=now)
         reopen_run(tx, run, programs=self._parts.programs, now=now)
 
     def _entire(self, tx: Transaction, run: Row, wanted: Wanted, *, bound: Bound, request: Row) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from automations.core.canonical import decode
+from automations.core.run.concurrency import policy_of
 from automations.core.run.materialize import Materialized, Occasion, materialize
 from automations.core.run.program import Program
 from automations.core.run.states import ActionStatus
 from automations.core.spec.conform import compile_schema
-from automations.core.spec.model import Trigger
+from automations.core.spec.model import Concurrency, Overlap, Trigger
 from automations.core.trigger.bindings import Bound, Table
 from automations.errors import Conflict, InvalidInput
 from automations.store import actions, events
@@ -43,6 +44,13 @@ def check_inputs(bound: Bound, run: Row) -> None:
             hint=f"start a new run: automations trigger {bound.automation.id} --input-json …",
             code="inputs_invalid",
         )
+
+
+def policy_of_run(bound: Bound, run: Row) -> Concurrency | None:
+    """The rules by which a run shares slots with others, those of its schedule too; None where it needs none."""
+    raw = decode(run["trigger_json"])
+    own: Overlap | None = "cancel-running" if raw.get("overlap") == "cancel-running" else None
+    return policy_of(bound.automation.concurrency, overlap=own, trigger_id=_trigger(bound, raw).id)
 
 
 def made_anew(
