@@ -1,5 +1,6 @@
 """`plan` shows, `apply` commits: what they print, what they exit with, and what they refuse."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -155,6 +156,42 @@ def test_deleting_much_is_refused_until_the_exact_number_is_said(automations: Co
     assert len(automations.json("list")) == 12
     assert automations.json("apply", "--auto-approve", "--allow-deletes=4")["summary"]["delete"] == 4
     assert len(automations.json("list")) == 8
+
+
+def test_what_a_refusal_says_to_do_is_the_same_command_again(automations: CommandLine) -> None:
+    automations.applied(TWELVE)
+    for name in TWELVE[:4]:
+        (automations.specs / f"{name}.yaml").unlink()
+    automations.specs.rename(automations.specs.with_name("my specs"))
+    words = ("apply", "my specs", "--source", "default", "--unprotect", TWELVE[0])
+    same = f"automations apply 'my specs' --source default --unprotect {TWELVE[0]}"
+    hints = [
+        automations.refused(*words, *more, status=4)["hint"]
+        for more in ((), ("--auto-approve",), ("--allow-deletes=4",))
+    ]
+    assert hints == [
+        f"if that is meant: {same} --allow-deletes=4",
+        f"if that is meant: {same} --auto-approve --allow-deletes=4",
+        f"look at the plan, then: {same} --auto-approve --allow-deletes=4",
+    ]
+    said = shlex.split(hints[2].partition(": automations ")[2])
+    assert automations.json(*said)["summary"]["delete"] == 4
+
+
+def test_errors_of_the_plan_alone_send_to_the_plan(automations: CommandLine) -> None:
+    automations.applied(["one"])
+    hint = automations.refused("apply", "--source", "other", "--auto-approve", status=1)["hint"]
+    assert hint == "see: automations plan automations.d --source other"
+    shown = automations(*shlex.split(hint.partition(": automations ")[2]))
+    assert (shown.status, "plan/owned-elsewhere" in shown.out) == (1, True)
+
+
+def test_a_spec_file_is_no_plan_file_whatever_the_options_are(automations: CommandLine) -> None:
+    automations.write("one")
+    for more in ((), ("--source", "other"), ("--adopt", "one")):
+        error = automations.refused("apply", "automations.d/one.yaml", "--auto-approve", *more, status=1)
+        assert error["error"] == "automations.d/one.yaml is not a plan file"
+        assert error["hint"] == "apply takes a directory of specs, or what `plan --out` wrote"
 
 
 def test_an_emptied_directory_does_not_empty_the_state(automations: CommandLine) -> None:

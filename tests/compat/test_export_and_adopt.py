@@ -69,6 +69,17 @@ def test_a_file_that_wants_the_same_id_is_an_error_until_it_is_adopted(made: Com
 # Taking over
 
 
+def test_an_export_of_what_a_source_owns_does_not_say_how_to_take_it_into_another(made: CommandLine) -> None:
+    made.write("theirs")
+    made.json("apply", "--source", "two", "--auto-approve")
+    lines = made("export", ID, "theirs", "--out", "ex").out.splitlines()
+    assert lines == [
+        "wrote 2 files into ex",
+        f"next: automations adopt {ID} --path ex",
+        "theirs: owned by source:two; another source takes over with: automations adopt theirs --path ex --source NAME",
+    ]
+
+
 def test_what_is_exported_plans_to_no_change_after_adoption(made: CommandLine) -> None:
     before = made.json("show", ID)
     written = made("export", "--out", "automations.d")

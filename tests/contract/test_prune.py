@@ -217,8 +217,10 @@ def test_a_file_that_nobody_can_read_blocks_deletes_and_nothing_else(database: D
         loop.round(seconds=100)
     assert loop.generations() == {"a": 1, "b": 2, "c": 1, "d": 1, "e": 1, "f": 1}
     assert loop.condition("PruneBlocked")["reason"] == "UnreadableFile"
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as told:
         loop.round(confirm=1)
+    assert "does not match" not in told.value.message
+    assert "mystery.yaml) may hold what is gone" in told.value.message
     loop.remove("mystery.yaml")
     loop.round(seconds=100)
     loop.round(seconds=100)

@@ -13,7 +13,7 @@ from automations.errors import InvalidInput, Refused, UsageError
 if TYPE_CHECKING:
     from automations.cli.context import Context
     from automations.core.plan.plan import Plan
-    from automations.services.plan.apply import Applied
+    from automations.services.plan.apply import Applied, Authority
 
 PATH = Argument("path", "The directory of specs, or a plan file.", default="automations.d")
 SOURCE = Option("--source", "The name that these automations are owned under (default: default).")
@@ -35,8 +35,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     with locked(context, purpose=f"apply {given['path']}", seconds=given["lock_timeout"]) as keeper:
         prefix, made, digest = _plan(context, given)
         authority = Authority(context.settings.actor, allow_deletes=given["allow_deletes"])
-        say_yes = None if given["auto_approve"] else f"automations apply {given['path']} --auto-approve"
-        approve(context, made, authority=authority, say_yes=say_yes)
+        asks = not given["auto_approve"]
+        approve(context, made, authority=authority, command=same_command("apply", given), asks=asks)
         sure = Authority(authority.actor, authority.allow_deletes, keeper.kept())
         applied = context.runtime.apply.strict(made, sure, prefix=prefix, alongside=Alongside(digest))
     told(context, made, applied)
@@ -49,45 +49,55 @@ def _plan(context: "Context", given: Mapping[str, Any]) -> "tuple[str, Plan, str
     if Path(path).is_file():
         from automations.cli.plan_file import read_plan
 
+        made, prefix, digest = read_plan(context, path)
         for name in ("source", "adopt", "unprotect"):
             if given[name]:
                 message = f"apply takes no --{name} with a plan file: the plan says that already"
                 raise UsageError(message, hint=f"automations apply {path}")
-        made, prefix, digest = read_plan(context, path)
         return prefix, made, digest
     if path != PATH.default and Path(path).suffix and not Path(path).exists():
         from automations.adapters.absent import absence
 
         raise InvalidInput(absence(path), hint=TAKES, code="file_unreadable")
     snapshot, made = planned(context, given)
-    check_sound(made, path=path)
+    check_sound(made, shown_by=same_command("plan", given))
     return snapshot.prefix, made, None
 
 
-def check_sound(made: "Plan", *, path: str) -> None:
-    """Raises SpecInvalid with every error when there is one."""
+def same_command(verb: str, given: Mapping[str, Any]) -> str:
+    """`automations apply` or `plan` on what was given here, ready to be pasted."""
+    import shlex
+
+    words = ["automations", verb, given["path"]]
+    words += ["--source", given["source"]] if given["source"] else []
+    words += [word for name in ("adopt", "unprotect") for each in given[name] for word in (f"--{name}", each)]
+    return shlex.join(words)
+
+
+def check_sound(made: "Plan", *, shown_by: str) -> None:
+    """Raises SpecInvalid with every error when there is one; `shown_by` is the command that tells of all of them."""
     from automations.errors import SpecInvalid
 
     if not made.sound:
         errors = tuple(each for each in made.diagnostics if each.severity == "error")
-        raise SpecInvalid(
-            "the specs have errors; nothing was applied", errors, hint=f"see: automations validate {path}"
-        )
+        raise SpecInvalid("the specs have errors; nothing was applied", errors, hint=f"see: {shown_by}")
 
 
-def approve(context: "Context", made: "Plan", *, authority: Any, say_yes: str | None) -> None:
-    """Show the plan, hold it against the safety rules, and ask unless `say_yes` is None. Raises Refused.
+def approve(context: "Context", made: "Plan", *, authority: "Authority", command: str, asks: bool) -> None:
+    """Show the plan, hold it against the safety rules, and ask if it is to be asked. Raises Refused.
 
-    `say_yes` is the command that does the same without asking.
+    `command` is what was given here, without what says yes.
     """
     from automations.cli.rendered import text_of
     from automations.services.plan.apply import check_hazards
 
     if not context.json:
         context.say(text_of(context, made) + "\n")
-    check_hazards(made, authority)
-    if made.changes and say_yes is not None:
-        _ask(made, say_yes=say_yes, as_json=context.json)
+    count = authority.allow_deletes
+    check_hazards(made, authority, command=command if asks else f"{command} --auto-approve")
+    if made.changes and asks:
+        agreed = "" if count is None else f" --allow-deletes={count}"
+        _ask(made, say_yes=f"{command} --auto-approve{agreed}", as_json=context.json)
 
 
 def told(context: "Context", made: "Plan", applied: "Applied") -> None:

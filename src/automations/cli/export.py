@@ -1,6 +1,7 @@
 """`export`: automations as YAML files, ready to be declared and adopted."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,22 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         context.say("---\n".join(texts.values()).rstrip("\n"))
     else:
         context.say(f"wrote {counted(len(texts), 'file')} into {given['out']}")
-        if records:
-            context.say(f"next: automations adopt {' '.join(each['id'] for each in records)} --path {given['out']}")
+        for line in _next(records, given["out"]):
+            context.say(line)
     return 0
+
+
+def _next(records: list[dict[str, Any]], out: str) -> Iterator[str]:
+    """What to do with the files: adopt what nobody owns; who takes over what a source owns is for the person to say."""
+    from automations.core.plan.state import API_OWNER
+
+    loose = [each["id"] for each in records if each["owner"] == API_OWNER]
+    if loose:
+        yield f"next: automations adopt {shlex.join((*loose, '--path', out))}"
+    for owner in sorted({each["owner"] for each in records} - {API_OWNER}):
+        theirs = [each["id"] for each in records if each["owner"] == owner]
+        command = f"automations adopt {shlex.join((*theirs, '--path', out))} --source NAME"
+        yield f"{', '.join(theirs)}: owned by {owner}; another source takes over with: {command}"
 
 
 def _write(folder: Path, texts: Mapping[str, str]) -> None:

@@ -25,8 +25,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     with locked(context, purpose=f"rollback {identity}", seconds=given["lock_timeout"]) as keeper:
         found = rollback_to(runtime.database, identity, generation, now=runtime.clock.now())
         authority = Authority(context.settings.actor, allow_deletes=given["allow_deletes"])
-        command = f"automations rollback {identity} --to {generation} --auto-approve"
-        approve(context, found.plan, authority=authority, say_yes=None if given["auto_approve"] else command)
+        command = f"automations rollback {identity} --to {generation}"
+        approve(context, found.plan, authority=authority, command=command, asks=not given["auto_approve"])
         sure = Authority(authority.actor, authority.allow_deletes, keeper.kept())
         applied = runtime.apply.strict(found.plan, sure, alongside=Alongside(rejection=found.rejection))
     if context.json:

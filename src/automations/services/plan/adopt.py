@@ -33,7 +33,7 @@ def takeover(database: Database, catalogue: Catalogue, request: Request, *, pref
     made = plan(database, alone, replace(request, prune=False), prefix=prefix)
     if not made.sound:
         errors = tuple(each for each in made.diagnostics if each.severity is Severity.ERROR)
-        raise SpecInvalid("nothing was taken over", errors, hint="see: automations validate")
+        raise SpecInvalid("nothing was taken over", errors, hint="mend what is listed here, then again")
     taken = tuple(change for change in made.changes if change.action == "adopt")
     hazards = tuple(each for each in made.hazards if each.id in ids or each.refused)
     return replace(made, changes=taken, hazards=hazards, withheld=(), moved_on=())

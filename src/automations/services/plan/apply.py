@@ -97,9 +97,11 @@ class Apply:
         """
         if not plan.sound:
             raise SpecInvalid(
-                "the specs have errors; nothing was applied", plan.diagnostics, hint="see: automations validate"
+                "the specs have errors; nothing was applied",
+                plan.diagnostics,
+                hint="mend what is listed here, then again",
             )
-        check_hazards(plan, authority)
+        check_hazards(plan, authority, command="automations apply")
         return self.commit(plan, authority, prefix=prefix, alongside=alongside)
 
     def commit(self, plan: Plan, authority: Authority, *, prefix: str = "", alongside: Alongside = _NOTHING) -> Applied:
@@ -139,8 +141,11 @@ class Apply:
                 holds.drop(tx, plan.moved_on)
 
 
-def check_hazards(plan: Plan, authority: Authority) -> None:
-    """Raises Refused when the plan destroys more than a safety rule allows and the exact count was not given."""
+def check_hazards(plan: Plan, authority: Authority, *, command: str) -> None:
+    """Raises Refused when the plan destroys more than a safety rule allows and the exact count was not given.
+
+    `command` is what the person said, for a hint that can be pasted.
+    """
     refused = [hazard for hazard in plan.hazards if hazard.refused]
     count = plan.destroys
     if authority.allow_deletes is not None and authority.allow_deletes != count:
@@ -150,7 +155,7 @@ def check_hazards(plan: Plan, authority: Authority) -> None:
             hint="look at the plan again, then give the exact number",
         )
     if refused and authority.allow_deletes is None:
-        raise Refused(refused[0].message, hint=f"if that is meant: automations apply --allow-deletes={count}")
+        raise Refused(refused[0].message, hint=f"if that is meant: {command} --allow-deletes={count}")
 
 
 def check_unused(tx: Transaction, digest: str | None) -> None:

@@ -37,11 +37,12 @@ def against_file(database: Database, automation_id: str, catalogue: Catalogue) -
     """What is bound against what a file declares. Raises NotFound for an id that only one of them has."""
     row = _live(database, automation_id)
     declared = catalogue.automations.get(automation_id)
+    if declared is None and automation_id in catalogue.claimed:
+        file = min(catalogue.claimed[automation_id])
+        raise NotFound(f"automation {automation_id} is not valid in {file}", hint=f"see: automations validate {file}")
     if declared is None:
-        raise NotFound(
-            f"automation {automation_id} is declared in none of these files, or not validly",
-            hint="see: automations validate",
-        )
+        hint = "give the file or the directory that declares it"
+        raise NotFound(f"automation {automation_id} is declared in none of these files", hint=hint)
     spec: Mapping[str, Any] = declared.value.spec
     return Difference(
         automation_id, _generation(row["generation"]), declared.document.file, diff(decode(row["spec_json"]), spec)

@@ -5,6 +5,7 @@ own conditions. Bad files keep their last good generation. What a tree no longer
 because absence in a watched directory is too often an accident.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -253,7 +254,7 @@ class Reconciler:
             seen = counted(self._parts.database, first, now=now, count=race == 0 and not mystery)
             verdict = weigh(first, state, policy=policy, situation=(seen, mystery), now=now)
             if confirm is not None:
-                verdict = _agreed(verdict, first, confirm)
+                verdict = _agreed(verdict, first, confirm, unreadable=catalogue.unidentified)
             made, late = _with_removals(catalogue, state, request=request, first=first, verdict=verdict)
             try:
                 authority = Authority(self.actor, term=self._succession.bearing())
@@ -347,11 +348,16 @@ def _with_removals(
     return (make_plan(catalogue, state, replace(going, hold=verdict.held | late)), True) if late else (made, False)
 
 
-def _agreed(verdict: Verdict, plan: Plan, number: int) -> Verdict:
+def _agreed(verdict: Verdict, plan: Plan, number: int, *, unreadable: Collection[str]) -> Verdict:
     """Raises Refused unless exactly this many removals wait, and may go when a person says so."""
     agreed = confirmed(verdict, plan)
-    if number != verdict.count or (number and (agreed is verdict or not agreed.allowed | verdict.held)):
+    if number and agreed is verdict:
+        where = f" ({', '.join(sorted(unreadable)[:3])}{', …' if len(unreadable) > 3 else ''})" if unreadable else ""
+        message = (
+            f"--confirm-deletes={number} removes nothing now: a file that cannot be read{where} may hold what is gone"
+        )
+        raise Refused(message, hint="mend it first, then confirm again")
+    if number != verdict.count or (number and not agreed.allowed | verdict.held):
         waiting = f"{verdict.count} would be removed" if verdict.count else "nothing waits to be confirmed"
-        hint = "look at: automations status" if agreed is not verdict else "mend the files that cannot be read first"
-        raise Refused(f"--confirm-deletes={number} does not match: {waiting}", hint=hint)
+        raise Refused(f"--confirm-deletes={number} does not match: {waiting}", hint="look at: automations status")
     return agreed
