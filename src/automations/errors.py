@@ -144,6 +144,21 @@ class StoreIncompatible(StoreError):
     code = "store_incompatible"
 
 
+class StoreDamaged(StoreError):
+    """A row holds JSON that cannot be read."""
+
+    code = "store_damaged"
+
+    def __init__(self, text: str, *, place: str = "") -> None:
+        begins = text if len(text) <= 40 else f"{text[:40]} …"
+        super().__init__(
+            f"the store is damaged: {place or 'a row'} holds what is no JSON: {begins!r}",
+            hint="every such row is named by: automations doctor",
+        )
+        self.text = text
+        """What cannot be read."""
+
+
 class SecretUnavailable(AutomationsError):
     """A secret reference resolves to nothing here."""
 

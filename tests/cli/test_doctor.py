@@ -1,5 +1,8 @@
 """`automations doctor`: what it says, and its exit status."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from automations.core.doctor import Grade
@@ -87,3 +90,25 @@ def test_what_actions_need_and_would_not_find_here_is_a_warning_by_name(
     monkeypatch.setenv("HASNA_AUTOMATIONS_SECRET_BINDING_KEY", "k")
     monkeypatch.setenv("NOT_SET_ANYWHERE", "")
     assert automations("doctor").out.splitlines()[-1] == "all is well"
+
+
+def test_a_row_that_cannot_be_read_is_named_by_what_runs_into_it_and_by_the_doctor(automations: CommandLine) -> None:
+    automations.applied(["a"])
+    automations.send(1)
+    claimed = automations.json("queue", "claim", "--runner", "r")
+    automations.json("queue", "fail", claimed["id"], "--runner", "r", "--retryable", "false")
+    damage = {
+        ("runs", "list"): "UPDATE runs SET error_json = '{'",
+        ("dlq", "list"): "UPDATE actions SET input_json = '{'",
+        ("audit", "list"): "UPDATE audit SET detail_json = '{' WHERE seq = 1",
+    }
+    for words, statement in damage.items():
+        with closing(sqlite3.connect(automations.root / "automations.db")) as store, store:
+            store.execute(statement)
+        refused = automations.refused(*words, status=1)
+        assert refused["code"] == "store_damaged"
+        assert statement.split()[1] in refused["error"]
+        assert "automations doctor" in refused["hint"]
+        told = automations("doctor")
+        assert told.status == 1
+        assert f"✗ store.documents      {statement.split()[1]}, row " in told.out

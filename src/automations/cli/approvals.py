@@ -91,22 +91,22 @@ def _question(row: "Row") -> Iterator[str]:
 
 def _cause(row: "Row") -> str:
     """Who or what started the run."""
-    import json
+    from automations.core.canonical import decode_words
 
     started_by = _started_by(row)
     if started_by:
         return clean(started_by)
     if row["event"]:
-        event = json.loads(row["event"]["envelope_json"])
+        event = decode_words(row["event"]["envelope_json"])
         return clean(f"event {event['source']} {event['type']} {event['id']}")
     return "its schedule" if row["run"] and row["run"]["schedule_trigger_id"] else "its trigger"
 
 
 def _started_by(row: "Row") -> str | None:
-    import json
+    from automations.core.canonical import decode_words
 
     metadata = row["run"]["metadata_json"] if row["run"] else None
-    found: str | None = json.loads(metadata).get("startedBy") if metadata else None
+    found: str | None = decode_words(metadata).get("startedBy") if metadata else None
     return found
 
 

@@ -16,7 +16,7 @@ from automations.cli import registry
 from automations.cli.command import Command
 from automations.cli.context import Context, drop_output
 from automations.cli.globals import VALUED, Globals, lift
-from automations.errors import AutomationsError
+from automations.errors import AutomationsError, StoreDamaged
 from automations.settings import Settings, load
 
 INTERRUPTED = 130
@@ -81,6 +81,10 @@ def _run(program: str, known: tuple[Command, ...], *, given: Globals, settings: 
 
             return command.run(context, parse(command, given.rest[len(command.words) :]))
         return _typer(program, given, context=context)
+    except StoreDamaged as damage:
+        from automations.services.damage import located
+
+        raise located(context.runtime.database, damage) from None
     finally:
         context.close()
 

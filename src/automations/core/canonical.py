@@ -9,6 +9,8 @@ orjson and hashlib are imported when first used: together they take longer to lo
 
 from typing import Any
 
+from automations.errors import StoreDamaged
+
 
 def encode(value: Any) -> str:
     """Canonical JSON text of plain data (dict, list, str, int within 64 bits, float, bool, None).
@@ -38,10 +40,27 @@ def as_written(value: Any) -> str:
 
 
 def decode(text: str | bytes) -> Any:
-    """Read back what `encode` wrote; for JSON from outside use `core.strict_json`."""
+    """Read back what `encode` wrote; for JSON from outside use `core.strict_json`. Raises StoreDamaged for what is no JSON."""
     import orjson  # noqa: PLC0415  # see the module's head
 
-    return orjson.loads(text)
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise StoreDamaged(_shown(text)) from None
+
+
+def decode_words(text: str) -> Any:
+    """The same by the standard library: for small documents, where orjson is needed for nothing else."""
+    import json  # noqa: PLC0415  # see the module's head
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise StoreDamaged(_shown(text)) from None
+
+
+def _shown(text: str | bytes) -> str:
+    return text if isinstance(text, str) else text.decode(errors="replace")
 
 
 def digest(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from automations.core.instant import MILLISECOND, SECOND, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _ELSEWHERE = (
     "this is the environment of this command, and {daemon} may have another: run doctor as its user with its variables"
@@ -106,6 +106,15 @@ def engine_checks(engine: Engine, *, now: int) -> Iterator[Check]:
         yield Check("store.wal", Grade.WARNING if large else Grade.OK, message, hint=hint)
     if engine.clock is not None:
         yield _skew(engine.clock - now, of="the database server")
+
+
+def document_checks(unreadable: Sequence[tuple[str, str]]) -> Iterator[Check]:
+    """Rows that hold JSON which cannot be read, each a place and a column."""
+    for place, column in unreadable:
+        hint = "restore a backup, or mend the row by hand; until then what reads it fails, and checks that need it are left out"
+        yield Check("store.documents", Grade.ERROR, f"{column} is no JSON", place, hint)
+    if not unreadable:
+        yield Check("store.documents", Grade.OK, "every stored document can be read")
 
 
 def _skew(difference: int, *, of: str) -> Check:

@@ -4,10 +4,10 @@ The standard library's JSON parser reads their JSON: a short command shows a row
 while orjson costs as much to import as the interpreter to start.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from automations.core.canonical import decode_words
 from automations.core.instant import iso
 
 Row = Mapping[str, Any]
@@ -18,7 +18,7 @@ def automation_record(row: Row) -> dict[str, Any]:
     return _present(
         {
             "id": row["id"],
-            "spec": json.loads(row["spec_json"]),
+            "spec": decode_words(row["spec_json"]),
             "status": row["status"],
             "createdAt": iso(row["created_at"]),
             "updatedAt": iso(row["updated_at"]),
@@ -27,7 +27,7 @@ def automation_record(row: Row) -> dict[str, Any]:
             "digest": row["digest"],
             "owner": row["owner"],
             "file": row["file"],
-            "conditions": json.loads(row["conditions_json"]),
+            "conditions": decode_words(row["conditions_json"]),
         }
     )
 
@@ -40,7 +40,7 @@ def run_record(row: Row) -> dict[str, Any]:
             "automationId": row["automation_id"],
             "generation": row["generation"],
             "status": row["status"],
-            "trigger": json.loads(row["trigger_json"]),
+            "trigger": decode_words(row["trigger_json"]),
             "triggerEventId": row["trigger_event_id"],
             "idempotencyKey": row["idempotency_key"],
             "createdAt": iso(row["created_at"]),
@@ -136,7 +136,7 @@ def route_record(row: Row) -> dict[str, Any]:
             "path": row["path"],
             "status": row["status"],
             "signature": _json(row["signature_json"]),
-            "mapping": json.loads(row["mapping_json"]),
+            "mapping": decode_words(row["mapping_json"]),
             "createdAt": iso(row["created_at"]),
             "updatedAt": iso(row["updated_at"]),
             "owner": row["owner"],
@@ -149,12 +149,12 @@ def _invocation(row: Row) -> dict[str, Any]:
         "id": row["id"],
         "actionId": row["action_id"],
         "manifestVersion": row["manifest_version"],
-        "input": {} if row["input_json"] is None else json.loads(row["input_json"]),
+        "input": {} if row["input_json"] is None else decode_words(row["input_json"]),
         "automationId": row["automation_id"],
         "runId": row["run_id"],
         "requestedAt": iso(row["created_at"]),
         "idempotencyKey": row["idempotency_key"],
-        "metadata": json.loads(row["metadata_json"]),
+        "metadata": decode_words(row["metadata_json"]),
     }
 
 
@@ -188,4 +188,4 @@ def _iso(at: int | None) -> str | None:
 
 
 def _json(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+    return None if text is None else decode_words(text)

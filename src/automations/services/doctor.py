@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automations.core import doctor
+from automations.core.canonical import decode_words
 from automations.core.plan.health import QUIET, sync
 from automations.core.run.needs import by_name, needs
 from automations.core.spec.model import AutomationStatus, TriggerKind
+from automations.errors import StoreDamaged
 from automations.services.audit_view import verify
+from automations.services.damage import unreadable
 from automations.store import actions, health, leases, schedules, sources
 
 if TYPE_CHECKING:
@@ -50,11 +53,18 @@ class Doctor:
 
     def examine(self) -> list[doctor.Check]:
         """Every check's findings, in one snapshot of the store. Raises StoreError when the store cannot be read at all."""
-        now = self._clock.now()
+        found: list[doctor.Check] = []
+        with self._database.read() as tx:
+            found += doctor.document_checks(unreadable(tx, self._database.dialect, most=MOST_NAMED))
+        for look in (self._look, lambda: doctor.audit_checks(verify(self._database))):
+            with suppress(StoreDamaged):  # it is told above; what needs that row cannot be looked at
+                found.extend(look())
+        return found
+
+    def _look(self) -> Iterator[doctor.Check]:
         table = self._bindings.current()
         with self._database.read() as tx:
-            found = list(self._checks(tx, table, now=now))
-        return [*found, *doctor.audit_checks(verify(self._database))]
+            yield from self._checks(tx, table, now=self._clock.now())
 
     def _checks(self, tx: Transaction, table: Table, *, now: int) -> Iterator[doctor.Check]:
         yield from doctor.engine_checks(self._engine(tx), now=now)
@@ -81,7 +91,7 @@ class Doctor:
 
 def _leases(tx: Transaction) -> list[dict[str, Any]]:
     rows = sorted(leases.daemons(tx), key=lambda row: str(row["name"]))
-    return [{**row, "services": json.loads(row["metadata_json"]).get("services", [])} for row in rows]
+    return [{**row, "services": decode_words(row["metadata_json"]).get("services", [])} for row in rows]
 
 
 def _live(tx: Transaction, *, now: int) -> str:
@@ -113,7 +123,7 @@ def _overdue(tx: Transaction, table: Table, *, now: int) -> Iterator[dict[str, A
 
 
 def _source(row: Mapping[str, Any]) -> dict[str, Any]:
-    conditions = json.loads(row["conditions_json"])
+    conditions = decode_words(row["conditions_json"])
     wrong = [
         (name, condition)
         for name, condition in conditions.items()

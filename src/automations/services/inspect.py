@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from automations.core.canonical import decode_words
 from automations.core.instant import iso
 from automations.core.record import action_record, replay_record, run_record
 from automations.core.run.states import ActionStatus
@@ -198,7 +198,7 @@ class Inspect:
         return {**shown, "daemons": sorted(live)} if len(live) > 1 else shown
 
     def _daemon(self, row: Row) -> dict[str, Any]:
-        metadata = json.loads(row["metadata_json"])
+        metadata = decode_words(row["metadata_json"])
         return {
             "leaseId": row["holder"],
             "pid": metadata.pop("pid", None),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from automations.core.canonical import decode_words
 from automations.core.instant import iso
 from automations.errors import LockNotHeld
 from automations.store import leases, state
@@ -55,7 +56,7 @@ class Lead:
             row, serial = leases.get(tx, _name(self._source)), state.read(tx)["serial"]
         if row is None:
             return Led(serial=serial)
-        metadata = json.loads(row["metadata_json"])
+        metadata = decode_words(row["metadata_json"])
         term = _term(row, self._source) if row["expires_at"] > now else None
         return Led(term, metadata["bound"], metadata["by"], metadata["tree"], serial)
 
@@ -94,7 +95,7 @@ def bind(tx: Transaction, term: Term | None) -> None:
     if row is None or (row["holder"], row["epoch"]) != (term.holder, term.epoch):
         holder = row["holder"] if row else "nobody"
         raise LockNotHeld(f"source {term.source} is followed by {holder} now", hint="this daemon stands by")
-    metadata = json.loads(row["metadata_json"])
+    metadata = decode_words(row["metadata_json"])
     if (metadata["by"], metadata["tree"]) != (term.holder, term.tree):
         counted = {"bound": metadata["bound"] + 1, "by": term.holder, "tree": term.tree}
         leases.note(tx, row["name"], metadata_json=json.dumps(counted))

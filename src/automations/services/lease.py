@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from automations.core.canonical import decode_words
 from automations.core.instant import iso
 from automations.errors import LockNotHeld
 from automations.services.lead import Lead
@@ -93,7 +94,7 @@ class DaemonLease:
                 leases.release(tx, row["holder"], now=self._clock.now())
 
     def _is_dead(self, row: Row) -> bool:
-        holder = json.loads(row["metadata_json"])
+        holder = decode_words(row["metadata_json"])
         return (holder.get("hostname"), holder.get("pidFile")) == (self._identity.hostname, self._identity.lock)
 
     def lead(self, source: str) -> Lead:

@@ -14,6 +14,7 @@ from automations.core.spec import build
 from automations.core.spec.manifests import Shelf, resolve_all, shelve
 from automations.core.spec.model import Automation, Manifest
 from automations.core.trigger.bindings import Bound, BoundRoute, Table, build_table
+from automations.errors import StoreDamaged
 from automations.store import actions, automations, destructions, holds, manifests, routes, runs, state, suspensions
 from automations.store.database import Database, Row, Transaction
 
@@ -209,7 +210,7 @@ def _read(text: str) -> Automation | None:
     """A stored spec; None for what is none."""
     try:
         return build.automation(decode(text))
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (StoreDamaged, ValueError, TypeError, LookupError, AttributeError):
         return None
 
 

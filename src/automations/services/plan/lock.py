@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from automations.core.canonical import decode_words
 from automations.core.instant import SECOND, iso
 from automations.errors import LockNotHeld
 from automations.services.ports import Clock
@@ -66,7 +67,7 @@ def held_by(row: Row | None) -> LockNotHeld:
     """The error that names a holder."""
     if row is None:
         return LockNotHeld("the lock on definitions was given up meanwhile", hint="try again")
-    metadata: dict[str, Any] = json.loads(row["metadata_json"])
+    metadata: dict[str, Any] = decode_words(row["metadata_json"])
     purpose = f" to {metadata['purpose']}" if metadata.get("purpose") else ""
     return LockNotHeld(
         f"definitions are locked by {row['holder']}{purpose} since {iso(row['acquired_at'])}",

@@ -13,7 +13,7 @@ from automations.core.canonical import as_written, decode, digest, encode
 from automations.core.plan.drift import Kept, drift_of, generation_drift, routes_of
 from automations.core.spec import build
 from automations.core.spec.remembered import whole
-from automations.errors import StalePlan
+from automations.errors import StalePlan, StoreDamaged
 from automations.services import audit
 from automations.services.plan.apply import route_columns
 from automations.store import automations, generations, manifests, routes, state
@@ -196,7 +196,7 @@ def _digest(text: str | None) -> str:
     """Of what a stored text means; of nothing where it means nothing."""
     try:
         return digest(decode(text or "null"))
-    except ValueError:
+    except StoreDamaged:
         return digest(None)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from automations.core.canonical import decode_words
 from automations.core.instant import iso
 from automations.core.plan.health import health, suspended, sync
 from automations.core.record import automation_record
@@ -45,7 +45,7 @@ def standing_record(row: Row, beside: Surroundings) -> dict[str, Any]:
         "suspension": suspension(paused),
     }
     if source is not None:
-        trusted = json.loads(source["conditions_json"]).get("Source", {}).get("status") == "True"
+        trusted = decode_words(source["conditions_json"]).get("Source", {}).get("status") == "True"
         said["sync"] = sync(shown["conditions"], trusted=trusted)
         said["lastAttemptedRevision"] = source["last_attempted_revision"]
     return {**shown, **{key: value for key, value in said.items() if value is not None}}
@@ -72,7 +72,7 @@ def known_sources(database: Database) -> list[dict[str, Any]]:
         rows = sources.every(tx)
     found = []
     for row in rows:
-        policy = json.loads(row["policy_json"])
+        policy = decode_words(row["policy_json"])
         kept = {"prune": "prune", "gone_after": "prune_after", "self_heal": "self_heal"}
         found.append(
             {"name": row["name"], "path": row["root"], **{kept[key]: policy[key] for key in kept if key in policy}}
@@ -83,10 +83,10 @@ def known_sources(database: Database) -> list[dict[str, Any]]:
 def _source(tx: Transaction, row: Row, found: tuple[list[Row], list[Row]], beside: Surroundings) -> dict[str, Any]:
     """`found` are the automations that are bound, and those that are deleted while runs of them go on."""
     owner = f"source:{row['name']}"
-    held = json.loads(row["conditions_json"])
+    held = decode_words(row["conditions_json"])
     conditions = _with_pause(held, beside.paused.get(owner))
     mine, going = ([each for each in rows if each["owner"] == owner] for rows in found)
-    policy = json.loads(row["policy_json"])
+    policy = decode_words(row["policy_json"])
     shown = {
         "name": row["name"],
         "root": row["root"],
@@ -121,7 +121,7 @@ def _source(tx: Transaction, row: Row, found: tuple[list[Row], list[Row]], besid
 def _those(mine: Iterable[Row], name: str, status: str) -> list[dict[str, Any]] | None:
     found = []
     for each in mine:
-        condition = json.loads(each["conditions_json"]).get(name, {})
+        condition = decode_words(each["conditions_json"]).get(name, {})
         if condition.get("status") == status:
             found.append({"id": each["id"], "generation": each["generation"], **condition})
     return found or None

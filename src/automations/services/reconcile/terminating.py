@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from automations.core.canonical import decode_words
 from automations.core.instant import iso
 from automations.core.record import automation_record
 from automations.core.run.states import ActionStatus
@@ -31,7 +31,7 @@ def conditions(row: Row) -> dict[str, Any]:
     """`Terminating`, and `Stalled` where the runs take longer than the spec's `drainTimeout`."""
     words = f"deleted; {row['runs']} of its runs go on" if row["runs"] > 1 else "deleted; 1 of its runs goes on"
     said = {"status": "True", "reason": "Draining", "message": words, "since": iso(row["deleted_at"])}
-    stalled = json.loads(row["conditions_json"]).get("Stalled", {})
+    stalled = decode_words(row["conditions_json"]).get("Stalled", {})
     late = {"Stalled": stalled} if stalled.get("reason") == "DrainTimeout" else {}
     return {"Terminating": said, **late}
 

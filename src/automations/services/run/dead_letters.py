@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from automations.core.canonical import decode_words
 from automations.store import actions
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Letters(NamedTuple):
 
     def hold(self, row: Row) -> bool:
         """Whether a dead action is one of them; what the store was asked for already is not asked again."""
-        letter = json.loads(row["dead_letter_json"]) if row["dead_letter_json"] else {}
-        error = letter.get("lastError") or (json.loads(row["error_json"]) if row["error_json"] else {})
+        letter = decode_words(row["dead_letter_json"]) if row["dead_letter_json"] else {}
+        error = letter.get("lastError") or (decode_words(row["error_json"]) if row["error_json"] else {})
         if self.action is not None and not self.action.holds(row["action_id"]):
             return False
         if self.code is not None and error.get("code") != self.code:
@@ -60,4 +60,4 @@ def replayable(database: Database, wanted: Letters) -> list[Row]:
     """All of them that may be tried again, oldest first."""
     with database.read() as tx:
         found = [row for row in _every(tx, wanted, after=None) if row["dead_letter_json"]]
-    return [row for row in found if json.loads(row["dead_letter_json"]).get("replayable", False)]
+    return [row for row in found if decode_words(row["dead_letter_json"]).get("replayable", False)]

@@ -5,10 +5,9 @@ The compilers are imported when something is compiled: `queue claim` holds one o
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from automations.core.canonical import decode
+from automations.core.canonical import decode, decode_words
 from automations.store import automations, manifests
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Programs:
             return kept.step(step_id).step.retry
         row = automations.generation(tx, run["automation_uid"], run["generation"])
         assert row is not None, "generations outlive the runs pinned to them"  # noqa: S101  # retention keeps them
-        spec = json.loads(row["spec_json"])
+        spec = decode_words(row["spec_json"])
         for raw in (*spec["actions"], *spec.get("finally", ())):
             if raw["id"] == step_id:
                 return retry_of(raw.get("retry", {}))
