@@ -28,7 +28,7 @@ from automations.services.run.queue import Claim, Done, Undone, pattern
 from automations.services.run.replay import Wanted
 from automations.services.trigger.ingest import Delivery, Ingested
 from automations.services.trigger.webhook_routes import Wanted as WantedRoute
-from automations.settings import Words, load
+from automations.settings import Words, chosen_actor, load
 from automations.store.actions import Which
 
 Record = dict[str, Any]
@@ -175,12 +175,12 @@ class AutomationsStore:
         return self._runtime.inspect.waiting()
 
     def approve_action(self, action_id: str, *, actor: str | None = None) -> Record:
-        """Give one approval. Raises NotFound, Conflict."""
-        return action_record(self._runtime.approvals.approve(action_id, actor=actor or self._actor))
+        """Give one approval. Raises InvalidInput for an actor that nobody can be, NotFound, Conflict."""
+        return action_record(self._runtime.approvals.approve(action_id, actor=self._who(actor)))
 
     def reject_action(self, action_id: str, *, reason: str | None = None, actor: str | None = None) -> Record:
-        """End a waiting action for good. Raises NotFound, Conflict."""
-        return action_record(self._runtime.approvals.reject(action_id, actor=actor or self._actor, reason=reason))
+        """End a waiting action for good. Raises InvalidInput for an actor that nobody can be, NotFound, Conflict."""
+        return action_record(self._runtime.approvals.reject(action_id, actor=self._who(actor), reason=reason))
 
     def list_dead_actions(self) -> list[Record]:
         """Dead and rejected actions, oldest first; at most a thousand."""
@@ -264,6 +264,9 @@ class AutomationsStore:
             "event": to_document(envelope),
             "materialized": self._materialized(taken),
         }
+
+    def _who(self, actor: str | None) -> str:
+        return self._actor if actor is None else chosen_actor(actor)
 
     def _envelope(self, route: str, body: bytes, *, headers: Mapping[str, str] | None) -> Envelope:
         named = {name.lower(): (value,) for name, value in (headers or {}).items()}

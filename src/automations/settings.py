@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from automations.core import actor
 from automations.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _DAY = 86_400_000_000
 _RETENTION = "retention."
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
-Kind = Literal["text", "path", "number", "flag", "duration"]
+Kind = Literal["text", "path", "number", "flag", "duration", "actor"]
 """What a setting takes. A relative path in the file starts from the file's folder; a duration is written `90s` or `1h30m`."""
 
 
@@ -92,7 +93,11 @@ SETTINGS = (
         kind="path",
     ),
     Setting(
-        "AUTOMATIONS_ACTOR", "the OS user", "Who is recorded for a change when `--actor` is not given.", key="actor"
+        "AUTOMATIONS_ACTOR",
+        "the OS user",
+        "Who is recorded for a change when `--actor` is not given: a printable name that is not one of the system's own.",
+        key="actor",
+        kind="actor",
     ),
     Setting(
         "AUTOMATIONS_LOG_FORMAT",
@@ -315,7 +320,7 @@ def load(environment: Mapping[str, str] | None = None, words: Words = NOTHING_SA
         daemon=DaemonSettings(**daemon),
         retention=_retention(said),
         secrets_dir=said.get("secrets_dir"),
-        named_actor=words.actor or said.get("actor"),
+        named_actor=said.get("actor") if words.actor is None else chosen_actor(words.actor),
         log_format=said.get("log_format", ""),
         color="NO_COLOR" not in given,
         environment=dict(given),
@@ -375,6 +380,8 @@ def unfit(setting: Setting, value: Any) -> str:
         return "" if isinstance(value, bool) else f"must be true or false, not {_shown(value)}"
     if not isinstance(value, str) or not value:
         return f"must be a text that is not empty, not {_shown(value)}"
+    if setting.kind == "actor":
+        return actor.unfit(value)
     if setting.kind == "duration":
         try:
             _duration(value)
@@ -413,10 +420,23 @@ def _root(named: str) -> Path:
     raise InvalidInput(problem, hint="give an absolute path in HASNA_AUTOMATIONS_DIR or with --dir")
 
 
+def chosen_actor(name: str) -> str:
+    """A name that somebody gave as who is recorded. Raises InvalidInput when it cannot be that."""
+    problem = actor.unfit(name)
+    if problem:
+        raise InvalidInput(
+            f"the actor {problem}", hint="give the name of a person or a job, such as: --actor ada", code="usage"
+        )
+    return name
+
+
 def _os_user() -> str:
     import getpass  # noqa: PLC0415  # few commands record who it was
 
     try:
-        return getpass.getuser()
+        name = getpass.getuser()
     except (KeyError, OSError):  # a process whose uid has no account, as in many containers
+        name = ""
+    if not actor.is_name(name):  # variables such as LOGNAME may say anything
         return f"uid:{os.getuid()}"
+    return f"user:{name}" if actor.is_reserved(name) else name

@@ -345,3 +345,20 @@ def test_without_a_file_no_parser_is_imported(tmp_path: Path) -> None:
     code = "import sys; from automations.settings import load; load(); print('tomllib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_nobody_is_recorded_under_a_name_of_the_system_wherever_it_is_said(here: Path) -> None:
+    for words, variables in ((Words(actor="expiry"), {}), (NOTHING_SAID, {"AUTOMATIONS_ACTOR": "expiry"})):
+        with pytest.raises(InvalidInput, match="must not be expiry"):
+            loaded(here, words, **variables)
+    (here / "taken.toml").write_text('actor = "token:ci"\n')
+    with pytest.raises(ConfigInvalid) as refused:
+        loaded(here, Words(config="taken.toml"))
+    (found,) = refused.value.diagnostics
+    assert "must not be token:ci" in found.message
+
+
+def test_an_account_that_is_called_as_the_system_is_told_from_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for account, recorded in (("ada", "ada"), ("automations", "user:automations"), ("a\x1bb", f"uid:{os.getuid()}")):
+        monkeypatch.setenv("LOGNAME", account)
+        assert loaded(here).actor == recorded

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from automations.core.actor import SYSTEM
 from automations.core.canonical import encode
 
 GENESIS = "0" * 64
@@ -44,7 +45,7 @@ def seal(entry: Entry, *, last: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def cut_off(last: Mapping[str, Any], *, now: int) -> Entry:
     """What is recorded when the chain is cut short by retention: `last` is the newest entry that goes (`{seq, hash}`)."""
-    return Entry(now, "automations", CUT, "audit", {"through": last["seq"], "hash": last["hash"]})
+    return Entry(now, SYSTEM, CUT, "audit", {"through": last["seq"], "hash": last["hash"]})
 
 
 def broken_at(rows: Iterable[Mapping[str, Any]], *, cut: Mapping[str, Any] | None = None) -> int | None:

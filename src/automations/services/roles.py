@@ -6,6 +6,7 @@ An approver's roles are what stands here at the moment of the decision; what a c
 from dataclasses import dataclass
 from typing import Any
 
+from automations.core.actor import LONGEST_NAME, LOOKS_LIKE, is_name
 from automations.core.audit import Entry
 from automations.core.instant import iso
 from automations.errors import Conflict, InvalidInput
@@ -13,9 +14,6 @@ from automations.services import audit
 from automations.services.ports import Clock
 from automations.store import roles
 from automations.store.database import Database
-
-LONGEST = 200
-"""Characters of a role's or an actor's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,5 @@ class Roles:
 
 def _check(*names: str) -> None:
     for name in names:
-        if not name.strip() or name != name.strip() or len(name) > LONGEST or not name.isprintable():
-            raise InvalidInput(
-                f"not a name: {name[:LONGEST]!r}", hint=f"1 to {LONGEST} printable characters, no space at the ends"
-            )
+        if not is_name(name):
+            raise InvalidInput(f"not a name: {name[:LONGEST_NAME]!r}", hint=LOOKS_LIKE)

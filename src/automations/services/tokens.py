@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from automations.core.actor import is_name
 from automations.core.audit import Entry
 from automations.core.canonical import decode, encode
 from automations.core.instant import iso
@@ -130,8 +131,10 @@ def _named(rows: list[Row], named: str) -> Row:
 
 
 def _check(wanted: Wanted) -> None:
-    if not wanted.name or len(wanted.name) > LONGEST_NAME or not wanted.name.isprintable():
-        raise InvalidInput(f"a token's name is 1 to {LONGEST_NAME} printable characters", hint="such as: ci")
+    if not is_name(wanted.name, longest=LONGEST_NAME):
+        raise InvalidInput(
+            f"a token's name is 1 to {LONGEST_NAME} printable characters, no space at the ends", hint="such as: ci"
+        )
     if wanted.actions and wanted.role is not Role.WORKER:
         raise InvalidInput(
             f"a token with the role {wanted.role} cannot be kept to actions",

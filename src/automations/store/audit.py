@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from automations.core.actor import SYSTEM
 from automations.store.database import Row, Transaction
 from automations.store.lists import AT_ONCE, listed
 
@@ -12,8 +13,6 @@ def last(tx: Transaction, /) -> Row | None:
     return tx.one("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
 
 
-SYSTEM = "automations"
-"""Who ends runs."""
 RUN_END = "run.end"
 _END_ID = "CAST(completed_at AS TEXT) || ':' || id"
 _END_DETAIL = """'{"at":' || CAST(completed_at AS TEXT) || ',"automation":"' || automation_id || '","generation":'

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
+from automations.core.actor import BY_EXPIRY
 from automations.core.canonical import digest
 from automations.core.instant import iso
 from automations.core.run.queue import Refusal
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 EXPIRED = "approval expired"
 """Why an action is dead whose question nobody answered in time."""
-BY_EXPIRY = "expiry"
-"""Who decided then."""
 
 
 @dataclass(frozen=True, slots=True)

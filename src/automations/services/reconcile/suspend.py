@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from automations.core.actor import DAEMON
 from automations.core.audit import Entry
 from automations.core.instant import iso
 from automations.core.plan.standing import Pause
@@ -118,7 +119,7 @@ class Suspend:
                     continue  # somebody prolonged or ended it meanwhile
                 suspensions.remove(tx, row["subject"])
                 name = _name(tx, row["subject"])
-                _commit(tx, Entry(now, "daemon", "resume", name, {"until": iso(held["until_at"])}))
+                _commit(tx, Entry(now, DAEMON, "resume", name, {"until": iso(held["until_at"])}))
             self.telemetry.emit("suspension.ended", subject=name, reason="due")
         return min((row["until_at"] for row in ends if row["until_at"] > now), default=None)
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from automations.core.actor import BY_EXPIRY
 from automations.core.audit import Entry
 from automations.core.canonical import decode, digest, encode
 from automations.core.run.approval import (
-    BY_EXPIRY,
     Approver,
     Decided,
     Waiting,

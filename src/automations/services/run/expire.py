@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from automations.core.actor import DAEMON
 from automations.core.audit import Entry
 from automations.core.instant import SECOND
 from automations.errors import Conflict
@@ -59,6 +60,6 @@ class Expiry:
             buried = [row["id"] for row in expired if automations.bury(tx, row["uid"], before=before)]
             routes.bury(tx, [row["id"] for row in stale], before=before)
             detail = {"automations": buried, "routes": [row["id"] for row in stale]}
-            audit.append(tx, Entry(now, "daemon", "expire", "tombstones", detail))
+            audit.append(tx, Entry(now, DAEMON, "expire", "tombstones", detail))
         self.telemetry.emit("tombstones.expired", automations=len(buried), routes=len(stale))
         return MOST in (len(expired), len(stale))
