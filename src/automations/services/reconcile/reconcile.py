@@ -353,10 +353,9 @@ def _agreed(verdict: Verdict, plan: Plan, number: int, *, unreadable: Collection
     agreed = confirmed(verdict, plan)
     if number and agreed is verdict:
         where = f" ({', '.join(sorted(unreadable)[:3])}{', …' if len(unreadable) > 3 else ''})" if unreadable else ""
-        message = (
-            f"--confirm-deletes={number} removes nothing now: a file that cannot be read{where} may hold what is gone"
-        )
-        raise Refused(message, hint="mend it first, then confirm again")
+        why = f"a file that cannot be read{where} may hold what is gone; {verdict.count} would be removed without it"
+        hint = "mend it first, then confirm again"
+        raise Refused(f"--confirm-deletes={number} removes nothing now: {why}", hint=hint)
     if number != verdict.count or (number and not agreed.allowed | verdict.held):
         waiting = f"{verdict.count} would be removed" if verdict.count else "nothing waits to be confirmed"
         raise Refused(f"--confirm-deletes={number} does not match: {waiting}", hint="look at: automations status")
