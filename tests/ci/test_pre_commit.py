@@ -111,3 +111,11 @@ def test_commits_go_through_the_hooks(project: Project, commit: "Commit") -> Non
     done = commit()
     assert done.returncode == 1
     assert "a ticket starts it" in done.stdout + done.stderr
+
+    project.git("checkout", "--quiet", "--force", "HEAD")
+    (specs / "one.yaml").unlink()  # and nothing else: what its cases are about is gone
+    done = commit()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "one.test.yaml" in done.stdout + done.stderr
+    (specs / "one.test.yaml").unlink()
+    assert commit().returncode == 0
