@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(600)  # packages are installed
 ACTION = yaml.safe_load((ROOT / "docs" / "ci" / "github" / "action.yml").read_text())
 WORKFLOW = yaml.safe_load((ROOT / "docs" / "ci" / "github" / "workflow.yml").read_text())
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
-NAME = re.compile(r"'[^']*'|\b(?:inputs|github|steps|secrets)(?:\.[\w*-]+)+")
+NAME = re.compile(r"'[^']*'|\b(?:inputs|github|steps|secrets|vars)(?:\.[\w*-]+)+")
 
 
 class Runner:
@@ -30,7 +30,7 @@ class Runner:
         self.temporary = temporary
         self.defaults = {name: str(each.get("default", "")) for name, each in ACTION["inputs"].items()} | {
             "store": project.store,
-            "package": str(wheel),
+            "package": f"automations @ {wheel.as_uri()}",  # the form that a repository's URL has
         }
         self.path = project.environment["PATH"]
         self.log = ""
@@ -201,6 +201,44 @@ def test_without_a_store_there_is_no_plan_that_would_call_everything_new(runner:
     assert "::error" in done["Plan"].stdout
 
 
+def test_nothing_is_installed_unless_somebody_says_what(runner: Runner) -> None:
+    assert "default" not in ACTION["inputs"]["package"]
+    done = runner.run(package="")
+    assert statuses(done) == {"Install": 1}
+    assert "::error" in done["Install"].stdout
+    assert "input package is empty" in done["Install"].stdout
+
+
+BRANCH, DEFAULT = "refs/heads/feature", "refs/heads/trunk"
+
+
+@pytest.mark.parametrize(
+    ("event", "ref", "jobs"),
+    [
+        ("pull_request", "refs/pull/7/merge", {"plan"}),
+        ("push", DEFAULT, {"apply"}),
+        ("workflow_dispatch", DEFAULT, {"apply"}),
+        ("workflow_dispatch", BRANCH, set()),
+        ("workflow_dispatch", "refs/tags/trunk", set()),
+    ],
+)
+def test_only_the_default_branch_is_applied_whoever_starts_the_workflow(event: str, ref: str, jobs: set[str]) -> None:
+    known = {
+        "github.event_name": event,
+        "github.ref": ref,
+        "github.ref_name": ref.split("/", 2)[2],
+        "github.event.repository.default_branch": "trunk",
+    }
+    assert {name for name, job in WORKFLOW["jobs"].items() if told(job["if"], known)} == jobs
+
+
+def told(condition: str, known: dict[str, str]) -> bool:
+    """A job's condition; operators and `format` are those of Python under other names."""
+    python = NAME.sub(lambda found: found[0] if found[0].startswith("'") else repr(known[found[0]]), condition)
+    python = python.replace("&&", " and ").replace("||", " or ")
+    return bool(eval(python, {"__builtins__": {}, "format": str.format}))  # noqa: S307  # our own file's expressions
+
+
 def test_inputs_reach_the_shell_as_variables_only() -> None:
     """An expression inside a script would let a branch's name become part of it."""
     assert [step["name"] for step in ACTION["runs"]["steps"] if "${{" in step["run"]] == []
@@ -210,4 +248,5 @@ def test_the_workflow_uses_the_action_with_inputs_that_it_has() -> None:
     for job in WORKFLOW["jobs"].values():
         (used,) = (step for step in job["steps"] if step.get("uses") == "./.github/actions/automations")
         assert set(used["with"]) <= set(ACTION["inputs"])
+        assert {name for name, each in ACTION["inputs"].items() if each.get("required")} <= set(used["with"])
     assert WORKFLOW["jobs"]["plan"]["permissions"]["pull-requests"] == "write"

@@ -1,6 +1,7 @@
 """The template for GitLab: its own scripts, run on a merge request's merge commit and on the default branch."""
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(600)  # packages are installed
 
 TEMPLATE: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "ci" / "gitlab.yml").read_text())
+JOBS = {name: job for name, job in TEMPLATE.items() if name.startswith("automations:")}
+GUIDE = (ROOT / "docs" / "how-to" / "ci.md").read_text()
+ADVISED = re.findall(r"^ +\| `(\w+)` \| `([\w*]+)` \| ([\w, ]*)\|", GUIDE, re.MULTILINE)
+"""The project's variables as the guide has people set them: name, environment, flags."""
 
 
 class Runner:
@@ -26,7 +31,7 @@ class Runner:
         self.environments = environments
         (project.folder / ".git" / "info" / "exclude").write_text("automations-plan.md\n")
         self.variables = {key: str(value) for key, value in TEMPLATE["variables"].items()} | {
-            "AUTOMATIONS_PACKAGE": str(wheel),
+            "AUTOMATIONS_PACKAGE": f"automations @ {wheel.as_uri()}",  # the form that a repository's URL has
             "AUTOMATIONS_VENV": str(environments),  # jobs share what the first installed, as they would with a cache
             "AUTOMATIONS_STORE": project.store,
             "CI_API_V4_URL": project.forge.url,
@@ -133,3 +138,67 @@ def test_what_was_merged_is_applied_under_the_name_of_who_did_it(runner: Runner,
 
 def test_without_a_store_there_is_no_plan_that_would_call_everything_new(runner: Runner) -> None:
     assert runner.plan(AUTOMATIONS_STORE="").returncode == 1
+
+
+def test_nothing_is_installed_unless_somebody_says_what(runner: Runner) -> None:
+    assert "AUTOMATIONS_PACKAGE" not in TEMPLATE["variables"]
+    del runner.variables["AUTOMATIONS_PACKAGE"]
+    done = runner.run("automations:check")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("AUTOMATIONS_PACKAGE is not set: ")
+
+
+# ------------------------------------------------------------------ which jobs there are, and what they are given
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "jobs"),
+    [
+        ({"CI_PIPELINE_SOURCE": "merge_request_event", "CI_MERGE_REQUEST_IID": "7"}, {"check", "plan"}),
+        ({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "feature"}, set()),
+        ({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_TAG": "trunk"}, set()),
+        ({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "trunk"}, {"check", "apply"}),
+        ({"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_BRANCH": "feature"}, set()),
+    ],
+)
+def test_a_merge_request_has_one_pipeline_and_only_the_default_branch_is_applied(
+    pipeline: dict[str, str], jobs: set[str]
+) -> None:
+    known = {"CI_DEFAULT_BRANCH": "trunk", **pipeline}
+    ours = {name.removeprefix("automations:") for name, job in JOBS.items() if wanted(job, known)}
+    assert ours == jobs
+
+
+def wanted(job: dict[str, Any], known: dict[str, str]) -> bool:
+    """Whether a pipeline with these variables has the job; without rules, every pipeline of a branch or tag has it."""
+    if "rules" not in job:
+        return known["CI_PIPELINE_SOURCE"] != "merge_request_event"
+    return any(told(rule["if"], known) for rule in job["rules"])
+
+
+def told(condition: str, known: dict[str, str]) -> bool:
+    """A rule's condition; the operators are those of Python under other names, and what is not set is null."""
+    python = re.sub(r"\$(\w+)", lambda found: repr(known.get(found[1])), condition)
+    return bool(eval(python.replace("&&", " and ").replace("||", " or "), {"__builtins__": {}}))  # noqa: S307  # our own
+
+
+def given(environment: str | None, *, protected: bool) -> dict[str, str]:
+    """The environment that each variable comes from, for a job of an environment on a branch."""
+    rows = [row for row in ADVISED if row[1] in ("*", environment) and (protected or "protected" not in row[2])]
+    return {name: scope for name, scope, _ in sorted(rows, key=lambda row: row[1] != "*")}
+
+
+def test_the_variables_of_the_guide_reach_the_jobs_that_need_them(runner: Runner, project: Project) -> None:
+    assert given(JOBS["automations:plan"].get("environment"), protected=False)["AUTOMATIONS_STORE"] == "*"
+    assert given(JOBS["automations:apply"]["environment"], protected=True)["AUTOMATIONS_STORE"] == "production"
+    assert given(JOBS["automations:apply"]["environment"], protected=False)["AUTOMATIONS_STORE"] == "*"
+    project.branch("rename")
+    project.write("one", name="Another name")
+    project.commit("Rename one")
+    project.pull_request("rename")
+    seen = given(None, protected=False)
+    runner.variables |= {name: "" for name, _, _ in ADVISED if name not in seen}
+    done = runner.run("automations:plan", CI_MERGE_REQUEST_IID="7", AUTOMATIONS_GITLAB_TOKEN="glpat")
+    assert done.returncode == 0, done.stdout + done.stderr
+    named = set(re.findall(r"AUTOMATIONS_\w+", "\n".join(JOBS["automations:plan"]["script"])))
+    assert named - set(TEMPLATE["variables"]) <= set(seen)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,3 +49,32 @@ def test_the_shell_of_a_template_is_sound(name: str, script: str) -> None:
     words = [checker, "--shell", shell, "--format", "json", "--severity", "warning", "-"]
     done = subprocess.run(words, input=script, capture_output=True, text=True, check=False)
     assert json.loads(done.stdout) == []
+
+
+TOLD = [
+    ROOT / "README.md",
+    *(file for file in sorted((ROOT / "docs").rglob("*")) if file.suffix in {".md", ".yml", ".yaml"}),
+]
+BY_NAME = re.compile(
+    r"""(?:pipx?|uv) install\b[^\n|`]*?[ '"]automations(?:\[[\w,]*\])?['"]?(?!\s*@)(?=\s|[`|]|$)""", re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("file", TOLD, ids=lambda file: file.name)
+def test_nobody_is_told_to_install_whatever_the_public_index_has_under_our_name(file: Path) -> None:
+    assert BY_NAME.findall(file.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "bad"),
+    [
+        ("pip install automations", True),
+        ("/opt/bin/pip install -q 'automations[postgres]'", True),
+        ("`pip install 'automations[mcp]'`), or", True),
+        ("pip install '.[postgres]'", False),
+        ('pip install "$AUTOMATIONS_PACKAGE"', False),
+        ("pip install 'automations[mcp] @ git+https://git.example.com/automations.git@v1'", False),
+    ],
+)
+def test_installing_by_name_is_told_from_installing_what_was_chosen(line: str, bad: bool) -> None:
+    assert bool(BY_NAME.search(line)) is bad
