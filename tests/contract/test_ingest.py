@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from automations.core.canonical import decode
+from automations.core.instant import SECOND, iso
 from automations.core.trigger.envelope import Envelope, scope_of
 from automations.errors import AutomationsError, RouteMoved, StoreError
-from automations.services.trigger.ingest import Delivery
+from automations.services.trigger.event_view import event_show, why
+from automations.services.trigger.ingest import Delivery, Ingested
 from automations.store import events, outcomes
 from automations.store.database import Database
 from control_plane import ControlPlane
@@ -63,6 +65,18 @@ def test_the_same_identity_with_another_body_is_a_conflict_and_starts_nothing(pl
     first, second = plane.send(body="one"), plane.send(body="two")
     assert (second.duplicate, second.conflict, second.materialized) == (True, True, first.materialized)
     assert "event.conflict" in [name for name, _ in plane.told]
+
+
+def test_a_conflict_is_on_record_with_its_event_and_answered_with_what_is_stored(plane: ControlPlane) -> None:
+    plane.apply({"a.yaml": spec("a")})
+    plane.send(body="one", data={"n": 1})
+    assert "conflicts" not in event_show(plane.database, "e1")
+    plane.clock.at += SECOND
+    answers = plane.ingest.many([plane.delivery(body=each, data={"n": 2}) for each in ("two", "one", "three")])
+    stored = [each.stored for each in answers if isinstance(each, Ingested)]
+    assert [each and each["data"] for each in stored] == [{"n": 1}, None, {"n": 1}]
+    for record in (event_show(plane.database, "e1"), why(plane.database, plane.bindings, "e1")["event"]):
+        assert (record["conflicts"], record["conflictAt"], record["data"]) == (2, iso(plane.clock.at), {"n": 1})
 
 
 def test_a_dedupe_key_is_the_identity_rather_than_the_id(plane: ControlPlane) -> None:

@@ -42,6 +42,17 @@ def test_an_event_goes_by_its_own_id_and_by_parts_of_both_ids(plane: ControlPlan
     assert [ids.event(each) for each in ("1234", "deliv", row[-5:], row)] == [row] * 4
 
 
+def test_an_event_id_that_two_senders_use_is_refused_with_both_events(plane: ControlPlane, ids: ShortIds) -> None:
+    for source in ("tickets", "billing"):
+        plane.send("same", body="4", source=source)
+    rows = of(plane, "events")[-2:]
+    with pytest.raises(InvalidInput) as raised:
+        ids.event("same")
+    assert raised.value.stable_code == "ambiguous_id"
+    assert all(f"{row} (" in raised.value.message for row in rows)
+    assert [ids.event(row) for row in rows] == rows
+
+
 def test_a_part_of_several_is_refused_with_all_of_them(plane: ControlPlane, ids: ShortIds) -> None:
     runs = of(plane, "runs")
     with pytest.raises(InvalidInput) as raised:

@@ -112,8 +112,8 @@ def _event(change: Change, moment: Moment) -> Problems:
     if change.old["outcome"] == "waiting" and change.columns() == {"outcome"} and moment.frame.service == "timers":
         return
     if (
-        change.columns() == {"replays"}
-        and change.new["replays"] > change.old["replays"]
+        change.columns() <= {"replays", "conflicts", "conflict_at"}
+        and (change.new["replays"] > change.old["replays"] or change.new["conflicts"] > change.old["conflicts"])
         and moment.frame.service == "ingest"
     ):
         return

@@ -49,10 +49,11 @@ def _answer(context: "Context", answer: "Answer") -> dict[str, Any]:
     if taken is None or answer.envelope is None:
         return answer.refusal()
     shown = {
-        "event": to_document(answer.envelope),
+        "event": to_document(answer.envelope) if taken.stored is None else dict(taken.stored),
         "materialized": context.runtime.inspect.materialized(taken.materialized),
         "duplicate": taken.duplicate,
     }
+    shown |= {"conflict": True} if taken.conflict else {}
     about = {"automations": [outcome_record(row) for row in taken.outcomes], "suspended": list(taken.suspended)}
     return shown | {name: each for name, each in about.items() if each}
 
@@ -70,6 +71,8 @@ def _tell(context: "Context", answer: "Answer", *, several: bool) -> None:
     name = answer.envelope.id
     if taken.duplicate:
         context.say(clean(f"{place}event {name} was seen before; nothing new was started"))
+    if taken.conflict:
+        context.say(clean(f"{place}it was seen with another body: this one was not taken in (conflict)"))
     for reference in taken.materialized:
         context.say(f"{place}{reference['automationId']}: run {reference['runId']}")
     for row in taken.outcomes:
@@ -155,6 +158,8 @@ def run_show(context: "Context", given: Mapping[str, Any]) -> int:
     cause = record.get("metadata", {}).get("automations", {})
     if isinstance(cause, dict) and "causedBy" in cause:
         context.say(clean(f"  caused by run {cause['causedBy']} (hop {cause.get('hops')})"))
+    if "conflicts" in record:
+        context.say(clean(f"  {_conflicts(record)}"))
     for each in record["automations"]:
         run = f"  automations runs show {each['runId']}" if "runId" in each else ""
         context.say(clean(f"  {each['automationId']}: {each['outcome']}{_because(each)}{run}"))
@@ -176,6 +181,8 @@ def run_why(context: "Context", given: Mapping[str, Any]) -> int:
         return 0
     event = answer["event"]
     context.say(clean(f"{event['source']} {event['type']} {event['id']}: {event['outcome']}{_because(event)}"))
+    if "conflicts" in event:
+        context.say(clean(_conflicts(event)))
     for each in answer["triggers"]:
         mark = MARKS.get(each["outcome"], "~")
         run = f"  automations runs show {each['runId']}" if "runId" in each else ""
@@ -234,6 +241,11 @@ def _because(record: Mapping[str, Any]) -> str:
     said += [f"key {record['key']}"] if record.get("key") else []
     said += [f"until {record['dueAt']}"] if "dueAt" in record else []
     return f" ({', '.join(said)})" if said else ""
+
+
+def _conflicts(record: Mapping[str, Any]) -> str:
+    """How often an event's identity came again with another body."""
+    return f"came again with another body: {counted(record['conflicts'], 'time')}, the last at {record['conflictAt']}"
 
 
 def _short(value: Any) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from automations.errors import InvalidInput, NotFound
 from automations.store import actions, events, runs
-from automations.store.database import Database, Transaction
+from automations.store.database import Database, Row, Transaction
 from automations.store.short_ids import Kind, fitting
 
 SHORTEST = 4
@@ -40,15 +40,28 @@ class ShortIds:
         with self.database.read() as tx:
             if _exists(tx, kind, text):
                 return text
+            if kind == "event" and (named := events.called(tx, text, most=MOST_SHOWN + 1)):
+                return _only(named, text)
             found = fitting(tx, kind, part, most=MOST_SHOWN + 1) if len(part) >= SHORTEST else []
         if not found:
             raise NotFound(f"{_NOUNS[kind]} not found: {text}", hint=f"see: automations {listed}")
         if len(found) > 1:
-            shown = ", ".join(f"{row['id']} ({row['about']})" for row in found[:MOST_SHOWN])
-            more = ", …" if len(found) > MOST_SHOWN else ""
-            message = f"{text} is the beginning or the end of several {kind} ids: {shown}{more}"
+            message = f"{text} is the beginning or the end of several {kind} ids: {_named(found)}"
             raise InvalidInput(message, hint="type more of it", code="ambiguous_id")
         return str(found[0]["id"])
+
+
+def _only(found: list[Row], text: str) -> str:
+    """The own id of an event, if it is that of one alone: two senders may use the same."""
+    if len(found) > 1:
+        hint = "type the id that stands before the brackets"
+        raise InvalidInput(f"{text} is the id of several events: {_named(found)}", hint=hint, code="ambiguous_id")
+    return text
+
+
+def _named(found: list[Row]) -> str:
+    more = ", …" if len(found) > MOST_SHOWN else ""
+    return ", ".join(f"{row['id']} ({row['about']})" for row in found[:MOST_SHOWN]) + more
 
 
 def _exists(tx: Transaction, kind: Kind, text: str) -> bool:
@@ -56,4 +69,4 @@ def _exists(tx: Transaction, kind: Kind, text: str) -> bool:
         return runs.get(tx, text) is not None
     if kind == "action":
         return actions.get(tx, text) is not None
-    return (events.get(tx, text) or events.latest_of(tx, text)) is not None
+    return events.get(tx, text) is not None

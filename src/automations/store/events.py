@@ -38,9 +38,14 @@ def of_body(tx: Transaction, scope: str, body_digest: str, /, *, since: int) -> 
     )
 
 
-def add_replays(tx: Transaction, counts: Iterable[tuple[str, int]], /) -> None:
-    """These events came again under other identities, so often."""
-    tx.many("UPDATE events SET replays = replays + :more WHERE id = :id", [{"id": row, "more": n} for row, n in counts])
+def add_repeats(tx: Transaction, repeats: Iterable[Row], /) -> None:
+    """These events came again, so often: `{id, replays, conflicts, now}`, under other identities or with other bodies."""
+    tx.many(
+        """UPDATE events SET replays = replays + :replays, conflicts = conflicts + :conflicts,
+             conflict_at = CASE WHEN :conflicts > 0 THEN :now ELSE conflict_at END
+           WHERE id = :id""",
+        repeats,
+    )
 
 
 def rematerialize(tx: Transaction, row_id: str, /, *, outcome: str, materialized_json: str) -> bool:
@@ -85,6 +90,16 @@ def settle_all(tx: Transaction, timer_id: str, /) -> None:
     if tx.for_update:
         tx.all(f"SELECT id FROM events WHERE id IN ({waited}) ORDER BY id{tx.for_update}", timer_id=timer_id)
     tx.run(f"{_SETTLED} AND id IN ({waited})", timer_id=timer_id)
+
+
+def called(tx: Transaction, event_id: str, /, *, most: int) -> list[Row]:
+    """`{id, about}` of the events that call themselves so, the newest first."""
+    return tx.all(
+        """SELECT id, source || ' ' || type || ' ' || event_id AS about FROM events WHERE event_id = :event_id
+           ORDER BY id DESC LIMIT :most""",
+        event_id=event_id,
+        most=most,
+    )
 
 
 def rescope(tx: Transaction, old: str, new: str, /) -> int:

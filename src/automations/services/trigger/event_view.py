@@ -176,6 +176,8 @@ def _record(tx: Transaction, row: Row, kept: Iterable[Row]) -> dict[str, Any]:
     ]
     about = {"reason": row["reason"]} if row["reason"] else {}
     about |= {"replays": row["replays"]} if row["replays"] else {}
+    if row["conflicts"]:
+        about |= {"conflicts": row["conflicts"], "conflictAt": iso(row["conflict_at"])}
     return {
         **({} if envelope else {"id": row["event_id"], "source": row["source"], "type": row["type"]}),
         **envelope,

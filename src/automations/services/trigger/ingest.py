@@ -23,7 +23,7 @@ from automations.services.reconcile.suspend import held_back
 from automations.services.run.admit import admit_runs, tell
 from automations.services.run.programs import Programs
 from automations.services.trigger.admission import Arrival, admit, outcome
-from automations.services.trigger.replays import count_replays, hold_bodies, replayed
+from automations.services.trigger.replays import count_repeats, hold_bodies, replayed
 from automations.store import events, outcomes
 from automations.store.database import Database, Row, Transaction
 
@@ -57,6 +57,8 @@ class Ingested:
     """Whether it is a duplicate because the same signed body came in under another identity."""
     first_event_id: str | None = None
     """Of a duplicate: the id that its event came in under the first time."""
+    stored: Mapping[str, Any] | None = None
+    """Of a conflict: the event as it came in the first time."""
     outcomes: tuple[Row, ...] = ()
     """What became of it for the automations that it did not start a run of at once, though it fired them."""
     rejected: str | None = None
@@ -117,7 +119,7 @@ class Ingest:
             hold_bodies(tx, deliveries)
             by = _By(self._bindings.within(tx), now, self._ids)
             taken = {at: _take(tx, deliveries[at], by) for at in self._order(deliveries)}
-            count_replays(tx, [each.result.event_row_id for each in taken.values() if each.result.replay])
+            _count(tx, [each.result for each in taken.values()], now=now)
             timed = _admit(tx, taken.values(), now=now, ids=self._ids)
             started = [made for at in range(len(deliveries)) for made in taken[at].made]
             admit_runs(tx, started, programs=self._programs, now=now)
@@ -175,6 +177,15 @@ class _By(NamedTuple):
     table: Table
     now: int
     ids: Ids
+
+
+def _count(tx: Transaction, results: Iterable[Ingested], *, now: int) -> None:
+    """Record which events came again otherwise than as what they were."""
+    repeats = [each for each in results if each.replay or each.conflict]
+    if repeats:
+        replays = [each.event_row_id for each in repeats if each.replay]
+        conflicts = [each.event_row_id for each in repeats if each.conflict]
+        count_repeats(tx, replays=replays, conflicts=conflicts, now=now)
 
 
 def _still_there(delivery: Delivery, table: Table) -> bool:
@@ -355,7 +366,17 @@ def _duplicate(row: Row, delivery: Delivery) -> Ingested:
     materialized = tuple(decode(row["materialized_json"]))
     first = row["event_id"]
     rejected = row["reason"] if row["outcome"] == "rejected" else None
-    return Ingested(row["id"], materialized, duplicate=True, conflict=conflict, first_event_id=first, rejected=rejected)
+    found = Ingested(
+        row["id"], materialized, duplicate=True, conflict=conflict, first_event_id=first, rejected=rejected
+    )
+    if not conflict:
+        return found
+    names = {
+        "id": first,
+        "source": row["source"],
+        "type": row["type"],
+    }  # all that is left of an event whose content is not kept
+    return replace(found, stored=decode(row["envelope_json"]) or names)
 
 
 def _event_row(delivery: Delivery, document: dict[str, Any]) -> Row:

@@ -36,6 +36,16 @@ def replayed(tx: Transaction, delivery: Delivery, /, *, now: int) -> Row | None:
     return events.of_body(tx, scope_of(delivery.envelope), delivery.body_digest, since=now - delivery.once_within)
 
 
-def count_replays(tx: Transaction, row_ids: Iterable[str], /) -> None:
-    """Keep on record how often these events were repeated; in one order, so that nobody deadlocks."""
-    events.add_replays(tx, sorted(Counter(row_ids).items()))
+def count_repeats(tx: Transaction, *, replays: Iterable[str], conflicts: Iterable[str], now: int) -> None:
+    """Keep on record how often these events (row ids) came again as replays, or with another body under their identity.
+
+    In one order, so that nobody deadlocks.
+    """
+    again, otherwise = Counter(replays), Counter(conflicts)
+    events.add_repeats(
+        tx,
+        [
+            {"id": row_id, "replays": again[row_id], "conflicts": otherwise[row_id], "now": now}
+            for row_id in sorted(again.keys() | otherwise.keys())
+        ],
+    )
