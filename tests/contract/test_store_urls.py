@@ -1,6 +1,8 @@
 """A store URL opens the database that it names, or says why not without repeating a password."""
 
+import shlex
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from automations.errors import AutomationsError, InvalidInput, StoreError, StoreUnavailable
 from automations.store.open import open_database
 
+ROOT = Path(__file__).parents[2]
 SECRET = "s3cr3t"
 
 
@@ -64,4 +67,6 @@ def test_a_missing_client_library_is_named_with_its_remedy(monkeypatch: pytest.M
     with pytest.raises(StoreError, match="not installed") as caught:
         open_database(f"postgresql://me:{SECRET}@host/db")
     assert isinstance(caught.value, AutomationsError)
-    assert "automations[postgres]" in caught.value.hint
+    named = caught.value.hint.removeprefix(f"install it beside this program: {sys.executable} -m pip install ")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert shlex.split(named) == [each.partition(">=")[0] for each in extras["postgres"]]

@@ -1,6 +1,7 @@
 """From a store URL to a database: the one place that knows both drivers."""
 
 import re
+import sys
 
 from automations.errors import InvalidInput, StoreError
 from automations.store.database import Database
@@ -45,6 +46,7 @@ def _open_postgres(url: str) -> Database:
     except ImportError as error:
         raise StoreError(
             "the store URL names a PostgreSQL server, but the client library for it is not installed",
-            hint="install it with: pip install 'automations[postgres]'",
+            # Not the extra by this program's name: another environment's pip would look for that name in the public index.
+            hint=f"install it beside this program: {sys.executable} -m pip install 'psycopg[binary]' psycopg-pool",
         ) from error
     return PostgresDatabase.open(url)

@@ -227,7 +227,7 @@ def with_executors(catalogue: Catalogue, kinds: Collection[str]) -> Catalogue:
             message = (
                 f"nothing here carries out {binding.kind} bindings: {declared.value.id} waits for a worker that does"
             )
-            hint = f"install automations[{binding.kind}], or start a worker or runner elsewhere that can"
+            hint = f"install this program with its extra {binding.kind}, or start a worker or runner elsewhere that can"
             span = declared.document.at(path)
             found.append(Diagnostic("action/no-executor", Severity.WARNING, message, span, path, hint))
     return replace(catalogue, diagnostics=in_order((*catalogue.diagnostics, *found))) if found else catalogue
