@@ -1,5 +1,6 @@
 """`plan` shows, `apply` commits: what they print, what they exit with, and what they refuse."""
 
+import json
 import shlex
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from automations.services.plan import apply as applying
 from command_line import SPEC, CommandLine
+from samples import action as action_manifest
 
 PLAN = {
     "formatVersion", "toolVersion", "lineage", "serial", "source", "sourceRevision", "files", "summary", "changes",
@@ -14,7 +16,7 @@ PLAN = {
 }  # fmt: skip
 SUMMARY = {"create", "update", "rename", "move", "adopt", "delete", "unchanged"}
 CHANGE = {"id", "kind", "action", "reason", "file", "line", "fields", "impact"}
-IMPACT = {"running", "queued", "retrying", "waitingApproval", "pending", "dead"}
+IMPACT = {"running", "queued", "retrying", "waitingApproval", "pending", "dead", "waitingEvents"}
 TWELVE = tuple(f"spec-{letter}" for letter in "abcdefghijkl")
 
 
@@ -79,6 +81,49 @@ def test_the_detailed_exit_status_says_what_a_plan_would_do(automations: Command
     automations.write("two", "id: [")
     assert automations(*words).status == 1
     assert automations("plan", "nope", "--detailed-exitcode").status == 1
+
+
+def test_a_new_version_of_an_action_destroys_nothing_and_one_that_goes_while_it_is_used_does(
+    automations: CommandLine,
+) -> None:
+    words = ("plan", "--detailed-exitcode")
+    automations.write("one")
+    action = automations.specs / "note.yaml"
+    action.write_text(json.dumps(action_manifest("x.do", "1.0.0")))
+    automations.json("apply", "--auto-approve")
+    action.write_text(json.dumps(action_manifest("x.do", "1.1.0")))
+    assert automations(*words).status == 2
+    automations.write("one", SPEC.replace("x.do", "y.do"))
+    action.unlink()
+    assert automations(*words).status == 2
+    automations.write("one")
+    assert automations(*words).status == 3
+
+
+WAITS = {
+    "debounce": "debounce: {{quiet: 1h}}",
+    "a rate limit": "rateLimit: {{limit: 1, per: 1h, excess: delay}}",
+}
+
+
+@pytest.mark.parametrize("waits", WAITS.values(), ids=WAITS)
+def test_a_plan_counts_the_events_that_wait_for_a_timer(automations: CommandLine, waits: str) -> None:
+    waiting = SPEC.replace("type: {type}}}", f"type: {{type}}, {waits}}}}}")
+    automations.write("one", waiting)
+    automations.write("two")
+    automations.json("apply", "--auto-approve")
+    for number in range(3):
+        automations.send(number)
+    count = 3 if "debounce" in waits else 2
+    automations.write("one", waiting.replace("version: 1.0.0", "version: 1.1.0"))
+    (change,) = automations.json("plan")["changes"]
+    assert change["impact"]["waitingEvents"] == count
+    assert f"{count} events wait for a debounce window or a rate limit: judged anew when due" in automations("plan").out
+    (automations.specs / "one.yaml").unlink()
+    assert automations.json("plan")["changes"][0]["impact"]["waitingEvents"] == count
+    assert f"{count} events wait for a debounce window or a rate limit: dropped" in automations("plan").out
+    automations.json("plan", "--out", "plan.json")
+    assert f"{count} events wait" in automations("apply", "plan.json", "--auto-approve").out
 
 
 def test_a_plan_of_bad_specs_shows_every_finding_and_exits_one(automations: CommandLine) -> None:

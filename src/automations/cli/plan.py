@@ -37,7 +37,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
             context.say(f"\nSaved. To apply exactly this: automations apply {given['out']}")
     if not given["detailed_exitcode"] or not made.changes:
         return 0
-    return 3 if made.deletes or made.destroys or any(change.action == "delete" for change in made.changes) else 2
+    in_use = any(each.code == "AU332" for each in made.hazards)  # a version that nothing uses any more may go
+    return 3 if made.deletes or made.destroys or in_use else 2
 
 
 def _replayed(context: "Context", given: Mapping[str, Any], made: "Plan") -> dict[str, Any] | None:

@@ -63,6 +63,11 @@ def postpone(tx: Transaction, timer_id: str, /, *, due_at: int) -> None:
     tx.run("UPDATE timers SET due_at = :due_at WHERE id = :id", id=timer_id, due_at=due_at)
 
 
+def waiting_counts(tx: Transaction, /) -> list[Row]:
+    """`{automation_uid, n}` of events that wait in a window or for their turn."""
+    return tx.all("SELECT automation_uid, sum(events) AS n FROM timers GROUP BY automation_uid")
+
+
 def set_ahead(tx: Transaction, /, *, ahead: int) -> bool:
     """Whether any timer was set at an instant later than `ahead`."""
     return tx.one("SELECT id FROM timers WHERE updated_at > :ahead LIMIT 1", ahead=ahead) is not None

@@ -105,6 +105,20 @@ def consequence(counts: InFlight, *, policy: str, deletes: bool) -> str:
         )
         if count
     ]
+    return "; ".join(
+        part for part in (_ends(parts, policy=policy, deletes=deletes), _waiting(counts, deletes=deletes)) if part
+    )
+
+
+def _waiting(counts: InFlight, *, deletes: bool) -> str:
+    events = counts.waiting_events
+    if not events:
+        return ""
+    shown = f"{events} {'event waits' if events == 1 else 'events wait'} for a debounce window or a rate limit"
+    return f"{shown}: dropped (automation_deleted)" if deletes else f"{shown}: judged anew when due"
+
+
+def _ends(parts: list[str], *, policy: str, deletes: bool) -> str:
     if not parts:
         return ""
     ends = {

@@ -133,6 +133,7 @@ def _change(shown: Mapping[str, Any], kept: Mapping[str, Any]) -> Change:
             impact["waitingApproval"],
             impact["dead"],
             impact["pending"],
+            impact.get("waitingEvents", 0),
         ),
         automation=found.automation if found else None,
         manifest=found.manifest if found else None,

@@ -53,7 +53,10 @@ class HeldRoute:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """Work that a change touches: counts of runs and actions that are not over, and of dead letters."""
+    """Work that a change touches: counts of runs and actions that are not over, of dead letters, and of events that wait.
+
+    `waiting_events` are in a debounce window that is open, or delayed by a rate limit.
+    """
 
     running: int = 0
     queued: int = 0
@@ -61,6 +64,7 @@ class InFlight:
     waiting_approval: int = 0
     dead: int = 0
     pending: int = 0
+    waiting_events: int = 0
 
     @property
     def live(self) -> int:
@@ -76,6 +80,7 @@ class InFlight:
             "waitingApproval": self.waiting_approval,
             "pending": self.pending,
             "dead": self.dead,
+            "waitingEvents": self.waiting_events,
         }
 
 

@@ -1,11 +1,13 @@
 """The verb plan: read the state in one snapshot and decide, writing nothing."""
 
+from dataclasses import replace
+
 from automations.core.canonical import decode
 from automations.core.plan.plan import Plan, Request, changed_ids, changed_manifests, make_plan, with_specs
-from automations.core.plan.state import State
+from automations.core.plan.state import InFlight, State
 from automations.core.spec.catalogue import Catalogue
 from automations.services.plan.definitions import load_specs, load_state
-from automations.store import manifests, texts
+from automations.store import manifests, texts, timers
 from automations.store.database import Database, Transaction
 
 
@@ -14,7 +16,21 @@ def plan(database: Database, catalogue: Catalogue, request: Request, *, prefix: 
     with database.read() as tx:
         state = load_state(tx, prefix=prefix, now=request.now)
         state = with_old(tx, state, catalogue, owner=request.owner)
+        state = _with_waiting(tx, state)
     return make_plan(catalogue, state, request)
+
+
+def _with_waiting(tx: Transaction, state: State) -> State:
+    """The state, counting also the events that wait for a timer: these start nothing once their automation is gone."""
+    events = {row["automation_uid"]: int(row["n"]) for row in timers.waiting_counts(tx)}
+    if not events:
+        return state
+    counts = {
+        identity: replace(state.in_flight.get(identity, InFlight()), waiting_events=events[held.uid])
+        for identity, held in state.automations.items()
+        if held.uid in events
+    }
+    return replace(state, in_flight={**state.in_flight, **counts})
 
 
 def with_old(tx: Transaction, state: State, catalogue: Catalogue, *, owner: str) -> State:
