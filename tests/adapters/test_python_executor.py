@@ -130,6 +130,36 @@ def test_what_cannot_be_imported_fails_for_good(tmp_path: Path, code: str, word:
     assert word in result.message
 
 
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        ("act = 5", "'int' object is not callable"),
+        ("def act(): return 1", "takes 0 positional arguments"),
+        ("def act(one, two): return 1", "missing 1 required positional argument: 'two'"),
+        ("async def act(*, named): return 1", "takes 0 positional arguments"),
+        ("class act:\n    def __init__(self): pass", "takes 1 positional argument"),
+    ],
+)
+def test_what_cannot_be_called_with_the_input_fails_for_good(tmp_path: Path, code: str, word: str) -> None:
+    result = failure(run(tmp_path, code))
+    assert (result.code, result.retryable) == ("CANNOT_START", False)
+    assert "acting:act cannot be called with the input" in result.message
+    assert word in result.message
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def act(given): return given + 1",
+        "def act(given): return other()\ndef other(one): return one",
+        "async def act(given): return len(1)",
+    ],
+)
+def test_a_wrong_type_inside_of_a_function_may_be_tried_again(tmp_path: Path, code: str) -> None:
+    result = failure(run(tmp_path, code))
+    assert (result.code, result.retryable) == ("PYTHON_ERROR", True)
+
+
 @pytest.mark.parametrize("value", ["{1, 2}", "float('nan')", "b'x'", "'\\ud800'", "object()"])
 def test_a_result_that_is_not_json_fails_for_good(tmp_path: Path, value: str) -> None:
     result = failure(run(tmp_path, f"def act(given): return {value}"))

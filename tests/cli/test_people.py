@@ -64,6 +64,15 @@ def test_an_action_that_was_given_up_says_after_what_and_how_to_try_again(automa
     assert automations.json("queue", "show", identity)["status"] == "queued"
 
 
+def test_a_lapsed_approval_that_is_replayed_is_said_to_be_asked_for_again(automations: CommandLine) -> None:
+    identity = applied(automations, ASKING.replace("requiresApproval: true", "requiresApproval: true, expires: 1ms"))
+    automations.refused("approvals", "approve", identity, status=1)
+    text = shown(automations, "dlq", "replay", identity)
+    assert "its approval is asked for again; its run goes on" in text
+    assert "queue" not in text
+    assert automations.json("queue", "show", identity)["status"] == "waiting_approval"
+
+
 def test_a_rejected_action_is_told_apart_from_a_failed_one(automations: CommandLine) -> None:
     identity = applied(automations, ASKING)
     assert "decide    automations approvals approve" in shown(automations, "queue", "show", identity)

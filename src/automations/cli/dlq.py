@@ -85,9 +85,18 @@ def run_replay(context: "Context", given: Mapping[str, Any]) -> int:
     if context.json:
         context.document(action_record(row))
     else:
-        context.say(f"{title(action_record(row))}: back in the queue; its run goes on")
+        context.say(f"{title(action_record(row))}: {_AGAIN.get(row['status'], 'begun again')}; its run goes on")
         context.say(f"  see: automations runs show {row['run_id']}")
     return 0
+
+
+_AGAIN = {
+    "queued": "back in the queue",
+    "retrying": "back in the queue",
+    "waiting_approval": "its approval is asked for again",
+    "blocked": "it goes on when it is its run's turn",
+}
+"""What a replayed action does now, by its status."""
 
 
 def _replay_many(context: "Context", given: Mapping[str, Any]) -> int:

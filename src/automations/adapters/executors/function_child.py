@@ -71,6 +71,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         output = call(function, request["input"])
     except Exception as error:  # noqa: BLE001  # whatever the function raises is how its attempt ended
+        if isinstance(error, TypeError) and not frames(error):  # raised by the call itself: nothing of the function ran
+            message = f"{request['ref']} cannot be called with the input as its one argument: {error}"
+            return {"error": {"code": "CANNOT_START", "message": message, "retryable": False}}
         return {"error": failure(error)}
     try:
         # Spelled once to see that it can be: what is not JSON must not be found out half-way down the pipe.
