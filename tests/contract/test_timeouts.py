@@ -7,10 +7,10 @@ import pytest
 from automations.core.canonical import decode
 from automations.core.instant import SECOND
 from automations.core.run.program import STOPPING
-from automations.core.run.queue import Holder
+from automations.core.run.queue import Failure, Holder
 from automations.errors import Conflict
 from automations.services.run import approval, cancel, replay
-from automations.services.run.queue import Done
+from automations.services.run.queue import Done, Undone
 from automations.store import actions
 from automations.store.database import Database, Row
 from control_plane import START, ControlPlane
@@ -108,8 +108,38 @@ def test_a_step_has_one_time_for_all_its_attempts(plane: Timed) -> None:
         plane.undone(held)
         plane.clock.at += 10 * SECOND
     assert plane.claim() == [], "its time is over, and a claim sees it first"
-    assert (plane.steps(run), plane.code(run)) == ({"work": "dead", "next": "skipped"}, "ACTION_FAILED")
-    assert decode(plane.action(run)["dead_letter_json"])["reason"] == "no time left for another attempt"
+    assert (plane.steps(run), plane.code(run)) == ({"work": "dead", "next": "skipped"}, "STEP_TIMEOUT")
+    letter = decode(plane.action(run)["dead_letter_json"])
+    assert letter["reason"] == "no time left for another attempt"
+    assert letter["lastError"]["metadata"]["lastError"]["code"] == "ACTION_FAILED"
+    with plane.database.read() as tx:
+        attempts = actions.attempts_of_run(tx, run)
+    assert [decode(each["error_json"])["code"] for each in attempts] == ["ACTION_FAILED"] * 3
+
+
+def test_a_failure_after_which_there_is_no_time_left_may_be_reported_twice(plane: Timed) -> None:
+    plane.begun(step(totalTimeout="1m", retry={"base": "90s", "cap": "90s"}))
+    (held,) = plane.claim(lease=HOUR)
+    report = Undone(held["id"], Holder("r1", held["fence"]), Failure("NO_ROOM", "no room"))
+    assert plane.queue.fail(report)["status"] == "dead"
+    assert plane.queue.fail(report)["status"] == "dead"
+    with pytest.raises(Conflict):
+        plane.queue.fail(Undone(held["id"], Holder("r1", held["fence"]), Failure("OTHER", "no room")))
+
+
+def test_what_is_stopped_for_finally_s_time_says_so_though_the_run_was_out_of_time_before(plane: Timed) -> None:
+    run = plane.begun(step(), timeout="2m", finallyTimeout="1m", **{"finally": [step("report"), step("more")]})
+    (held,) = plane.claim(lease=HOUR)
+    plane.looked_after(120)
+    plane.queue.release(held["id"], Holder("r1", held["fence"]))
+    assert decode(plane.action(run)["error_json"])["message"] == "cancelled: the run took longer than the timeout of 2m"
+    plane.claim(lease=HOUR)
+    plane.looked_after(60)
+    plane.looked_after(30)
+    said = "the finally steps of the run took longer than the finallyTimeout of 1m"
+    assert decode(plane.action(run, "report")["error_json"])["message"] == f"cancelled: {said}"
+    assert plane.action(run, "more")["cancel_reason"] == said
+    assert decode(plane.run(run)["error_json"])["message"] == "the run took longer than the timeout of 2m"
 
 
 def test_a_step_that_somebody_works_on_is_dead_when_its_time_is_over(plane: Timed) -> None:
@@ -140,7 +170,7 @@ def test_a_run_whose_time_is_over_asks_who_works_to_stop_then_runs_finally(plane
     plane.done(row)
     assert (plane.run(run)["status"], decode(plane.run(run)["error_json"])) == (
         "timed_out",
-        {"code": "TIMED_OUT", "message": "the run took longer than its timeout of 2h"},
+        {"code": "TIMED_OUT", "message": "the run took longer than the timeout of 2h"},
     )
 
 

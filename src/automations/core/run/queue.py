@@ -91,6 +91,8 @@ class Change(NamedTuple):
     error: Mapping[str, Any] | None = None
     dead_letter: Mapping[str, Any] | None = None
     ended: str = ""
+    attempt_error: Mapping[str, Any] | None = None
+    """What the attempt failed with, where the action's own error is another."""
 
 
 class Refusal(NamedTuple):
@@ -131,7 +133,7 @@ def completed_again(
     if not _same_hand(action, holder, taken=taken, now=now):
         return False
     if action.status is ActionStatus.DEAD:  # refused for its output; what was refused is not kept, so any repeats it
-        return taken.error is not None and decode(taken.error).get("code") == OUTPUT_INVALID
+        return taken.error is not None and _reported(taken.error).get("code") == OUTPUT_INVALID
     said = None if result is None else encode(dict(result))
     return action.status is ActionStatus.SUCCEEDED and taken.result == said
 
@@ -142,7 +144,17 @@ def failed_again(action: Action, holder: Holder, *, failure: Failure, taken: Tak
         return _same_hand(action, holder, taken=taken, now=now)
     if action.status not in (ActionStatus.RETRYING, ActionStatus.DEAD):
         return False
-    return _same_hand(action, holder, taken=taken, now=now) and taken.error == encode(failure.document())
+    same_hand = _same_hand(action, holder, taken=taken, now=now)
+    return same_hand and taken.error is not None and _reported(taken.error) == failure.document()
+
+
+def _reported(error: str) -> Mapping[str, Any]:
+    """What was reported, of an error that a row shows: it may have ended the step for want of time."""
+    shown: Mapping[str, Any] = decode(error)
+    found: Mapping[str, Any] = (
+        shown.get("metadata", {}).get("lastError", shown) if shown["code"] == STEP_TIMEOUT else shown
+    )
+    return found
 
 
 def _same_hand(action: Action, holder: Holder, *, taken: Taken, now: int) -> bool:
@@ -175,14 +187,24 @@ def fail(action: Action, failure: Failure, policy: "Retry", *, now: int, fractio
             return Change(
                 ActionStatus.RETRYING, attempt, action.crashes, available_at=now + pause, error=error, ended="failed"
             )
-        reason = "no time left for another attempt"
+        return _no_time(attempt, action, error, now=now)
     letter = dead_letter(reason, attempts=attempt, now=now, error=error)
     return Change(ActionStatus.DEAD, attempt, action.crashes, error=error, dead_letter=letter, ended="failed")
 
 
+def _no_time(attempt: int, action: Action, error: Mapping[str, Any], *, now: int) -> Change:
+    """The attempt failed, and the next one could begin only when the step's time is over."""
+    said = f"totalTimeout leaves no time for another attempt; the last one failed: {error['code']}: {error['message']}"
+    over = {"code": STEP_TIMEOUT, "message": said, "retryable": False, "metadata": {"lastError": dict(error)}}
+    letter = dead_letter("no time left for another attempt", attempts=attempt, now=now, error=over)
+    return Change(
+        ActionStatus.DEAD, attempt, action.crashes, error=over, dead_letter=letter, ended="failed", attempt_error=error
+    )
+
+
 def let_go(action: Action) -> Change:
     """The holder of an action that it was asked to stop let it go, or lost it: it is over, and no attempt is spent."""
-    error = {"code": "CANCELLED", "message": f"cancelled {action.stopping or ''}".strip(), "retryable": False}
+    error = {"code": "CANCELLED", "message": action.stopping or "cancelled", "retryable": False}
     return Change(ActionStatus.CANCELLED, action.attempt, action.crashes, error=error, ended="cancelled")
 
 

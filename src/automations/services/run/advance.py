@@ -43,9 +43,12 @@ class _Verdict(NamedTuple):
     finishing: bool = False
 
 
-def advance_run(tx: Transaction, run: Row, *, programs: Programs, now: int) -> None:
-    """Move a held run as far as it goes. Raises StoreError if a guarded write found something else than was read."""
-    slot = _Mover(tx, programs, now).move(run)
+def advance_run(tx: Transaction, run: Row, *, programs: Programs, now: int, because: Ending | None = None) -> None:
+    """Move a held run as far as it goes. Raises StoreError if a guarded write found something else than was read.
+
+    What is stopped thereby says that it was for the run's own stop, or `because` of another that came after it.
+    """
+    slot = _Mover(tx, programs, now, because).move(run)
     if slot != run["slot"]:
         hand_on(tx, slots.Key(run["automation_uid"], run["slot_key"]), programs=programs, now=now)
 
@@ -87,10 +90,11 @@ def begin(tx: Transaction, waiting: Row, *, programs: Programs, now: int) -> Non
 class _Mover:
     """Moves one run within a transaction."""
 
-    def __init__(self, tx: Transaction, programs: Programs, now: int) -> None:
+    def __init__(self, tx: Transaction, programs: Programs, now: int, because: Ending | None = None) -> None:
         self._tx = tx
         self._programs = programs
         self._now = now
+        self._because = because
 
     def begin(self, waiting: Row) -> None:
         """A run in line gets a slot: it begins, or goes on with what was set aside."""
@@ -137,9 +141,11 @@ class _Mover:
         return decision
 
     def _stop(self, run: Row, decision: Decision) -> None:
+        other = self._because
+        by, why = (run["stop_by"], run["stop_reason"]) if other is None else (other.by, other.reason)
         for each in decision.stopped:
             told = {"id": each.id, "reason": each.reason, "now": self._now}
-            told |= {"cancel_by": run["stop_by"], "cancel_reason": run["stop_reason"]}
+            told |= {"cancel_by": by, "cancel_reason": why}
             if each.asked:
                 from automations.core.run.stop import GRACE  # noqa: PLC0415  # see the module's head
 

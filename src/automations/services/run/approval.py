@@ -96,7 +96,8 @@ class Approvals:
             else:
                 decided = reject(waiting, approver, reason=reason, now=now)
             if isinstance(decided, Decided):
-                by, what = (actor, verb) if decided.refusal is None else (BY_EXPIRY, _lapsed(decided))
+                what = verb if decided.refusal is None else _lapsed(decided)
+                by = BY_EXPIRY if what == "expire" else actor  # what is void was found so by who wanted to decide
                 audit.append(tx, Entry(now, by, f"approval.{what}", action_id, _about(run, row, decided=decided)))
                 self._persist(tx, run, row=row, decided=decided, now=now)
         refusal = decided if isinstance(decided, Refusal) else decided.refusal

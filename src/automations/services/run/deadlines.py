@@ -45,11 +45,13 @@ def expire_run(tx: Transaction, run_id: str, *, programs: Programs, now: int) ->
     if run["stop"] is None:
         return stop_run(tx, run, _ending(tx, run, "finallyTimeout", programs=programs), programs=programs, now=now)
     runs.widen_stop(tx, run_id, now=now)
-    advance_run(tx, run | {"stop_scope": "all", "deadline_at": None}, programs=programs, now=now)
+    late = _ending(tx, run, "finallyTimeout", programs=programs)
+    advance_run(tx, run | {"stop_scope": "all", "deadline_at": None}, programs=programs, now=now, because=late)
     return True
 
 
 def _ending(tx: Transaction, run: Row, word: str, *, programs: Programs) -> Ending:
     spec = programs.of_run(tx, run).automation.spec
     stop = Stop(RunStatus.TIMED_OUT, "main" if word == "timeout" else "finally")
-    return Ending(stop, None, f"the run took longer than its {word} of {spec.get(word)}")
+    who = "the run" if word == "timeout" else "the finally steps of the run"
+    return Ending(stop, None, f"{who} took longer than the {word} of {spec.get(word)}")

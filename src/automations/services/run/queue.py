@@ -351,7 +351,7 @@ def action_of(row: Row) -> Action:
 
 
 def _why(by: str | None, reason: str | None) -> str:
-    return ": ".join(part for part in (f"by {by}" if by else "", reason or "") if part)
+    return ": ".join(part for part in (f"cancelled by {by}" if by else "cancelled", reason or "") if part)
 
 
 def records(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -417,7 +417,7 @@ def _attempt(row: Row, change: Change, *, now: int) -> Row:
         "started_at": row["claimed_at"],
         "ended_at": now,
         "outcome": change.ended,
-        "error_json": _text(change.error) if change.error else None,
+        "error_json": _text(error) if (error := change.attempt_error or change.error) else None,
     }
 
 
