@@ -126,6 +126,34 @@ def test_a_plan_counts_the_events_that_wait_for_a_timer(automations: CommandLine
     assert f"{count} events wait" in automations("apply", "plan.json", "--auto-approve").out
 
 
+def test_a_suspended_source_is_told_of_in_every_plan_and_by_whoever_applies_through_it(
+    automations: CommandLine,
+) -> None:
+    automations.applied(["one", "two"])
+    (automations.folder / "automations.toml").write_text('[[source]]\nname = "default"\npath = "automations.d"\n')
+    automations.json("reconcile")
+    automations.json("suspend", "source:default", "--reason", "freeze", "--until", "1h")
+    assert [each["code"] for each in automations.json("plan")["hazards"]] == ["AU106"]
+    assert (
+        automations.json("plan", "--source", "other", "--adopt", "one", "--adopt", "two")["hazards"][0]["code"]
+        == "AU500"
+    )
+    automations.write("one", SPEC.replace("version: 1.0.0", "version: 1.1.0"))
+    automations.json("plan", "--out", "plan.json")
+    shown = automations("apply", "plan.json", "--auto-approve").out
+    assert "! AU106 source:default is suspended by " in shown
+    assert shown.endswith("It was committed through the suspension of source default.\n")
+    rolled = automations("rollback", "one", "--to", "1", "--auto-approve").out
+    assert "AU106" in rolled
+    assert "through the suspension" in rolled
+    automations.write("two", SPEC.replace("version: 1.0.0", "version: 1.1.0"))
+    assert automations.json("apply", "--auto-approve")["throughSuspension"] is True
+    automations.json("resume", "source:default")
+    automations.write("two")
+    assert "throughSuspension" not in automations.json("apply", "--auto-approve")
+    assert automations.json("plan")["hazards"] == []
+
+
 def test_a_plan_of_bad_specs_shows_every_finding_and_exits_one(automations: CommandLine) -> None:
     automations.write("one", SPEC.replace("kind: event", "kind: evnet"))
     automations.write("two", "id: [")

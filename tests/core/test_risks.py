@@ -124,6 +124,7 @@ def test_a_suspension_a_rejection_and_a_takeover_are_told() -> None:
     declared = catalogue({"a.yaml": spec("a", version="2")}).automations["a"].value.digest
     assert codes(spec("a"), spec("a", version="2"), rejected={"a": declared}) == ["AU501"]
     assert codes(spec("a"), spec("a"), suspended={"a": "by ann: inventory"}) == ["AU105"]
+    assert codes(spec("a"), spec("a"), source_suspended="by ann: freeze") == ["AU106"]
     held = {"a": Held("u", "a", "api", "active", 1, "old", None)}
     assert codes(None, spec("a"), automations=held, specs={"a": spec("a")}, adopt=frozenset({"a"})) == ["AU500"]
 

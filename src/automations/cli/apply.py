@@ -105,13 +105,15 @@ def told(context: "Context", made: "Plan", applied: "Applied") -> None:
     from automations.cli.rendered import document_of
     from automations.core.plan.render.words import done_line
 
+    through = next((each for each in made.hazards if each.code == "AU106" and made.changes), None)
     if context.json:
         shown = document_of(context, made)
-        context.document(
-            {"ok": True, "serial": applied.serial, "summary": shown["summary"], "changes": shown["changes"]}
-        )
+        answer = {"ok": True, "serial": applied.serial, "summary": shown["summary"], "changes": shown["changes"]}
+        context.document(answer | ({"throughSuspension": True} if through else {}))
     elif made.changes:
         context.say(f"Applied at serial {applied.serial}: {done_line(made)}")
+    if through and not context.json:
+        context.say(f"It was committed through the suspension of source {made.source}.")
 
 
 def _ask(made: "Plan", *, say_yes: str, as_json: bool) -> None:

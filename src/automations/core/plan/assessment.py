@@ -22,6 +22,9 @@ def assess(changes: tuple[Change, ...], catalogue: Catalogue, view: Viewpoint) -
     others = sum(each.destructive for each in changes) - len(going)
     recent = state.destroyed.get(owner, Destroyed())
     found += mass_hazard(deletes=len(going), others=others, owned=state.owned(owner), recent=recent)
+    if state.source_suspended:
+        frozen = f"{owner} is suspended {state.source_suspended}; an apply by hand commits all the same"
+        found.append(Hazard("AU106", "", frozen))
     for change in changes:
         found += _hazards_of(change, catalogue, state)
     found += [

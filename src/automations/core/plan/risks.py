@@ -74,6 +74,14 @@ _ALL = (
         "effect until `automations resume` or the end that is named.",
     ),
     Risk(
+        "AU106",
+        "danger",
+        "the source is suspended",
+        "Somebody suspended the whole source (`automations suspend source:NAME`), and its loop leaves it alone. An apply by "
+        "hand does not wait for the end of that: what it commits takes effect at once. Ask whoever is named, or wait for "
+        "`automations resume` or the end that is named.",
+    ),
+    Risk(
         "AU203",
         "notice",
         "a webhook's address changes",

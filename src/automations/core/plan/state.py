@@ -103,6 +103,8 @@ class State:
     """By id, the digest that a rollback took back."""
     suspended: Mapping[str, str] = field(default_factory=dict)
     """By id, who suspended it, why, and until when."""
+    source_suspended: str = ""
+    """The same for the source that is planned for; empty when nobody suspended it."""
     destroyed: Mapping[str, Destroyed] = field(default_factory=dict)
     """By owner, what was destroyed within `hazards.WINDOW`."""
 

@@ -35,5 +35,5 @@ def takeover(database: Database, catalogue: Catalogue, request: Request, *, pref
         errors = tuple(each for each in made.diagnostics if each.severity is Severity.ERROR)
         raise SpecInvalid("nothing was taken over", errors, hint="mend what is listed here, then again")
     taken = tuple(change for change in made.changes if change.action == "adopt")
-    hazards = tuple(each for each in made.hazards if each.id in ids or each.refused)
+    hazards = tuple(each for each in made.hazards if each.id in ids or not each.id)
     return replace(made, changes=taken, hazards=hazards, withheld=(), moved_on=())

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from automations.core.canonical import decode
 from automations.core.plan.plan import Plan, Request, changed_ids, changed_manifests, make_plan, with_specs
+from automations.core.plan.standing import Pause
 from automations.core.plan.state import InFlight, State
 from automations.core.spec.catalogue import Catalogue
 from automations.services.plan.definitions import load_specs, load_state
-from automations.store import manifests, texts, timers
+from automations.store import manifests, suspensions, texts, timers
 from automations.store.database import Database, Transaction
 
 
@@ -16,8 +17,17 @@ def plan(database: Database, catalogue: Catalogue, request: Request, *, prefix: 
     with database.read() as tx:
         state = load_state(tx, prefix=prefix, now=request.now)
         state = with_old(tx, state, catalogue, owner=request.owner)
-        state = _with_waiting(tx, state)
+        state = replace(_with_waiting(tx, state), source_suspended=_suspended(tx, request))
     return make_plan(catalogue, state, request)
+
+
+def _suspended(tx: Transaction, request: Request) -> str:
+    """Who suspended the source, why and until when; empty when it is not suspended."""
+    row = suspensions.get(tx, request.owner)
+    if row is None:
+        return ""
+    pause = Pause(row["owner"], row["reason"], row["since"], row["until_at"])
+    return pause.words() if request.now is None or pause.holds(request.now) else ""
 
 
 def _with_waiting(tx: Transaction, state: State) -> State:

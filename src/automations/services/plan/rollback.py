@@ -79,7 +79,7 @@ def _only(made: Plan, automation_id: str, generation: int) -> Plan:
     changes = tuple(
         replace(each, reason=reason) for each in made.changes if each.id == automation_id and each.action != "move"
     )
-    hazards = tuple(each for each in made.hazards if each.id == automation_id or each.refused)
+    hazards = tuple(each for each in made.hazards if each.id == automation_id or not each.id)
     return replace(made, changes=changes, hazards=hazards, withheld=(), moved_on=())
 
 
