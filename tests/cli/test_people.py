@@ -70,7 +70,7 @@ def test_a_lapsed_approval_that_is_replayed_is_said_to_be_asked_for_again(automa
     text = shown(automations, "dlq", "replay", identity)
     assert "its approval is asked for again; its run goes on" in text
     assert "queue" not in text
-    assert automations.json("queue", "show", identity)["status"] == "waiting_approval"
+    assert automations.json("queue", "show", identity)["state"] == "waiting_approval"
 
 
 def test_a_rejected_action_is_told_apart_from_a_failed_one(automations: CommandLine) -> None:
