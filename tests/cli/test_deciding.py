@@ -94,10 +94,10 @@ def test_dead_letters_are_listed_by_what_is_known_of_them_shown_and_put_back_tog
 
 
 def test_a_run_is_replayed_with_a_mended_spec_or_made_anew(automations: CommandLine) -> None:
-    create(automations, {**STEP, "input": {"n": "${{ vars.nothing }}"}}, vars={"some": 1})
+    create(automations, {**STEP, "input": {"n": "${{ vars.some / vars.none }}"}}, vars={"some": 1, "none": 0})
     run = started(automations)
     assert automations.json("runs", "show", run)["status"] == "failed"
-    create(automations, {**STEP, "input": {"n": "${{ vars.some }}"}}, vars={"some": 1})
+    create(automations, {**STEP, "input": {"n": "${{ vars.some }}"}}, vars={"some": 1, "none": 0})
     shown = automations("runs", "replay", run, "--current", "--dry-run").out
     assert f"run {run} would be replayed: failed-actions" in shown
     assert automations.json("runs", "show", run)["status"] == "failed"
