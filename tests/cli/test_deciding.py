@@ -69,6 +69,16 @@ def test_a_question_tells_who_asks_what_of_whom_until_when_and_ends_with_the_las
     assert automations.json("audit", "verify")["ok"]
 
 
+def test_a_question_that_lapsed_is_asked_again_when_it_is_replayed(automations: CommandLine) -> None:
+    create(automations, {**STEP, "approval": {"mode": "manual", "requiresApproval": True, "expires": "1ms"}})
+    started(automations)
+    (asked,) = automations.json("approvals", "list")
+    assert "its time ran out" in automations.refused("approvals", "approve", asked["id"], status=1)["error"]
+    told = automations("dlq", "replay", asked["id"]).out
+    assert "its approval is asked for again; its run goes on" in told
+    assert "back in the queue" not in told
+
+
 def test_dead_letters_are_listed_by_what_is_known_of_them_shown_and_put_back_together(automations: CommandLine) -> None:
     create(automations, STEP)
     for _ in range(3):

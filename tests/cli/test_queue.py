@@ -1,6 +1,7 @@
 """The runner protocol as a runner speaks it, and events as a sender sends them."""
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -87,6 +88,23 @@ def test_an_endless_or_huge_event_is_refused_without_being_read_whole(automation
     assert "larger than 1048576 bytes" in automations.refused("events", "send", str(huge), status=1)["error"]
     assert automations.refused("events", "send", "/dev/zero", status=1)["code"] == "file_unreadable"
     assert "larger" in automations.refused("events", "send", "-", stdin=b" " * (2 << 20), status=1)["error"]
+
+
+def test_an_event_is_read_from_what_another_command_writes(automations: CommandLine) -> None:
+    reader, writer = os.pipe()
+    with open(writer, "wb") as written:  # noqa: PTH123  # a descriptor, as `<(…)` of a shell hands one on
+        written.write(b'{"source": "test", "type": "ticket"}')
+    assert automations.json("events", "send", f"/dev/fd/{reader}")["event"]["type"] == "ticket"
+    os.close(reader)
+
+
+def test_a_runner_has_a_name(automations: CommandLine) -> None:
+    automations.applied(["a"])
+    action = automations.send(1)["materialized"][0]["actions"][0]["id"]
+    for words in (["claim"], *([verb, action] for verb in ("heartbeat", "release", "complete", "fail"))):
+        refused = automations.refused("queue", *words, "--runner", "", status=2)
+        assert refused["error"] == "--runner requires a value"
+    assert automations.json("queue", "show", action)["status"] == "queued"
 
 
 def test_a_claim_is_the_action_with_its_lease_or_null(automations: CommandLine) -> None:

@@ -98,6 +98,25 @@ def test_paging_shows_every_run_exactly_once(automations: CommandLine) -> None:
     assert listed == [each["id"] for each in automations.json("runs", "list")]
 
 
+@pytest.mark.parametrize("listed", ["runs list", "events list", "queue list", "dlq list"])
+def test_a_cursor_that_is_no_id_is_refused(automations: CommandLine, listed: str) -> None:
+    automations.applied(["a"])
+    run = automations.send(1)["materialized"][0]["run"]["id"]
+    for cursor in ("nonsense", "0", f"{run}x", run.upper()):
+        refused = automations.refused(*listed.split(), "--cursor", cursor, status=1)
+        assert refused["error"].endswith(f"not found: {cursor}")
+    assert "printed under a full page" in automations.refused(*listed.split(), "--cursor", "", status=1)["hint"]
+    gone = "01900000-0000-7000-8000-000000000000"  # as what was deleted between two pages
+    assert isinstance(automations.json(*listed.split(), "--cursor", gone), list)
+
+
+def test_the_page_after_an_event_may_be_asked_for_by_its_own_id(automations: CommandLine) -> None:
+    for number in range(3):
+        automations.send(number)
+    newest, *rest = automations.json("events", "list")
+    assert automations.json("events", "list", "--cursor", newest["id"]) == rest
+
+
 def test_the_command_under_a_full_page_leads_to_the_next_with_the_same_filters(automations: CommandLine) -> None:
     automations.applied(["one", "two"])
     for number in range(3):

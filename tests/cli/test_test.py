@@ -135,6 +135,10 @@ def test_programs_get_the_same(automations: CommandLine) -> None:
 
 def test_junit_is_written_beside(automations: CommandLine) -> None:
     play(automations, "- {name: n, inputs: {ref: x}, expect: {runs: 1}}")
+    refused = automations.refused("test", "--junit", "out/report.xml", status=1)
+    assert (refused["code"], refused["hint"]) == ("file_unwritable", "make the folder first")
+    assert refused["error"].startswith("cannot write out/report.xml: out is not there (looked in ")
+    Path("out").mkdir()
     assert automations("test", "--junit", "out/report.xml").status == 0
     root = ET.fromstring(Path("out/report.xml").read_text())  # noqa: S314  # our own
     assert root.get("tests") == "1"

@@ -1,10 +1,14 @@
 """Events, manual starts and schedules at the command line."""
 
 import json
+import os
 from typing import Any
 
 import pytest
 
+from automations.core.retention import DAY
+from automations.runtime import open_runtime
+from automations.settings import load
 from command_line import SPEC, CommandLine
 
 MANUAL = """\
@@ -161,12 +165,19 @@ def test_missing_inputs_are_asked_for_on_a_terminal_and_never_elsewhere(automati
     assert automations("trigger", "m", stdin=b"", terminal=True).status == 130
 
 
-def test_inputs_by_name_take_the_schemas_types_and_win_over_the_document(automations: CommandLine) -> None:
+def test_inputs_by_name_take_the_schemas_types_and_go_beside_the_document(automations: CommandLine) -> None:
     applied(automations, "m", MANUAL)
-    words = ("trigger", "m", "--input-json", '{"ref": "a", "count": 1}', "--input", "count=2", "--input", "dry=no")
-    run = automations.json(*words)
+    run = automations.json("trigger", "m", "--input-json", '{"ref": "a"}', "--input", "count=2", "--input", "dry=no")
     assert run["actions"][0]["invocation"]["input"] == {"given": {"ref": "a", "count": 2, "dry": False}}
     assert "name=value" in automations.refused("trigger", "m", "--input", "oops", status=2)["error"]
+
+
+def test_an_input_is_given_once(automations: CommandLine) -> None:
+    applied(automations, "m", MANUAL)
+    for words in (["--input", "count=1", "--input", "count=2"], ["--input-json", '{"count": 1}', "--input", "count=1"]):
+        refused = automations.refused("trigger", "m", "--input", "ref=a", *words, status=2)
+        assert refused["error"] == "input count is given twice"
+    assert automations.json("runs", "list") == []
 
 
 def test_an_input_that_the_spec_does_not_list_is_told_with_what_was_meant(automations: CommandLine) -> None:
@@ -183,6 +194,43 @@ def test_an_input_that_the_spec_does_not_list_is_told_with_what_was_meant(automa
     )
     assert closed["hint"].startswith("dyr: did you mean dry?")
     assert len(automations.json("runs", "list")) == 1
+
+
+def test_the_next_slots_of_schedules_that_will_not_fire_come_with_the_reason(automations: CommandLine) -> None:
+    schedule = SPEC.replace("{{kind: event, source: test, type: {type}}}", "{{kind: schedule, id: t, every: 1h}}")
+    applied(automations, "s", schedule)
+    assert automations("schedules", "next", "s").err == ""
+    automations.json("suspend", "s", "--reason", "holidays")
+    told = automations("schedules", "next", "s").err
+    assert told.startswith("as things are, trigger t will not fire then: s is suspended by tester: holidays")
+    assert told.endswith("to go on: automations resume s\n")
+    automations.json("resume", "s")
+    assert automations("schedules", "next", "s").err == ""
+    applied(automations, "s", schedule + "status: paused\n")
+    paused = automations("schedules", "next", "s")
+    assert paused.err == "as things are, trigger t will not fire then: the status of s is paused\n"
+    assert len(paused.out.splitlines()) > 1
+
+
+def test_an_event_whose_content_was_deleted_is_shown_as_that(automations: CommandLine) -> None:
+    automations.json("events", "send", "--event-json", json.dumps(event(1, data={"ref": "main"})))
+    assert 'data      {"ref": "main"}' in automations("events", "show", "e1").out
+    runtime = open_runtime(load({**os.environ, "AUTOMATIONS_RETENTION_EVENTS": "1d"}))
+    runtime.janitor.tick(runtime.clock.now() + 2 * DAY)
+    runtime.close()
+    shown = automations("events", "show", "e1").out
+    assert "data      what it said is kept no longer" in shown
+    assert "{" not in shown
+    record = automations.json("events", "show", "e1")
+    assert (record["contentKept"], "data" in record) == (False, False)
+
+
+def test_a_simulated_event_needs_no_more_than_a_sent_one(automations: CommandLine) -> None:
+    file = automations.write("a")
+    given = {"source": "test", "type": "ticket"}
+    simulated = automations.json("simulate", str(file), "--event-json", json.dumps(given))
+    assert simulated["fires"]
+    assert simulated["event"]["id"]
 
 
 def test_a_backfill_asks_with_the_count_and_needs_a_yes_elsewhere(automations: CommandLine) -> None:

@@ -114,6 +114,7 @@ def run_fail(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     """Actions that are not over, oldest first, a page at a time."""
+    from automations.cli.given import given_cursor
     from automations.core.run.states import ActionStatus
 
     limit, status = given["limit"], given["status"]
@@ -121,7 +122,8 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
         raise UsageError(f"--limit takes 1 to {MOST_CLAIMED}, not {limit}")
     if status not in (None, *ActionStatus):
         raise UsageError(f"no action has the status {status}", hint=f"one of: {', '.join(ActionStatus)}")
-    records = context.runtime.inspect.actions(status=status, after=given["cursor"], limit=limit)
+    after = given_cursor(given["cursor"], context.runtime.short_ids.action)
+    records = context.runtime.inspect.actions(status=status, after=after, limit=limit)
     if context.json:
         context.document(records)
     elif records:
@@ -170,6 +172,8 @@ def _lease(given: Mapping[str, Any]) -> int:
 
 
 def _runner(given: Mapping[str, Any]) -> str:
+    if given["runner"] == "":
+        raise UsageError("--runner requires a value", hint="such as: --runner build-host-1")
     return given["runner"] or f"cli:{os.getpid()}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
 from automations.cli.given import given_time
-from automations.cli.table import counted, table
+from automations.cli.table import clean, counted, table
 from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
 
 def run_next(context: "Context", given: Mapping[str, Any]) -> int:
     """The next slots of an automation, in local time and UTC."""
-    from automations.services.trigger.schedule_view import next_slots
+    from automations.services.trigger.schedule_view import asleep, next_slots
 
     runtime = context.runtime
     _at_most(given["count"], "--count")
@@ -64,6 +64,8 @@ def run_next(context: "Context", given: Mapping[str, Any]) -> int:
     else:
         rows = [(each["nominalTime"], each["localTime"], each["trigger"], each.get("reason", "")) for each in found]
         context.say(table(("UTC", "LOCAL", "TRIGGER", "CLOCK CHANGE"), rows))
+        for trigger, why in asleep(runtime.database, given["id"], now=runtime.clock.now()).items():
+            context.note(clean(f"as things are, trigger {trigger} will not fire then: {why}"))
     return 0
 
 

@@ -120,7 +120,7 @@ def _envelope(context: "Context", automation: "Automation", event_json: str | No
 
     now = context.clock.now()
     if event_json is not None:
-        return from_document(parse(event_json), received_at=now)
+        return from_document(parse(event_json), received_at=now, new_id=context.ids.new())
     trigger = automation.triggers[0]
     example = {
         "id": f"sim_{automation.id}",

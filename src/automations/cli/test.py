@@ -147,15 +147,19 @@ def _around(file: Path) -> "Iterator[Path]":
 
 
 def _write(path: Path, text: str) -> None:
+    from automations.adapters.absent import absence
     from automations.errors import InvalidInput
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as problem:
-        raise InvalidInput(
-            f"{path}: {problem.strerror}", hint="give --junit a file that can be written", code="file_unwritable"
-        ) from problem
+        lost = isinstance(problem, FileNotFoundError)
+        said, hint = (
+            (f"cannot write {path}: {absence(path.parent)}", "make the folder first")
+            if lost
+            else (f"cannot write {path}: {problem.strerror}", "give --junit a file that can be written")
+        )
+        raise InvalidInput(said, hint=hint, code="file_unwritable") from problem
 
 
 COMMANDS = (

@@ -30,6 +30,8 @@ def run_create(context: "Context", given: Mapping[str, Any]) -> int:
             lifetime = parse_duration(given["expires"])
         except ValueError:
             raise UsageError(f"--expires takes a duration such as 90d, not {given['expires']}") from None
+        if lifetime == 0:
+            raise UsageError("--expires takes a duration such as 90d; after 0 the token could never be used")
     wanted = Wanted(given["name"], Role(given["role"]), given["action"], lifetime)
     record = context.runtime.tokens.create(wanted, actor=context.settings.actor)
     if context.json:

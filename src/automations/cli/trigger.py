@@ -24,6 +24,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         name, separator, text = word.partition("=")
         if not separator or not name:
             raise UsageError(f"--input takes name=value, not {word!r}", hint="such as: --input ref=main")
+        if name in inputs:
+            raise UsageError(f"input {name} is given twice", hint="give each input once, by --input or in --input-json")
         inputs[name] = typed(schema, name, text)
     if not context.json and sys.stdin.isatty():
         for question in missing(schema, inputs):

@@ -163,7 +163,10 @@ def _find(tx: Transaction, name: str) -> Row:
 
 
 def _record(tx: Transaction, row: Row, kept: Iterable[Row]) -> dict[str, Any]:
-    """The envelope, or what is left of it, with `outcome`, `receivedAt` and the runs that it started, at once or later."""
+    """The envelope, or what is left of it, with `outcome`, `receivedAt` and the runs that it started, at once or later.
+
+    `contentKept` is false where nothing is left but what names it.
+    """
     envelope: dict[str, Any] = decode(row["envelope_json"])
     later = [
         {
@@ -179,7 +182,11 @@ def _record(tx: Transaction, row: Row, kept: Iterable[Row]) -> dict[str, Any]:
     if row["conflicts"]:
         about |= {"conflicts": row["conflicts"], "conflictAt": iso(row["conflict_at"])}
     return {
-        **({} if envelope else {"id": row["event_id"], "source": row["source"], "type": row["type"]}),
+        **(
+            {}
+            if envelope
+            else {"id": row["event_id"], "source": row["source"], "type": row["type"], "contentKept": False}
+        ),
         **envelope,
         "eventId": row["id"],
         "outcome": row["outcome"],

@@ -12,8 +12,9 @@ from automations.core.trigger.bindings import Bound
 from automations.core.trigger.schedule import clock_change, jitter_of, local_time, next_due, slots
 from automations.errors import NotFound
 from automations.services.absent import no_automation
+from automations.services.reconcile.suspend import words
 from automations.services.trigger.schedule_line import Line, lines
-from automations.store import automations, schedule_failures, schedules
+from automations.store import automations, schedule_failures, schedules, suspensions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,28 @@ def next_slots(database: Database, automation_id: str, *, after: int, count: int
     if not found:
         raise NotFound(f"automation {automation_id} has no schedule that fires", hint="see: automations schedules list")
     return sorted(found, key=lambda slot: str(slot["nominalTime"]))[:count]
+
+
+def asleep(database: Database, automation_id: str, *, now: int) -> dict[str, str]:
+    """By trigger, why an automation's schedules fire nothing as things are; those that fire are left out. Raises NotFound."""
+    chosen = _named(database, automation_id)
+    with database.read() as tx:
+        found = {line.trigger.id: _asleep(tx, line, now=now) for line in chosen}
+    return {name: why for name, why in found.items() if why}
+
+
+def _asleep(tx: Transaction, line: Line, *, now: int) -> str:
+    automation = line.bound.automation
+    if not line.bound.active:
+        return f"the status of {automation.id} is {automation.status}"
+    pause = suspensions.get(tx, line.bound.uid)
+    if pause is not None and (pause["until_at"] is None or pause["until_at"] > now):
+        return f"{automation.id} is suspended {words(tx, line.bound.uid)}; to go on: automations resume {automation.id}"
+    failures = schedule_failures.get(tx, **line.names)
+    if failures and failures["paused_at"] is not None:
+        pause = _pause(line, failures)
+        return f"it is paused since {pause['since']} after {pause['reason']}; to go on: {pause['resume']}"
+    return ""
 
 
 def misfires(database: Database, automation_id: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
