@@ -204,7 +204,8 @@ def _held_back(changes: list[Change], state: State, request: Request) -> tuple[l
     }
     if not back:
         return changes, ()
-    files = [moved for each in back.values() for moved in moved_only(each, state)]
+    rejected = [each for each in back.values() if each.id not in request.hold]  # what only waits is bound whole, with its file
+    files = [moved for each in rejected for moved in moved_only(each, state)]
     return [*(each for each in changes if each.id not in back), *files], tuple(back.values())
 
 
