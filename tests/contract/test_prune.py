@@ -292,13 +292,30 @@ def test_what_is_protected_is_not_deleted_by_the_loop_whatever_the_policy_and_th
     for _ in range(3):
         loop.round(seconds=61)
     assert sorted(loop.generations()) == ["a", "c", "d", "e", "f"]
-    assert "a is protected, and its file is gone" in loop.condition("SpecValid")["message"]
+    assert loop.condition("SpecValid")["status"] == "True"
+    assert loop.source()["last_applied_digest"] == loop.source()["last_attempted_digest"]
+    said = loop.condition("PruneBlocked")
+    assert (said["status"], said["reason"], loop.sync()) == ("True", "Protected", "OutOfSync")
+    assert said["message"].startswith("a: protected, and gone from the files")
+    own = loop.plane.inspect.automation("a")["conditions"]
+    assert (own["SpecValid"]["status"], own["PruneBlocked"]["reason"]) == ("True", "Protected")
+    assert own["PruneBlocked"]["message"].endswith("automations apply --unprotect a")
     with pytest.raises(Refused):
         loop.round(confirm=1)
     assert "a" in loop.generations()
     loop.write("a.yaml", spec("a"))
     loop.round()
+    assert (loop.condition("PruneBlocked")["status"], loop.sync()) == ("False", "Synced")
     loop.remove("a.yaml")
     for _ in range(3):
         loop.round(seconds=61 * 10)
     assert "a" not in loop.generations()
+
+
+def test_an_empty_tree_is_not_believed_while_what_is_protected_is_bound(database: Database, directory: Path) -> None:
+    loop = loop_of(database, directory, names="")
+    loop.write("a.yaml", spec("a", lifecycle={"protect": True}))
+    loop.round()
+    loop.remove("a.yaml")
+    assert not loop.round()
+    assert (loop.last.outcome, loop.condition("Source")["reason"]) == ("untrusted", "Empty")

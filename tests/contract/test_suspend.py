@@ -170,6 +170,59 @@ def test_resuming_what_runs_is_a_conflict(plane: ControlPlane) -> None:
         suspending(plane).resume("a", actor="ops")
 
 
+# Sources
+
+
+def standings(loop: Loop) -> tuple[str, ...]:
+    """Sync of the source, of `a` and of `b`."""
+    return (loop.sync(), *(loop.plane.inspect.automation(name)["sync"] for name in ("a", "b")))
+
+
+def test_a_suspended_source_is_in_step_only_as_far_as_a_look_since_then_says_so(
+    database: Database, tmp_path: Path
+) -> None:
+    loop = Loop(database, tmp_path)
+    loop.write("a.yaml", spec("a"))
+    loop.write("b.yaml", spec("b"))
+    loop.round()
+    loop.suspend("source:default")
+    assert standings(loop) == ("Unknown", "Unknown", "Unknown")
+    loop.round()
+    assert standings(loop) == ("Synced", "Synced", "Synced")
+    loop.write("a.yaml", spec("a", version="2"))
+    loop.write("c.yaml", spec("c"))
+    loop.round()
+    assert (loop.last.outcome, standings(loop)) == ("suspended", ("OutOfSync", "OutOfSync", "Synced"))
+    said = loop.condition("Reconciling")
+    assert (said["status"], said["reason"]) == ("True", "Suspended")
+    assert said["message"] == "a, c: not carried out while the source is suspended"
+    loop.suspend("source:default", until=loop.plane.clock.at + MINUTE)  # prolonged: the look still counts
+    assert standings(loop) == ("OutOfSync", "OutOfSync", "Synced")
+    suspending(loop.plane).resume("source:default", actor="ops")
+    loop.plane.clock.at += 1
+    loop.suspend("source:default")
+    assert standings(loop) == ("Unknown", "Unknown", "Unknown")
+    suspending(loop.plane).resume("source:default", actor="ops")
+    loop.round()
+    assert (standings(loop), loop.generations()) == (("Synced", "Synced", "Synced"), {"a": 2, "b": 1, "c": 1})
+    assert loop.condition("Reconciling")["status"] == "False"
+
+
+@pytest.mark.parametrize("bad", ["id: a\n: [", None], ids=["unreadable", "gone"])
+def test_a_suspended_source_says_of_bad_and_missing_files_too(database: Database, tmp_path: Path, bad: Any) -> None:
+    loop = Loop(database, tmp_path)
+    loop.write("a.yaml", spec("a"))
+    loop.write("b.yaml", spec("b"))
+    loop.round()
+    loop.suspend("source:default")
+    if bad is None:
+        loop.remove("a.yaml")
+    else:
+        loop.write("a.yaml", bad)
+    loop.round()
+    assert (standings(loop), loop.generations()) == (("OutOfSync", "OutOfSync", "Synced"), {"a": 1, "b": 1})
+
+
 # Tombstones
 
 

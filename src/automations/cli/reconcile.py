@@ -64,7 +64,7 @@ def _round(context: "Context", source: "SourceSettings", number: int | None, *, 
 
 
 def record(name: str, found: "Round") -> dict[str, Any]:
-    """`{source, outcome, message?, summary?, withheld?, reason?, toConfirm?, errors?, healed?, drifted?}`.
+    """`{source, outcome, message?, summary?, withheld?, protected?, reason?, toConfirm?, errors?, healed?, drifted?}`.
 
     `healed` and `drifted` say by name what differed from the applied specs and was put right, or was left.
     """
@@ -74,6 +74,7 @@ def record(name: str, found: "Round") -> dict[str, Any]:
         shown |= {
             "summary": found.plan.summary(),
             "withheld": [change.id for change in (*found.plan.withheld, *found.plan.held_back)] or None,
+            "protected": list(found.plan.protected) or None,
             "reason": found.verdict.reason,
             "toConfirm": found.verdict.count or None,
             "errors": errors or None,
@@ -86,7 +87,7 @@ def record(name: str, found: "Round") -> dict[str, Any]:
 def card(name: str, found: "Round") -> Iterator[str]:
     """A round for a person."""
     from automations.core.plan.render.words import summary_line
-    from automations.services.reconcile.standing import BLOCKED
+    from automations.services.reconcile.standing import BLOCKED, PROTECTED
 
     if found.plan is None:
         yield f"source {name}: {found.outcome}: {found.message}"
@@ -105,6 +106,8 @@ def card(name: str, found: "Round") -> Iterator[str]:
         yield f"  {change.action} {change.id}: {change.reason}"
     for change in (*found.plan.withheld, *found.plan.held_back):
         yield f"  waits: {change.action} {change.id}: {change.reason}"
+    for identity in found.plan.protected:
+        yield f"  stays: {identity}: {PROTECTED.format(id=identity)}"
     if found.verdict.reason:
         yield f"  {BLOCKED[found.verdict.reason].format(count=found.verdict.count)}"
     for each in found.plan.diagnostics:

@@ -130,7 +130,7 @@ def _update(action: Action, declared: Declared[Automation], *, held: Held, view:
 
 
 def moved_only(change: Change, state: State) -> Iterator[Change]:
-    """Of an update that brings back what was rejected, what needs nobody's word: the file that declares what is bound is another one now."""
+    """Of an update that brings back what was rejected, what needs nobody's word: its file is another one now."""
     held, old = state.automations.get(change.id), state.specs.get(change.id)
     if change.action != "update" or change.previous_file is None or held is None or old is None:
         return

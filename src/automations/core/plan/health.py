@@ -8,6 +8,8 @@ Nothing here is a dataclass: `status` and `list` are short commands, and `datacl
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from automations.core.instant import iso
+
 Sync = Literal["Synced", "OutOfSync", "Unknown"]
 Health = Literal["Healthy", "Progressing", "Degraded", "Suspended"]
 QUIET = ("Reconciling", "Stalled", "Drifted", "Suspended", "PruneBlocked", "Terminating")
@@ -27,6 +29,19 @@ def sync(conditions: Conditions, *, trusted: bool = True) -> Sync:
         return "Unknown"
     behind = any(holds(conditions, name) for name in ("Reconciling", "Stalled", "Drifted", "PruneBlocked"))
     return "OutOfSync" if behind or not holds(conditions, "SpecValid") else "Synced"
+
+
+def looked_since(since: int) -> str:
+    """How a suspended source's own `Suspended` begins once the loop looked at the tree after that moment (microseconds)."""
+    return f"since {iso(since)}"
+
+
+def looked_at(conditions: Conditions, *, since: int | None) -> bool:
+    """Whether a source's conditions come from a look after it was suspended; `since` is None for one that is not."""
+    if since is None:
+        return True
+    said = conditions.get("Suspended", {})
+    return said.get("status") == "True" and str(said["message"]).startswith(f"{looked_since(since)} ")
 
 
 def health(conditions: Conditions) -> Health:

@@ -35,7 +35,8 @@ class Plan:
 
     `withheld` are deletes that would follow if the request allowed them and no bad file might hold what seems to be gone;
     `held_back` are changes that the request holds back, or to what a rollback rejected. `moved_on` are uids of automations
-    whose source declares something else than what was rejected. `by_hand` says that no source owns what it binds.
+    whose source declares something else than what was rejected. `by_hand` says that no source owns what it binds. `protected`
+    are automations that are gone from the files and stay; an error as well, but for an unattended request.
     """
 
     lineage: str
@@ -51,6 +52,7 @@ class Plan:
     held_back: tuple[Change, ...] = ()
     moved_on: tuple[str, ...] = ()
     by_hand: bool = False
+    protected: tuple[str, ...] = ()
 
     @property
     def owner(self) -> str:
@@ -148,7 +150,9 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     taken = route_problems(_rebindings((*changes, *pruned), catalogue, owner=owner), state)
     changes = [change for change in changes if change.resource == "action" or change.id not in taken]
     shown = _suggested((*changes, *pruned), state)
-    found += [*problems.values(), *(protected(state.automations[each]) for each in kept)]
+    found += problems.values()
+    if not request.unattended:  # nobody is there to answer; it is said of the automation, and the rest goes on
+        found += [protected(state.automations[each]) for each in kept]
     found += [each for listed in taken.values() for each in listed]
     diagnostics = in_order((*catalogue.diagnostics, *found)) if found else catalogue.diagnostics
     return Plan(
@@ -165,6 +169,7 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
         held_back=held_back,
         moved_on=_moved_on(catalogue, state),
         by_hand=request.by_hand,
+        protected=tuple(kept),
     )
 
 
@@ -204,7 +209,9 @@ def _held_back(changes: list[Change], state: State, request: Request) -> tuple[l
     }
     if not back:
         return changes, ()
-    rejected = [each for each in back.values() if each.id not in request.hold]  # what only waits is bound whole, with its file
+    rejected = [
+        each for each in back.values() if each.id not in request.hold
+    ]  # what only waits is bound whole, with its file
     files = [moved for each in rejected for moved in moved_only(each, state)]
     return [*(each for each in changes if each.id not in back), *files], tuple(back.values())
 

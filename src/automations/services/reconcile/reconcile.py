@@ -239,13 +239,12 @@ class Reconciler:
         for race in range(RACES):
             state, pause = self._state(catalogue, snapshot.prefix)
             self._pause = pause
-            if pause is not None:
-                self._standing.suspended(pause, watching=self.watch_healthy)
-                return Round("suspended", f"the source is suspended {pause.words()}", again_at=pause.until)
             policy, now = self._source.policy, self._parts.clock.now()
             request = Request(self._source.name, revision=snapshot.revision, prune=False, unattended=True, now=now)
             first = make_plan(catalogue, state, request)
-            if not snapshot.files and first.withheld:
+            if pause is not None:
+                return self._suspended(settled, catalogue, first, pause)
+            if not snapshot.files and (first.withheld or first.protected):
                 message = f"{snapshot.root} is empty, but its automations are bound"
                 return self._untrusted(Untrusted(snapshot.root, "Empty", message))
             if self._succession.behind and (first.changes or first.withheld):
@@ -273,6 +272,18 @@ class Reconciler:
             message = "" if settled.again_at is None else WRITING
             return Round(outcome, message, made, verdict, again_at, drifted=drifted)
         return Round("raced", "others kept changing definitions meanwhile")
+
+    def _suspended(self, settled: Settled, catalogue: Catalogue, made: Plan, pause: Pause) -> Round:
+        """Nothing is carried out; what would be is said."""
+        going = {
+            *(change.id for change in made.withheld),
+            *(change.previous_id or change.id for change in made.changes),
+        }
+        verdict = Verdict(held=frozenset(going), reason="Suspended" if going else None, count=len(going))
+        look = Look(settled.snapshot, catalogue, replace(made, withheld=()), verdict, self._drift())
+        self._standing.suspended(pause, look, watching=self.watch_healthy)
+        ends = [each for each in (settled.again_at, pause.until) if each is not None]
+        return Round("suspended", f"the source is suspended {pause.words()}", again_at=min(ends, default=None))
 
     def _drift(self) -> Drift:
         """What drifted: rows always, stored texts in a look afresh, and of what drifted before until it is right again."""

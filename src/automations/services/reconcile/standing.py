@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from automations.core.canonical import decode, encode
 from automations.core.diagnostic import Diagnostic, Severity
 from automations.core.plan.conditions import Condition, differ, updated
+from automations.core.plan.health import looked_since
 from automations.core.plan.standing import Facts, conditions_of, worth_keeping
 from automations.errors import StoreError
 from automations.store import automations, sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from automations.core.plan.plan import Plan
     from automations.core.plan.prune import Verdict
@@ -31,11 +32,16 @@ BLOCKED = {
     "Unconfirmed": "gone from the files; confirm with: automations apply, or automations reconcile --confirm-deletes {count}",
     "PruneOff": "gone from the files, and this source deletes nothing by itself; delete with: automations apply",
     "NotYetGone": "gone from the files; deleted when it is missing from another look and for long enough",
+    "Suspended": "not carried out while the source is suspended",
     "TooMany": "too many would stop within ten minutes; confirm with: automations reconcile --confirm-deletes {count}",
 }
 """Why something waits, by the verdict's reason; `{count}` is how many automations wait."""
 
 
+PROTECTED = (
+    "protected, and gone from the files: put the file back, or delete it with: automations apply --unprotect {id}"
+)
+"""Why something protected stays."""
 HELD_BACK = ("RolledBack", "its file says what a rollback rejected; change the file, or: automations apply")
 
 
@@ -86,12 +92,15 @@ class Standing:
         with self._database.write() as tx:
             self._put(tx, (ready, trusted, *_watch(watching=watching)), {})
 
-    def suspended(self, pause: Pause, *, watching: bool | None) -> None:
-        """The loop leaves this source alone."""
-        said = Condition("Suspended", "True", "ByHand", pause.words())
+    def suspended(self, pause: Pause, look: Look, *, watching: bool | None) -> None:
+        """The loop leaves this source alone, and says what it would do: everything of that is held in the verdict."""
+        said = Condition("Suspended", "True", "ByHand", f"{looked_since(pause.since)} {pause.words()}")
         ready = Condition("Ready", "False", "Suspended", f"suspended {pause.words()}; what is bound keeps running")
+        facts = replace(self._facts(look), blocked=None, waiting=_of_source(look))
+        trusted = Condition("Source", "True", "Trusted")
         with self._database.write() as tx:
-            self._put(tx, (ready, said, *_watch(watching=watching)), {})
+            self._put(tx, (*conditions_of(facts), trusted, ready, said, *_watch(watching=watching)), {})
+            self._mark(tx, look, look.errors)
 
     def behind(self, message: str, *, watching: bool | None) -> None:
         """Another daemon bound a newer tree than this one."""
@@ -113,14 +122,8 @@ class Standing:
     def record(self, look: Look, *, watching: bool | None) -> None:
         """A round came to its end."""
         errors = look.errors
-        facts = Facts(
-            invalid=summary(errors) if errors else "",
-            blocked=_of_source(look),
-            drift="; ".join(f"{identity}: {words}" for identity, words in list(look.drift.items())[:MOST_IN_MESSAGE]),
-            stalled=(HELD_BACK[0], f"{_some(sorted(look.rejected))}: {HELD_BACK[1]}") if look.rejected else None,
-        )
         found = (
-            *conditions_of(facts),
+            *conditions_of(self._facts(look)),
             Condition("Source", "True", "Trusted"),
             *_watch(watching=watching),
         )
@@ -147,6 +150,16 @@ class Standing:
             )
         self._told = tuple(errors)
 
+    def _facts(self, look: Look) -> Facts:
+        """Of the source as a whole."""
+        some = list(look.drift.items())[:MOST_IN_MESSAGE]
+        return Facts(
+            invalid=summary(look.errors) if look.errors else "",
+            blocked=_of_source(look),
+            drift="; ".join(f"{identity}: {words}" for identity, words in some),
+            stalled=(HELD_BACK[0], f"{_some(sorted(look.rejected))}: {HELD_BACK[1]}") if look.rejected else None,
+        )
+
     def _mark(self, tx: Transaction, look: Look, errors: list[Diagnostic]) -> None:
         """Every automation of ours says how it stands: its files, what of it waits, who paused it."""
         by_file: dict[str, list[Diagnostic]] = defaultdict(list)
@@ -162,7 +175,7 @@ class Standing:
             mine = self._errors_of(row, look, by_file) if errors else []
             facts = Facts(
                 invalid=f"{summary(mine)}; generation {row['generation']} keeps running" if mine else "",
-                blocked=look.waits if row["id"] in waits and row["id"] not in look.verdict.held else None,
+                blocked=_blocked(row["id"], look, waits),
                 drift=look.drift.get(row["id"], ""),
                 waiting=look.waits if row["id"] in look.verdict.held else None,
                 stalled=HELD_BACK if row["id"] in rejected else None,
@@ -220,11 +233,18 @@ def marked(row: Row, facts: Facts, *, now: int) -> list[Row]:
     return [{"uid": row["uid"], "conditions": encode(conditions), "observed": row["generation"]}]
 
 
+def _blocked(identity: str, look: Look, withheld: Collection[str]) -> tuple[str, str] | None:
+    if identity in look.made.protected:
+        return "Protected", PROTECTED.format(id=identity)
+    return look.waits if identity in withheld and identity not in look.verdict.held else None
+
+
 def _of_source(look: Look) -> tuple[str, str] | None:
-    if look.waits is None:
-        return None
     ids = (*(change.id for change in look.made.withheld), *sorted(look.verdict.held))
-    return look.waits[0], f"{_some(ids)}: {look.waits[1]}"
+    found = [] if look.waits is None else [(look.waits[0], f"{_some(ids)}: {look.waits[1]}")]
+    if look.made.protected:
+        found.append(("Protected", f"{_some(look.made.protected)}: {PROTECTED.format(id='ID')}"))
+    return (found[0][0], "; ".join(message for _, message in found)) if found else None
 
 
 def _some(ids: Sequence[str]) -> str:

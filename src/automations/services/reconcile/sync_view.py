@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from automations.core.canonical import decode_words
 from automations.core.instant import iso
-from automations.core.plan.health import health, suspended, sync
+from automations.core.plan.health import health, looked_at, suspended, sync
 from automations.core.record import automation_record
 from automations.services.lead import leaders
 from automations.services.reconcile.terminating import conditions as conditions_of
@@ -45,10 +45,16 @@ def standing_record(row: Row, beside: Surroundings) -> dict[str, Any]:
         "suspension": suspension(paused),
     }
     if source is not None:
-        trusted = decode_words(source["conditions_json"]).get("Source", {}).get("status") == "True"
+        held = decode_words(source["conditions_json"])
+        trusted = held.get("Source", {}).get("status") == "True" and _looked_at(held, beside.paused.get(row["owner"]))
         said["sync"] = sync(shown["conditions"], trusted=trusted)
         said["lastAttemptedRevision"] = source["last_attempted_revision"]
     return {**shown, **{key: value for key, value in said.items() if value is not None}}
+
+
+def _looked_at(source: Mapping[str, Any], paused: Row | None) -> bool:
+    """Whether what is said of a source is of a look since it was suspended, where it is."""
+    return looked_at(source, since=None if paused is None else paused["since"])
 
 
 def suspension(row: Row | None) -> dict[str, Any] | None:
@@ -90,7 +96,7 @@ def _source(tx: Transaction, row: Row, found: tuple[list[Row], list[Row]], besid
     shown = {
         "name": row["name"],
         "root": row["root"],
-        "sync": sync(held),
+        "sync": sync(held, trusted=_looked_at(held, beside.paused.get(owner))),
         "health": health(conditions),
         "automations": len(mine),
         "leader": beside.leaders.get(row["name"]),
