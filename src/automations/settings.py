@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from automations.core import actor
+from automations.core import actor, source_name
 from automations.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _DAY = 86_400_000_000
 _RETENTION = "retention."
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
-Kind = Literal["text", "path", "number", "flag", "duration", "actor"]
+Kind = Literal["text", "path", "number", "flag", "duration", "actor", "source"]
 """What a setting takes. A relative path in the file starts from the file's folder; a duration is written `90s` or `1h30m`."""
 
 
@@ -196,7 +196,9 @@ SETTINGS = (
 """In the order of the reference page."""
 
 SOURCE_SETTINGS = (
-    Setting("", "", "The name that the source's automations are owned under; each only once.", key="name"),
+    Setting(
+        "", "", "The name that the source's automations are owned under; each only once.", key="name", kind="source"
+    ),
     Setting("", "", "The directory of specs.", key="path", kind="path"),
     Setting(
         "",
@@ -382,6 +384,8 @@ def unfit(setting: Setting, value: Any) -> str:
         return f"must be a text that is not empty, not {_shown(value)}"
     if setting.kind == "actor":
         return actor.unfit(value)
+    if setting.kind == "source":
+        return source_name.unfit(value)
     if setting.kind == "duration":
         try:
             _duration(value)

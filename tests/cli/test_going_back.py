@@ -104,3 +104,23 @@ def test_reconcile_says_what_drifted_and_puts_it_right_when_asked(applied: Comma
     assert applied.json("show", "two")["status"] == "active"
     assert {"healed", "drifted"}.isdisjoint(applied.json("reconcile", "--heal")[0])
     assert applied.json("drift") == []
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "a b", "ü", "x" * 101])
+@pytest.mark.parametrize(
+    "command", [("plan",), ("apply", "--auto-approve"), ("drift",), ("diff", "one"), ("adopt", "one")]
+)
+def test_a_source_that_cannot_be_called_so_is_refused(
+    applied: CommandLine, command: tuple[str, ...], name: str
+) -> None:
+    refused = applied.refused(*command, "--source", name, status=2)
+    assert refused["error"].startswith("the name of a source must be of letters, digits")
+
+
+def test_a_file_with_an_ending_in_upper_case_is_mentioned(applied: CommandLine) -> None:
+    (applied.specs / "three.YAML").write_text(SPEC.format(id="three", type="t"))
+    ended = applied("validate")
+    assert ended.status == 1
+    assert "three.YAML" in ended.out + ended.err
+    assert "its name ends in .YAML, and only .yaml, .yml, .json are read" in ended.out + ended.err
+    assert "call it three.yaml" in ended.out + ended.err

@@ -261,6 +261,19 @@ def test_text_that_is_no_toml_is_told_with_its_line(here: Path, text: str, line:
 
 
 @pytest.mark.parametrize(
+    ("name", "fit"), [("a.b_C-9", True), ("x" * 100, True), ("x" * 101, False), ("a b", False), ("ü", False)]
+)
+def test_a_source_is_called_one_plain_word(here: Path, name: str, *, fit: bool) -> None:
+    (here / "s.toml").write_text(f'[[source]]\npath = "y"\nname = "{name}"\n')
+    if fit:
+        assert loaded(here, Words(config="s.toml")).sources[0].name == name
+    else:
+        ((code, line, message),) = findings(here / "s.toml")
+        assert (code, line) == ("config/value", 3)
+        assert message.startswith("name must be of letters, digits, `.`, `_` and `-`, at most 100, not ")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("source = 1", "source must be tables, one for each directory: [[source]]"),

@@ -176,7 +176,13 @@ def folders(root: Path, *, most: int) -> tuple[str, ...]:
 def _unusable(entry: os.DirEntry[str], root: Path) -> tuple[str, str] | None:
     """Why an entry cannot be part of a snapshot, and what to do; None when it can, or is none of our business."""
     if not entry.name.endswith(SUFFIXES) and not Path(entry.path).is_dir():
-        return None
+        stem, dot, ending = entry.name.rpartition(".")
+        if not (dot + ending).lower().endswith(SUFFIXES):
+            return None
+        return (
+            f"its name ends in .{ending}, and only {', '.join(SUFFIXES)} are read",
+            f"call it {stem}.{ending.lower()}",
+        )
     if _encodable(entry.name) != entry.name:
         return "its name is not UTF-8", "rename it"
     if entry.is_symlink() and not _inside(Path(entry.path), root):

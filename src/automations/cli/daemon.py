@@ -107,9 +107,13 @@ def _options(context: "Context", given: Mapping[str, Any], *, mode: str) -> "Opt
 
 def _sources(context: "Context", given: Mapping[str, Any]) -> tuple[SourceSettings, ...]:
     """What to reconcile: PATH and every `--source NAME=PATH`, else what settings say; policies are always the settings'."""
+    from automations.cli.desired import check_source_name
+
     known = {each.name: each for each in context.settings.sources}
     names = [each for each in given["source"] if "=" not in each]
     pairs = [(each.partition("=")[0], each.partition("=")[2]) for each in given["source"] if "=" in each]
+    for name in (*names, *(name for name, _ in pairs if name)):
+        check_source_name(name)
     if len(names) > 1 or (names and not given["path"] and len(known) != 1):
         raise UsageError(
             f"--source {names[-1]} names no directory", hint="several sources: --source NAME=PATH for each"

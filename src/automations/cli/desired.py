@@ -7,9 +7,10 @@ from automations.adapters.absent import absence
 from automations.adapters.files import SUFFIXES, DirectoryTree
 from automations.cli.progress import shown_progress
 from automations.core.plan.state import source_owner
+from automations.core.source_name import unfit
 from automations.core.spec.catalogue import Catalogue
 from automations.core.spec.snapshot import Snapshot, Untrusted
-from automations.errors import InvalidInput
+from automations.errors import InvalidInput, UsageError
 from automations.runtime import with_help
 from automations.services.spec.catalogue import catalogue_of, known_stamps
 
@@ -45,8 +46,18 @@ def _hint(path: str) -> str:
     return "name the directory that holds the specs"
 
 
+def check_source_name(name: str) -> None:
+    """Raises UsageError for what no source may be called."""
+    if problem := unfit(name):
+        raise UsageError(f"the name of a source {problem}", hint="such as --source platform")
+
+
 def declared(context: "Context", path: str, *, source: str) -> tuple[Snapshot, Catalogue]:
-    """The snapshot and catalogue of a directory, using what is remembered of it in the store."""
+    """The snapshot and catalogue of a directory, using what is remembered of it in the store.
+
+    Raises UsageError for a source that cannot be called so, InvalidInput for an untrusted tree.
+    """
+    check_source_name(source)
     database = context.runtime.database
     root = str(Path(path).absolute())
     snapshot = snapshot_of(path, known=known_stamps(database, root))

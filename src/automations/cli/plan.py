@@ -71,7 +71,7 @@ def planned(context: "Context", given: Mapping[str, Any]) -> "tuple[Snapshot, Pl
     from automations.core.plan.plan import Request
     from automations.services.plan.plan import plan
 
-    source = given["source"] or SOURCE.default
+    source = SOURCE.default if given["source"] is None else given["source"]
     with collector_paused():
         snapshot, catalogue = declared(context, given["path"], source=source)
         request = Request(
