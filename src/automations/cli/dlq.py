@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.action_card import card, state_of, title, why_dead
 from automations.cli.command import Argument, Command, Option
-from automations.cli.given import given_cursor
+from automations.cli.cursor import given_cursor
 from automations.cli.table import clean, counted, table
 from automations.errors import InvalidInput, UsageError
 
@@ -32,7 +32,7 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     limit = given["limit"]
     if not 1 <= limit <= MOST:
         raise UsageError(f"--limit takes 1 to {MOST}, not {limit}")
-    after = given_cursor(given["cursor"], context.runtime.short_ids.action)
+    after = given_cursor(context, given, "action")
     records = context.runtime.inspect.dead_letters(letters(context, given), after=after, limit=limit)
     if context.json:
         context.document(records)

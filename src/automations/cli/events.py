@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.given import given_cursor, given_time
+from automations.cli.cursor import given_cursor
+from automations.cli.given import given_time
 from automations.cli.table import clean, counted, suspension, table
 from automations.core.instant import iso
 from automations.errors import UsageError
@@ -112,7 +112,7 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     if outcome not in (None, *OUTCOMES):
         raise UsageError(f"unknown outcome: {outcome}", hint=f"one of: {', '.join(OUTCOMES)}")
     since = given_time(context, given["since"], "--since")
-    before = given_cursor(given["cursor"], partial(_row_of, context))
+    before = given_cursor(context, given, "event")
     wanted = Wanted(outcome, given["source"], given["type"], since, before, limit)
     records = event_list(context.runtime.database, wanted)
     if context.json:
@@ -136,13 +136,6 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
         narrowed = any(given[name] for name in ("outcome", "source", "type", "since", "cursor"))
         context.say("no such events" if narrowed else "no events")
     return 0
-
-
-def _row_of(context: "Context", event: str) -> str:
-    """The row of an event that somebody named in another way."""
-    from automations.services.trigger.event_view import event_show
-
-    return str(event_show(context.runtime.database, context.runtime.short_ids.event(event))["eventId"])
 
 
 def run_show(context: "Context", given: Mapping[str, Any]) -> int:

@@ -1,8 +1,6 @@
 """What people hand in: files and standard input, read whole and bounded, and times."""
 
-import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +9,6 @@ from automations.errors import InvalidInput
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
-
-_OUR_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 LARGEST = 1 << 20
 """Bytes of a spec or an event."""
@@ -35,18 +31,6 @@ def given_bytes(name: str) -> bytes:
     if len(raw) > LARGEST:
         raise InvalidInput(f"{name} is larger than {LARGEST} bytes", hint="split it", code="file_too_large")
     return raw
-
-
-def given_cursor(text: str | None, whole: Callable[[str], str]) -> str | None:
-    """Where a page starts: an id as lists print them, whether what it named is still kept or not.
-
-    `whole` finds the id that another text stands for. Raises InvalidInput, NotFound when that is none.
-    """
-    if text is None or _OUR_ID.fullmatch(text):
-        return text
-    if not text:
-        raise InvalidInput("--cursor is empty", hint="it is printed under a full page")
-    return whole(text)
 
 
 def given_time(context: "Context", text: str | None, option: str) -> int | None:

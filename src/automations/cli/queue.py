@@ -9,6 +9,7 @@ from automations.cli import approvals, cancel
 from automations.cli.action_card import card, state_of
 from automations.cli.approvals import ACTION, REASON
 from automations.cli.command import Command, Option
+from automations.cli.cursor import given_cursor
 from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -114,7 +115,6 @@ def run_fail(context: "Context", given: Mapping[str, Any]) -> int:
 
 def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     """Actions that are not over, oldest first, a page at a time."""
-    from automations.cli.given import given_cursor
     from automations.core.run.states import ActionStatus
 
     limit, status = given["limit"], given["status"]
@@ -122,7 +122,7 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
         raise UsageError(f"--limit takes 1 to {MOST_CLAIMED}, not {limit}")
     if status not in (None, *ActionStatus):
         raise UsageError(f"no action has the status {status}", hint=f"one of: {', '.join(ActionStatus)}")
-    after = given_cursor(given["cursor"], context.runtime.short_ids.action)
+    after = given_cursor(context, given, "action")
     records = context.runtime.inspect.actions(status=status, after=after, limit=limit)
     if context.json:
         context.document(records)

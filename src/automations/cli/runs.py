@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from automations.cli import cancel
 from automations.cli.action_card import gone, state_of
 from automations.cli.command import Argument, Command, Option
-from automations.cli.given import given_cursor
+from automations.cli.cursor import given_cursor
 from automations.cli.replay import COMMAND as REPLAY
 from automations.cli.table import clean, table
 from automations.cli.watch import run_watch
@@ -32,7 +32,7 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
         raise UsageError(f"--limit takes 1 to {MOST}, not {limit}")
     if given["status"] not in (None, *RunStatus):
         raise UsageError(f"no run has the status {given['status']}", hint=f"one of: {', '.join(RunStatus)}")
-    before = given_cursor(given["cursor"], context.runtime.short_ids.run)
+    before = given_cursor(context, given, "run")
     wanted = Filter(given["automation"], given["status"], before, limit)
     records = context.runtime.inspect.runs(wanted)
     if context.json:

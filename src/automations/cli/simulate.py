@@ -26,7 +26,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     interpreted = interpret(given_bytes(given["file"]), given["file"])
     automation = accepted(interpreted)
     if not given["persist"]:
-        _show(context, automation, _envelope(context, automation, given["event_json"]))
+        _show(context, automation, _envelope(context, automation, given["event_json"], new_id=context.ids.new()))
         return 0
     runtime = context.runtime
     runtime.author.create(interpreted, actor=context.settings.actor)
@@ -114,13 +114,16 @@ def _action(row: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _envelope(context: "Context", automation: "Automation", event_json: str | None) -> "Envelope":
+def _envelope(
+    context: "Context", automation: "Automation", event_json: str | None, *, new_id: str | None = None
+) -> "Envelope":
+    """The event that was given. What is kept has to bring its id, as ever; what is only looked at gets `new_id`."""
     from automations.core.strict_json import parse
     from automations.core.trigger.envelope import from_document
 
     now = context.clock.now()
     if event_json is not None:
-        return from_document(parse(event_json), received_at=now, new_id=context.ids.new())
+        return from_document(parse(event_json), received_at=now, new_id=new_id)
     trigger = automation.triggers[0]
     example = {
         "id": f"sim_{automation.id}",
