@@ -19,7 +19,7 @@ import apsw
 from automations.adapters.absent import absence, unreadable
 from automations.core.canonical import decode
 from automations.core.original.definitions import ACTIONS, AUTOMATIONS, RUNS, TABLES, Found, Group, Item, Unreadable
-from automations.errors import InvalidInput, StoreError, StoreIncompatible
+from automations.errors import InvalidInput, StoreDamaged, StoreError, StoreIncompatible
 
 USER_VERSION = 3
 """The schema version of the original's that is read."""
@@ -177,7 +177,7 @@ def _item(table: str, rowid: int, row: dict[str, Any]) -> Item:
             fields[name] = _value(column, value)
         except UnicodeDecodeError:
             return Unreadable(table, identity, f"its {column} is not UTF-8")
-        except ValueError:
+        except StoreDamaged:
             return Unreadable(table, identity, f"its {column} is not JSON")
     if "\0" in identity:
         return Unreadable(table, identity, "its id holds a NUL character")
