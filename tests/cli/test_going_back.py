@@ -124,3 +124,15 @@ def test_a_file_with_an_ending_in_upper_case_is_mentioned(applied: CommandLine) 
     assert "three.YAML" in ended.out + ended.err
     assert "its name ends in .YAML, and only .yaml, .yml, .json are read" in ended.out + ended.err
     assert "call it three.yaml" in ended.out + ended.err
+
+
+def test_a_difference_from_a_bad_file_names_that_file_and_one_from_no_file_sends_nowhere(
+    automations: CommandLine,
+) -> None:
+    automations.applied(["one", "two"])
+    automations.write("one", SPEC.replace("kind: event", "kind: evnet"))
+    (automations.specs / "two.yaml").unlink()
+    bad = automations.refused("diff", "one", status=1)
+    assert bad["error"] == "automation one is not valid in automations.d/one.yaml"
+    assert bad["hint"] == "see: automations validate automations.d/one.yaml"
+    assert "validate" not in automations.refused("diff", "two", status=1)["hint"]
