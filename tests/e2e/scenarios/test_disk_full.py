@@ -55,6 +55,6 @@ def test_a_page_that_reaches_nobody_is_kept_and_sent_once_when_it_is_replayed(di
     disks.site.automations("dlq", "replay", letter["id"], "--reason", "the pager is back")
     until(lambda: disks.site.run(run)["status"] == "succeeded", what="the replayed run ends")
     assert disks.site.run(run)["replays"][0]["reason"] == "the pager is back"
-    assert disks.written("pages") == ["disk.full:u-1:page critical hosts/db-1 /: 2.5% free"]
+    assert disks.written("pages") == [f"disk.full:u-1:page@{run} critical hosts/db-1 /: 2.5% free"]
     assert disks.written("notes") == ["paged on attempt 1: hosts/db-1 /: 2.5% free"]
     assert disks.site.automations("dlq", "list") == []
