@@ -342,7 +342,7 @@ class Reconciler:
         return Round("untrusted", untrusted.message)
 
 
-def _possible_now(plan: Plan) -> frozenset[str]:
+def _stopped_by(plan: Plan) -> frozenset[str]:
     """What a plan stops without deleting it."""
     return frozenset(change.id for change in plan.changes if change.destructive and change.action != "delete")
 
@@ -355,7 +355,7 @@ def _with_removals(
         return first, False
     going = replace(request, prune=True, only=verdict.allowed, hold=verdict.held)
     made = make_plan(catalogue, state, going)
-    late = _possible_now(made) - _possible_now(first)
+    late = _stopped_by(made) - _stopped_by(first)
     return (make_plan(catalogue, state, replace(going, hold=verdict.held | late)), True) if late else (made, False)
 
 
