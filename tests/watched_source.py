@@ -20,7 +20,13 @@ class Loop:
     """One directory, one source, one control plane. With a `daemon`'s name its ticks only bind what that one leads."""
 
     def __init__(
-        self, database: Database, directory: Path, policy: Policy | None = None, *, daemon: str | None = None
+        self,
+        database: Database,
+        directory: Path,
+        policy: Policy | None = None,
+        *,
+        daemon: str | None = None,
+        source: str = "default",
     ) -> None:
         self.plane = ControlPlane(database)
         self.directory = directory
@@ -28,8 +34,8 @@ class Loop:
         tree = DirectoryTree(directory, shown="specs")
         parts = Parts(database, plane.bindings, plane.applying, plane.clock, plane.ids, plane.telemetry)
         self.last = Round("settled")
-        lead = Lead(database, "default", me=daemon, clock=plane.clock, ttl=15 * SECOND) if daemon else None
-        self.reconciler = Reconciler(Source("default", tree.root, policy or Policy()), tree, parts, lead=lead)
+        lead = Lead(database, source, me=daemon, clock=plane.clock, ttl=15 * SECOND) if daemon else None
+        self.reconciler = Reconciler(Source(source, tree.root, policy or Policy()), tree, parts, lead=lead)
 
     def write(self, name: str, document: Any) -> None:
         path = self.directory / name

@@ -63,6 +63,34 @@ def test_a_round_without_changes_commits_no_definitions(loop: Loop) -> None:
     assert loop.plane.serial() == serial
 
 
+def test_a_loop_knows_what_it_committed_and_what_it_met_and_a_look_without_changes_is_no_news_to_another(
+    database: Database, tmp_path: Path
+) -> None:
+    one, other = (Loop(database, tmp_path / name, source=name) for name in ("one", "other"))
+    other.plane.ids.begin(1000)
+    for loop in (one, other):
+        loop.directory.mkdir()
+        loop.write("a.yaml", spec(loop.directory.name))
+        assert loop.round()
+    serial = one.plane.serial()
+    assert (one.reconciler.knows(serial), other.reconciler.knows(serial)) == (False, True)
+    assert one.round()
+    assert one.plane.serial() == serial
+    assert (one.reconciler.knows(serial), other.reconciler.knows(serial)) == (True, True)
+    one.suspend("one")
+    assert not one.reconciler.knows(one.plane.serial())
+
+
+def test_what_is_committed_elsewhere_just_after_a_commit_of_the_loop_is_looked_at(loop: Loop) -> None:
+    loop.write("a.yaml", spec("a"))
+    loop.plane.telemetry.subscribe(lambda event, _: loop.suspend("a") if event == "apply.committed" else None)
+    loop.round()
+    assert not loop.reconciler.knows(loop.plane.serial())
+    looked = loop.source()["updated_at"]
+    assert loop.round()
+    assert loop.source()["updated_at"] != looked
+
+
 def test_the_loop_and_the_command_line_plan_alike_whatever_is_remembered_of_the_files(loop: Loop) -> None:
     old = {**spec("a"), "vars": {"z": 1, "a": 1}}
     loop.write("a.yaml", json.dumps(old))

@@ -98,6 +98,19 @@ def test_a_suspended_source_is_left_alone(site: Site) -> None:
     until(lambda: condition(site, "Ready") == ("True", "Reconciled"), what="the status says so", seconds=SOON)
 
 
+def test_the_status_follows_what_another_process_took_back_or_applied_long_before_the_next_resync(site: Site) -> None:
+    put(site.specs / "alpha.yaml", spec("alpha"))
+    site.start("run", "automations.d", "--no-worker")
+    put(site.specs / "alpha.yaml", spec("alpha", "2.0.0"))
+    until(lambda: live(site) == {"alpha": "2.0.0"}, what="the edit is bound")
+    site.automations("rollback", "alpha", "--to", "1", "--auto-approve")
+    until(lambda: condition(site, "Stalled") == ("True", "RolledBack"), what="the status says so", seconds=SOON)
+    assert site.automations("list")[0]["sync"] == "OutOfSync"
+    site.automations("apply", "automations.d", "--auto-approve")
+    until(lambda: condition(site, "Stalled")[0] == "False", what="the status says that it is in step", seconds=SOON)
+    assert live(site) == {"alpha": "2.0.0"}
+
+
 def test_several_sources_in_one_daemon_keep_apart(site: Site) -> None:
     for name in ("platform", "payments"):
         (site.folder / name).mkdir()

@@ -230,7 +230,9 @@ class Daemon:
     def _refresh(self, now: int) -> int:
         """Take in what was applied, here or elsewhere; a schedule, or the end of something, may be due sooner than it was.
 
-        A source that was suspended or resumed is looked at now: its loop would else sleep until its next resync.
+        A source is looked at now unless its own loop made it so: what another process took back, applied or suspended would
+        else not show in how the source stands before its next resync. A look that commits nothing moves no serial, so it
+        wakes nobody.
         """
         serial = self._runtime.bindings.current().serial  # who looks elsewhere may have made the table of it already
         if serial != self._taken_in:
@@ -238,7 +240,7 @@ class Daemon:
             for supervised in self._timed:
                 supervised.wake()
             for loop in self._loops:
-                if loop.reconciler.pause_changed(now):
+                if not loop.reconciler.knows(serial):
                     loop.supervised.wake()
         return now + REFRESH
 

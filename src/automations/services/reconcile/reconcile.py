@@ -7,7 +7,7 @@ because absence in a watched directory is too often an accident.
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from automations.core.instant import SECOND
 from automations.core.plan.backoff import Backoff
@@ -103,6 +103,13 @@ class Round:
         return self.settled and not waits and not self.drifted
 
 
+class _Mark(NamedTuple):
+    """What a look met: the serial of the definitions, and everything else."""
+
+    serial: int
+    rest: object
+
+
 class Reconciler:
     """Keeps one source in step. `tick` is the whole loop; it returns when it wants to look again by itself."""
 
@@ -120,10 +127,11 @@ class Reconciler:
         self._verified_at = -VERIFY
         self._settling = Settling()
         self._succession = Succession(lead)
-        self._quiet: object = None
+        self._quiet: _Mark | None = None
         self._deep = False
         self._drifted: Drift = {}
-        self._pause: Pause | None = None
+        self._known = -1
+        """The serial of the definitions that the last round left behind, or met."""
         self.watch_healthy = watching
         """Set by the watcher; False means that only looking regularly notices changes, None that nobody watches for long."""
         self.actor = f"daemon:{source.name}"
@@ -141,10 +149,9 @@ class Reconciler:
         self._resync_at = 0
         self._verified_at = -VERIFY
 
-    def pause_changed(self, now: int) -> bool:
-        """Whether somebody suspended or resumed the source since the last round. Raises StoreUnavailable."""
-        with self._parts.database.read() as tx:
-            return pause_of_source(tx, self._source.name, now=now) != self._pause
+    def knows(self, serial: int) -> bool:
+        """Whether the last round made these definitions or saw them: no other process committed since."""
+        return serial == self._known
 
     def tick(self, now: int) -> int:
         """Look, decide, act; when to look again (microseconds): the resync, sooner after a failure."""
@@ -196,10 +203,11 @@ class Reconciler:
         self._quiet = None
         found = self._round(settled, confirm)
         if found.plan is not None and found.at_rest:
-            self._quiet = self._mark(snapshot)
+            mark = self._mark(snapshot)
+            self._quiet = mark if mark.serial == self._known else None  # else another committed since, and was not seen
         return found
 
-    def _mark(self, snapshot: Snapshot) -> object:
+    def _mark(self, snapshot: Snapshot) -> _Mark:
         """Equal marks: nothing changed, neither in the tree nor in the definitions nor in how it is watched.
 
         What another daemon counted as missing meanwhile was there at this look, so somebody has to say so.
@@ -208,7 +216,7 @@ class Reconciler:
             serial = states.read(tx)["serial"]
             missing = tuple(row["id"] for row in absences.of_source(tx, self._source.name))
         files = tuple((file.name, file.stamp) for file in snapshot.files)
-        return serial, missing, self.watch_healthy, snapshot.revision, snapshot.problems, files
+        return _Mark(serial, (missing, self.watch_healthy, snapshot.revision, snapshot.problems, files))
 
     def _round(self, settled: Settled, confirm: int | None) -> Round:
         try:
@@ -238,7 +246,7 @@ class Reconciler:
         snapshot = settled.snapshot
         for race in range(RACES):
             state, pause = self._state(catalogue, snapshot.prefix)
-            self._pause = pause
+            self._known = state.serial
             policy, now = self._source.policy, self._parts.clock.now()
             request = Request(self._source.name, revision=snapshot.revision, prune=False, unattended=True, now=now)
             first = make_plan(catalogue, state, request)
@@ -257,7 +265,7 @@ class Reconciler:
             made, late = _with_removals(catalogue, state, request=request, first=first, verdict=verdict)
             try:
                 authority = Authority(self.actor, term=self._succession.bearing())
-                self._parts.apply.commit(made, authority, prefix=snapshot.prefix)
+                self._known = self._parts.apply.commit(made, authority, prefix=snapshot.prefix).serial
                 self._succession.in_step(committed=bool(made.changes))
             except StalePlan:
                 continue
