@@ -222,10 +222,10 @@ def any_number_may_go() -> Iterator[None]:
 def a_pause_is_read_before_the_state() -> Iterator[None]:
     """Whether the source is suspended is looked up apart from the state that a plan is made against."""
 
-    def state(self: Any, catalogue: Any, prefix: str) -> Any:
+    def state(self: Any, catalogue: Any, prefix: str, before: Any) -> Any:
         with self._parts.database.read() as tx:
             pause = pause_of_source(tx, self._source.name, now=self._parts.clock.now())
-        return real(self, catalogue, prefix)[0], pause
+        return real(self, catalogue, prefix, before)[0], pause
 
     real = reconcile.Reconciler._state
     with patch.object(reconcile.Reconciler, "_state", state):

@@ -21,6 +21,12 @@ def heads(tx: Transaction, /) -> list[Row]:
     )
 
 
+def some(tx: Transaction, ids: Iterable[str], /) -> list[Row]:
+    """Of these automations what `every` tells of all, by id; those that there are."""
+    found = (tx.one(f"SELECT {_COLUMNS} FROM automations a WHERE a.id = :id", id=each) for each in sorted(ids))
+    return [row for row in found if row is not None]
+
+
 def bound(tx: Transaction, /) -> list[Row]:
     """`{uid, owner, generation, digest}` of automations that are not deleted; oldest first."""
     return tx.all(

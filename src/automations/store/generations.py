@@ -16,6 +16,13 @@ def kept(tx: Transaction, owner: str, /) -> dict[str, Kept]:
     return {row["uid"]: Kept(row["newest"], row["digest"]) for row in rows}
 
 
+def kept_of(tx: Transaction, uid: str, number: int, /) -> Kept:
+    """The same of one automation, of which this generation is bound."""
+    newest = tx.one("SELECT max(generation) AS newest FROM generations WHERE uid = :uid", uid=uid)
+    bound = tx.one("SELECT digest FROM generations WHERE uid = :uid AND generation = :number", uid=uid, number=number)
+    return Kept(newest["newest"] if newest else None, bound["digest"] if bound else None)
+
+
 def bound_specs(tx: Transaction, owner: str, /) -> dict[str, str]:
     """By uid, the stored specs of what is bound of an owner."""
     rows = tx.all(

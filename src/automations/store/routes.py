@@ -15,6 +15,12 @@ def of(tx: Transaction, automation_id: str, /) -> list[Row]:
     return tx.all("SELECT * FROM routes WHERE automation_id = :automation_id", automation_id=automation_id)
 
 
+def some(tx: Transaction, ids: Iterable[str], /) -> list[Row]:
+    """The routes of these ids, deleted ones too; those that there are."""
+    found = (tx.one("SELECT * FROM routes WHERE id = :id", id=each) for each in sorted(ids))
+    return [row for row in found if row is not None]
+
+
 def count(tx: Transaction, /) -> int:
     """How many routes are not deleted."""
     row = tx.one("SELECT count(*) AS n FROM routes WHERE deleted_at IS NULL")

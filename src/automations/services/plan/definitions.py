@@ -1,6 +1,6 @@
 """Definitions as they stand in the store: the state that plans are made against, and the table that events are matched with."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -19,16 +19,20 @@ from automations.store import actions, automations, destructions, holds, manifes
 from automations.store.database import Database, Row, Transaction
 
 
-def load_state(tx: Transaction, *, prefix: str = "", now: int | None = None) -> State:
+def load_state(
+    tx: Transaction, *, prefix: str = "", now: int | None = None, known: tuple[int, Mapping[str, Held]] | None = None
+) -> State:
     """The state without old specs. File names get `prefix`, so that they read like those of the catalogue.
 
-    With `now` (microseconds) it knows what was destroyed of late.
+    With `now` (microseconds) it knows what was destroyed of late. `known` are a serial and the automations as of then, with this
+    prefix: while the serial is the same, they are not read again.
     """
     standing = state.read(tx)
+    serial = standing["serial"]
     return State(
         lineage=standing["lineage"],
-        serial=standing["serial"],
-        automations=_held(tx, prefix),
+        serial=serial,
+        automations=known[1] if known is not None and known[0] == serial else _held(automations.heads(tx), prefix),
         manifests={
             (row["action_id"], row["version"]): HeldManifest(
                 row["action_id"], row["version"], row["owner"], row["digest"], _shown(row["file"], prefix)
@@ -62,7 +66,13 @@ def _suspended(tx: Transaction, *, now: int | None) -> dict[str, str]:
     return found
 
 
-def _held(tx: Transaction, prefix: str) -> dict[str, Held]:
+def held_anew(tx: Transaction, held: Mapping[str, Held], ids: Collection[str], *, prefix: str) -> dict[str, Held]:
+    """What is held, with these read again."""
+    standing = {identity: each for identity, each in held.items() if identity not in ids}
+    return standing | _held(automations.some(tx, ids), prefix)
+
+
+def _held(rows: Iterable[Row], prefix: str) -> dict[str, Held]:
     return {
         row["id"]: Held(
             uid=row["uid"],
@@ -74,7 +84,7 @@ def _held(tx: Transaction, prefix: str) -> dict[str, Held]:
             file=_shown(row["file"], prefix),
             deleted=row["deleted_at"] is not None,
         )
-        for row in automations.heads(tx)
+        for row in rows
     }
 
 

@@ -1,6 +1,6 @@
 """The verb heal: find where the rows of what a source owns drifted from its applied specs, and put them right again.
 
-Rows are compared with every resync; the stored texts of specs and manifests, which have to be read for that, at the start and now
+Rows are compared with every resync, and after a commit those that it may have changed; the stored texts of specs and manifests, which have to be read for that, at the start and now
 and then (`deep`), and those that were found edited with every look until they are not.
 """
 
@@ -19,7 +19,7 @@ from automations.services.plan.apply import route_columns
 from automations.store import automations, generations, manifests, routes, state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from automations.core.spec.catalogue import Catalogue
     from automations.core.spec.model import Automation, Manifest
@@ -32,11 +32,15 @@ Drift = dict[str, str]
 
 
 class Scope(NamedTuple):
-    """Whose rows to look at, and at which stored texts: of all with `deep`, else only of these names."""
+    """Whose rows to look at, and at which stored texts: of all with `deep`, else only of these names.
+
+    With `only` no more than the automations of these ids are looked at.
+    """
 
     owner: str
     deep: bool = False
     suspects: Collection[str] = ()
+    only: Collection[str] | None = None
 
     def reads(self, name: str) -> bool:
         """Whether the stored text of this one is looked at."""
@@ -116,13 +120,16 @@ def heal(
 
 
 def _drifted(tx: Transaction, table: Table, scope: Scope) -> _Found:
-    held = routes_of(scope.owner, routes.every(tx))
-    kept = generations.kept(tx, scope.owner)
+    rows = automations.every(tx) if scope.only is None else automations.some(tx, scope.only)
+    rows = [row for row in rows if row["owner"] == scope.owner and row["deleted_at"] is None]
+    held = routes_of(scope.owner, routes.every(tx) if scope.only is None else _routes(tx, rows, table))
+    if scope.only is None:
+        kept = generations.kept(tx, scope.owner)
+    else:
+        kept = {row["uid"]: generations.kept_of(tx, row["uid"], row["generation"]) for row in rows}
     texts = generations.bound_specs(tx, scope.owner) if scope.deep else {}
     found = []
-    for row in automations.every(tx):
-        if row["owner"] != scope.owner or row["deleted_at"] is not None:
-            continue
+    for row in rows:
         mine = kept.get(row["uid"], Kept(None, None))
         if mine.digest is not None and scope.reads(row["id"]):
             text = texts[row["uid"]] if scope.deep else generations.spec(tx, row["uid"], row["generation"])
@@ -136,6 +143,14 @@ def _drifted(tx: Transaction, table: Table, scope: Scope) -> _Found:
             found.append(_Automation(row, mine, sound, words))
     actions = [row for row in manifests.live(tx) if row["owner"] == scope.owner and scope.reads(_action(row))]
     return _Found(found, [row for row in actions if _digest(row["manifest_json"]) != row["digest"]])
+
+
+def _routes(tx: Transaction, rows: Iterable[Row], table: Table) -> list[Row]:
+    """The routes that some automations have, and those that their specs make, whoever has them now."""
+    found = {route["id"]: route for row in rows for route in routes.of(tx, row["id"])}
+    bound = [table.bound[row["id"]].automation for row in rows if row["id"] in table.bound]
+    wanted = {trigger.route.id for automation in bound for trigger in automation.triggers if trigger.route is not None}
+    return [*found.values(), *routes.some(tx, wanted - found.keys())]
 
 
 def _put_right(tx: Transaction, drifted: _Automation, files: _Files, *, actor_at: tuple[str, int]) -> bool:

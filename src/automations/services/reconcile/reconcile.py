@@ -20,9 +20,10 @@ from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.errors import AutomationsError, Conflict, LockNotHeld, Refused, StalePlan
 from automations.services.lead import Lead
 from automations.services.plan.apply import Apply, Authority
-from automations.services.plan.definitions import Bindings, load_state
+from automations.services.plan.definitions import Bindings, held_anew, load_state
 from automations.services.plan.plan import with_old
 from automations.services.ports import Clock, Ids, Telemetry, Tree
+from automations.services.reconcile.extent import Extent, touched
 from automations.services.reconcile.heal import Drift, Scope, drift, heal
 from automations.services.reconcile.prune import counted, ripens, weigh
 from automations.services.reconcile.standing import Look, Standing
@@ -129,6 +130,7 @@ class Reconciler:
         self._succession = Succession(lead)
         self._quiet: _Mark | None = None
         self._deep = False
+        self._extent = Extent()
         self._drifted: Drift = {}
         self._known = -1
         """The serial of the definitions that the last round left behind, or met."""
@@ -201,6 +203,8 @@ class Reconciler:
         if quiet and not (resync and self._drift()):
             return Round("settled")
         self._quiet = None
+        if resync or afresh:
+            self._extent = Extent()
         found = self._round(settled, confirm)
         if found.plan is not None and found.at_rest:
             mark = self._mark(snapshot)
@@ -244,8 +248,9 @@ class Reconciler:
     def _act(self, settled: Settled, catalogue: Catalogue, confirm: int | None) -> Round:
         """Plan, judge what may go, commit, say how it stands; planned anew when others changed definitions meanwhile."""
         snapshot = settled.snapshot
+        before, self._extent = self._extent, Extent()  # nothing is known until the round has come to its end
         for race in range(RACES):
-            state, pause = self._state(catalogue, snapshot.prefix)
+            state, pause = self._state(catalogue, snapshot.prefix, before)
             self._known = state.serial
             policy, now = self._source.policy, self._parts.clock.now()
             request = Request(self._source.name, revision=snapshot.revision, prune=False, unattended=True, now=now)
@@ -265,15 +270,21 @@ class Reconciler:
             made, late = _with_removals(catalogue, state, request=request, first=first, verdict=verdict)
             try:
                 authority = Authority(self.actor, term=self._succession.bearing())
-                self._known = self._parts.apply.commit(made, authority, prefix=snapshot.prefix).serial
+                applied = self._parts.apply.commit(made, authority, prefix=snapshot.prefix)
+                self._known = applied.serial
                 self._succession.in_step(committed=bool(made.changes))
             except StalePlan:
                 continue
             except LockNotHeld as held:
                 return Round("raced", held.message)
-            drifted = self._drift()
-            look = Look(snapshot, catalogue, made, verdict, drifted)
-            self._standing.record(look, watching=self.watch_healthy)
+            look = Look(snapshot, catalogue, made, verdict, self._drifted)
+            only = None
+            if before.knows(state.serial) and not look.errors:
+                only = before.narrowed(made, speaks=look.spoken)
+            drifted = self._drift(only)
+            look = replace(look, drift=drifted)
+            self._standing.record(look, watching=self.watch_healthy, only=only)
+            self._extent = self._seen(look, state, serial=applied.serial)
             waits = [settled.again_at, ripens(seen, policy, now=now), now if late else None]
             again_at = min((each for each in waits if each is not None), default=None)
             outcome: Outcome = "settled" if settled.again_at is None else "unsettled"
@@ -293,13 +304,26 @@ class Reconciler:
         ends = [each for each in (settled.again_at, pause.until) if each is not None]
         return Round("suspended", f"the source is suspended {pause.words()}", again_at=min(ends, default=None))
 
-    def _drift(self) -> Drift:
-        """What drifted: rows always, stored texts in a look afresh, and of what drifted before until it is right again."""
-        self._drifted = drift(self._parts.database, self._parts.bindings, self._scope())
+    def _seen(self, look: Look, state: State, *, serial: int) -> Extent:
+        """What the next round need not look at, after one that saw all that there was to see. Bad files speak for many."""
+        if look.errors:
+            return Extent()
+        with self._parts.database.read() as tx:
+            held = held_anew(tx, state.automations, touched(look.made), prefix=look.snapshot.prefix)
+        return Extent(serial, look.spoken, held)
+
+    def _drift(self, only: Collection[str] | None = None) -> Drift:
+        """What drifted: rows always, stored texts in a look afresh, and of what drifted before until it is right again.
+
+        With `only`, no more than these automations are looked at, and what was found of others stands.
+        """
+        found = drift(self._parts.database, self._parts.bindings, self._scope(only))
+        standing = {} if only is None else {name: said for name, said in self._drifted.items() if name not in only}
+        self._drifted = {name: said for name, said in standing.items() if name not in found} | found
         return self._drifted
 
-    def _scope(self) -> Scope:
-        return Scope(self._source.owner, self._deep, frozenset(self._drifted))
+    def _scope(self, only: Collection[str] | None = None) -> Scope:
+        return Scope(self._source.owner, self._deep, frozenset(self._drifted), only)
 
     def _heal(self, catalogue: Catalogue) -> Drift:
         """Put right what drifted, where policy or a person says so; what that was. Before the plan, which believes rows."""
@@ -319,11 +343,12 @@ class Reconciler:
             self._parts.telemetry.emit("drift.healed", source=self._source.name, automation=identity, what=words)
         return healed
 
-    def _state(self, catalogue: Catalogue, prefix: str) -> tuple[State, Pause | None]:
+    def _state(self, catalogue: Catalogue, prefix: str, before: Extent) -> tuple[State, Pause | None]:
         """The state, and a suspension of the source as of the same serial: whoever suspends it later makes the plan stale."""
         now = self._parts.clock.now()
         with self._parts.database.read() as tx:
-            state = load_state(tx, prefix=prefix, now=now)
+            known = None if before.serial is None else (before.serial, before.held)
+            state = load_state(tx, prefix=prefix, now=now, known=known)
             pause = pause_of_source(tx, self._source.name, now=now)
             return with_old(tx, state, catalogue, owner=self._source.owner), pause
 

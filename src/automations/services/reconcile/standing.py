@@ -66,6 +66,12 @@ class Look:
         return frozenset(change.previous_id or change.id for change in self.made.held_back) - self.verdict.held
 
     @property
+    def spoken(self) -> frozenset[str]:
+        """The automations of which something is to be said, but for those whose files are bad."""
+        waits = {change.id for change in self.made.withheld}
+        return frozenset((*waits, *self.made.protected, *self.drift)) | self.verdict.held | self.rejected
+
+    @property
     def waits(self) -> tuple[str, str] | None:
         """Reason and message for what had to wait, or None."""
         if self.verdict.reason is None:
@@ -119,8 +125,8 @@ class Standing:
         except StoreError:
             return
 
-    def record(self, look: Look, *, watching: bool | None) -> None:
-        """A round came to its end."""
+    def record(self, look: Look, *, watching: bool | None, only: Collection[str] | None = None) -> None:
+        """A round came to its end. With `only` no more than these automations may stand otherwise than at the last look."""
         errors = look.errors
         found = (
             *conditions_of(self._facts(look)),
@@ -143,7 +149,7 @@ class Standing:
                 "observed_generation": generation,
             }
             self._put(tx, found, {**attempted, **applied})
-            self._mark(tx, look, errors)
+            self._mark(tx, look, errors, only=only)
         if errors and tuple(errors) != self._told:  # once, not with every look: a log may lie in the tree itself
             self._telemetry.emit(
                 "reconcile.invalid", source=self._source.name, problems=len(errors), first=str(errors[0])
@@ -160,7 +166,9 @@ class Standing:
             stalled=(HELD_BACK[0], f"{_some(sorted(look.rejected))}: {HELD_BACK[1]}") if look.rejected else None,
         )
 
-    def _mark(self, tx: Transaction, look: Look, errors: list[Diagnostic]) -> None:
+    def _mark(
+        self, tx: Transaction, look: Look, errors: list[Diagnostic], *, only: Collection[str] | None = None
+    ) -> None:
         """Every automation of ours says how it stands: its files, what of it waits, who paused it."""
         by_file: dict[str, list[Diagnostic]] = defaultdict(list)
         for error in errors:
@@ -169,7 +177,7 @@ class Standing:
         rejected = look.rejected
         changed: list[Row] = []
         now = self._clock.now()
-        for row in automations.every(tx):
+        for row in automations.every(tx) if only is None else automations.some(tx, only):
             if row["owner"] != self._source.owner or row["deleted_at"] is not None:
                 continue
             mine = self._errors_of(row, look, by_file) if errors else []
