@@ -11,6 +11,7 @@ import signal
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import sleep, time_ns
 
@@ -41,7 +42,6 @@ SETTLED_OPEN = 10_000_000
 
 @dataclass(slots=True)
 class _Reading:
-    afresh: bool = False
     held: int = 0
     """Bytes of the files read so far."""
     files: list[SpecFile] = field(default_factory=list)
@@ -85,16 +85,24 @@ class DirectoryTree:
 
     def _once(self, known: Mapping[str, str], *, afresh: bool) -> Snapshot | None:
         resolved = self.directory.resolve(strict=True)
-        reading = _Reading(afresh=afresh)
-        for name, entry in tuple(_walk(resolved, reading, prefix=self.prefix)):
-            self._read(name, entry, known=known, reading=reading)
+        reading = _Reading()
+        for name, path in tuple(_walk(resolved, reading, prefix=self.prefix)):
+            status = os.stat(path)  # noqa: PTH116  # by name, thousands of them
+            mark = _stamp(status)
+            if known.get(name) != mark or afresh or not stat.S_ISREG(status.st_mode):
+                self._read(name, path, status, known=known, reading=reading)
+            else:
+                reading.seen.append((path, status))
+                reading.files.append(SpecFile(name, mark, None, partial(_bytes, path)))
         if self.directory.resolve(strict=True) != resolved or not _still(reading):
             return None
         files = tuple(sorted(reading.files, key=lambda file: file.name))
         return Snapshot(self.root, self.prefix, revision_of(self.directory, resolved), files, tuple(reading.problems))
 
-    def _read(self, name: str, path: str, *, known: Mapping[str, str], reading: _Reading) -> None:
-        status = os.stat(path)  # noqa: PTH116  # by name, thousands of them
+    def _read(
+        self, name: str, path: str, status: os.stat_result, *, known: Mapping[str, str], reading: _Reading
+    ) -> None:
+        """A file that is new, or looked at afresh, or none at all."""
         shown = self.prefix + name
         if not stat.S_ISREG(status.st_mode):
             reading.problems.append(_problem(shown, "not a regular file", "only regular files are read as specs"))
@@ -105,12 +113,12 @@ class DirectoryTree:
         mark = _stamp(status)
         # A tree that nobody knows yet is taken as it is.
         settles_at = _settles_at(path, status, known.get(name)) if known and known.get(name) != mark else 0
-        raw = None if known.get(name) == mark and not reading.afresh else _bytes(path)
-        reading.held += len(raw or b"")
+        raw = _bytes(path)
+        reading.held += len(raw)
         if reading.held > MOST_BYTES:
             raise OSError(0, f"more than {MOST_BYTES} bytes of specs", self.root)
         reading.seen.append((path, status))
-        reading.files.append(SpecFile(name, mark, raw, lambda: _bytes(path), settles_at))
+        reading.files.append(SpecFile(name, mark, raw, partial(_bytes, path), settles_at))
 
 
 def holds_specs(directory: Path) -> bool:

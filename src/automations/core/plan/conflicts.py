@@ -54,7 +54,8 @@ def renamed(declared: Declared[Automation], state: State, *, owner: str) -> Held
 def rename_problems(catalogue: Catalogue, state: State, *, owner: str) -> dict[str, Diagnostic]:
     """By new id, the renames that cannot be: two of one, of one that is still declared, onto one that lives or was deleted."""
     claims: dict[str, list[Declared[Automation]]] = defaultdict(list)
-    for declared in catalogue.automations.values():
+    asking = [each for each in catalogue.automations.values() if each.value.renamed_from is not None]
+    for declared in asking:
         previous = renamed(declared, state, owner=owner)
         if previous is not None:
             claims[previous.id].append(declared)
@@ -66,7 +67,7 @@ def rename_problems(catalogue: Catalogue, state: State, *, owner: str) -> dict[s
             problem = _rename_problem(declared, state, still=still, others=others)
             if problem:
                 found[declared.value.id] = _no_rename(declared, identity, problem)
-    for declared in catalogue.automations.values():
+    for declared in asking:
         if _merges(declared, state, owner=owner):
             taken, before = declared.value.id, str(declared.value.renamed_from)
             hint = f"give the renamed one an id that is free, or remove renamedFrom to let {before} go its own way"

@@ -49,6 +49,8 @@ def automation_change(declared: Declared[Automation], view: Viewpoint) -> Change
     """What becomes of one declared automation; None when it is bound as it stands."""
     automation, state, owner = declared.value, view.state, view.owner
     held = state.automations.get(automation.id)
+    if held is not None and held.digest == automation.digest and _stands(held, declared.document.file, owner):
+        return None
     previous = renamed(declared, state, owner=owner)
     if previous is not None:
         return _update("rename", declared, held=previous, view=view)
@@ -58,11 +60,12 @@ def automation_change(declared: Declared[Automation], view: Viewpoint) -> Change
         return _update("create", declared, held=held, view=view)
     if held.owner != owner:
         return _update("adopt", declared, held=held, view=view)
-    if held.digest != automation.digest:
-        return _update("update", declared, held=held, view=view)
-    if held.file != declared.document.file:
-        return _update("move", declared, held=held, view=view)
-    return None
+    return _update("update" if held.digest != automation.digest else "move", declared, held=held, view=view)
+
+
+def _stands(held: Held, file: str, owner: str) -> bool:
+    """Whether one that says the same lives where it is declared."""
+    return held.file == file and held.owner == owner and not held.deleted
 
 
 def _create(declared: Declared[Automation], held: Held | None, view: Viewpoint) -> Change:
@@ -226,9 +229,10 @@ def deletes(catalogue: Catalogue, view: Viewpoint, *, renamed: frozenset[str | N
 
 def gone(catalogue: Catalogue, state: State, *, owner: str) -> Iterator[Held]:
     """The automations of an owner that no file declares, renamed ones among them."""
-    for identity, held in sorted(state.automations.items()):
-        present = identity in catalogue.automations or identity in catalogue.claimed
-        if held.owner == owner and not held.deleted and not present and held.file not in catalogue.bad_files:
+    absent = state.automations.keys() - catalogue.automations.keys() - catalogue.claimed.keys()
+    for identity in sorted(absent):
+        held = state.automations[identity]
+        if held.owner == owner and not held.deleted and held.file not in catalogue.bad_files:
             yield held
 
 

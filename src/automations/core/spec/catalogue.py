@@ -8,6 +8,7 @@ typing error.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from automations.core.canonical import digest
@@ -80,7 +81,7 @@ class Declared(Generic[T]):
         return self.document.at(path).line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: its digest is kept once somebody asked
 class Catalogue:
     """What the tree declares. Bad files count as present: by the id they claim, or by their name alone.
 
@@ -98,7 +99,7 @@ class Catalogue:
     """Test files whose structure is good; whether they fit an automation is `core/fixture`'s to say."""
     advice: Mapping[str, Advice] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """One digest over all that is declared: two trees that mean the same have the same."""
         return digest(sorted(self.digests.items()))
@@ -293,9 +294,10 @@ def _claims(value: Any, kind: str) -> str | None:
 
 def _same_automation(files: tuple[Interpreted, ...]) -> Iterator[Diagnostic]:
     claims: dict[str, list[Interpreted]] = defaultdict(list)
-    for each in files:
-        if each.claims:
-            claims[each.claims].append(each)
+    claiming = [each for each in files if each.claims]
+    if len({each.claims for each in claiming}) < len(claiming):  # else there is nothing to sort out, as nearly always
+        for each in claiming:
+            claims[str(each.claims)].append(each)
     for identity, claimants in claims.items():
         yield from _contested(
             f"automation id {identity}", [(each, ("id",)) for each in claimants], code="spec/duplicate-id"

@@ -5,12 +5,12 @@ Absence is never inferred from an error: an untrusted snapshot leads to no write
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from automations.core.diagnostic import Diagnostic
 
 
-@dataclass(frozen=True, slots=True)
-class SpecFile:
+class SpecFile(NamedTuple):
     """One file. `name` is relative to the root with `/`; equal `stamp`s promise equal bytes (size, times, inode).
 
     `raw` is None where the caller already knew that stamp; `load` reads the bytes then, and raises OSError. Until `settles_at`

@@ -58,13 +58,13 @@ class Recollection:
             memory = None if self._kept else remembered_of(tx, self._database, snapshot)
         changed = self._changed(snapshot, memory)
         same = {file.name: self._known(file, memory) for file in snapshot.files if file.name not in changed}
-        standing = (each.interpreted.manifest for each in same.values())
-        known = shelve((each for each in standing if each is not None), elsewhere.values())
-        anew = self._read(snapshot, changed, known)
+        standing = [each.interpreted.manifest for each in same.values() if each.interpreted.manifest is not None]
+        anew = self._read(snapshot, changed, shelve(standing, elsewhere.values()))
         found = {file.name: anew.get(file.name) or same[file.name] for file in snapshot.files}
         interpreted = [each.interpreted for each in found.values()]
         catalogue = assemble(interpreted, known=elsewhere)
-        rows = (self._fresh(file, found[file.name]) for file in snapshot.files if memory is None or file.name in anew)
+        moved = [file for file in snapshot.files if found[file.name] is not self._kept.get(file.name)]
+        rows = (self._fresh(file, found[file.name]) for file in moved if memory is None or file.name in anew)
         fresh = [row for row in rows if row is not None]
         if memory is not None:
             memory.keep(interpreted, catalogue, anew=anew, fresh=fresh)

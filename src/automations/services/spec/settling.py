@@ -39,7 +39,7 @@ class Settling:
         if not writing:
             return Settled(snapshot)
         files = tuple(
-            replace(file, stamp=known[file.name], raw=None) if file.name in writing else file
+            file._replace(stamp=known[file.name], raw=None) if file.name in writing else file
             for file in snapshot.files
             if file.name not in writing or file.name in known
         )
