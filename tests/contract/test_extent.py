@@ -43,7 +43,9 @@ def test_whatever_is_saved_the_rows_say_what_a_look_at_all_of_them_would_say(loo
         assert _told(fresh) == told
 
 
-def test_a_row_that_was_edited_by_hand_is_found_by_the_next_resync_though_others_are_saved_meanwhile(loop: Loop) -> None:
+def test_a_row_that_was_edited_by_hand_is_found_by_the_next_resync_though_others_are_saved_meanwhile(
+    loop: Loop,
+) -> None:
     loop.write("b.yaml", spec("b", version="2"))
     loop.round()
     _by_hand(loop, "a", "paused")
