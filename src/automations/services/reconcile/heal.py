@@ -1,7 +1,8 @@
 """The verb heal: find where the rows of what a source owns drifted from its applied specs, and put them right again.
 
-Rows are compared with every resync, and after a commit those that it may have changed; the stored texts of specs and manifests, which have to be read for that, at the start and now
-and then (`deep`), and those that were found edited with every look until they are not.
+Rows are compared with every resync, and after a commit those that it may have changed; the stored texts of specs and manifests,
+which have to be read for that, at the start and now and then (`deep`), and those that were found edited with every look until
+they are not.
 """
 
 from __future__ import annotations
