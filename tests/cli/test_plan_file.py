@@ -1,6 +1,9 @@
 """Plan files: what was approved is what is applied, once, on the store that it was made for; anything else is refused."""
 
 import json
+import os
+import socket
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +166,63 @@ def test_a_bad_plan_is_not_kept(automations: CommandLine) -> None:
     assert not (automations.folder / "plan.json").exists()
     automations.write("one")
     assert "cannot write nowhere/plan.json" in automations("plan", "--out", "nowhere/plan.json").err
+
+
+def test_a_plan_is_written_through_a_link_which_stays(automations: CommandLine) -> None:
+    automations.write("one")
+    (automations.folder / "kept").mkdir()
+    for name in ("there.json", "yet to come.json"):
+        real, link = automations.folder / "kept" / name, automations.folder / f"link to {name}"
+        link.symlink_to(real)
+        if name == "there.json":
+            real.write_text("an older plan")
+        ended = automations("plan", "--out", link.name)
+        assert (ended.status, link.readlink()) == (0, real), ended
+        assert json.loads(real.read_text())["kind"] == "automations.plan"
+        assert real.stat().st_mode & 0o777 == 0o600
+        assert ended.out.endswith(f"automations apply 'link to {name}'\n")
+    assert [each.name for each in (automations.folder / "kept").iterdir() if each.name.startswith(".")] == []
+
+
+def test_a_pipe_takes_the_plan_and_stays_a_pipe(automations: CommandLine) -> None:
+    automations.write("one")
+    pipe = automations.folder / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert automations("plan", "--out", "pipe").status == 0
+        assert json.loads(os.read(reader, 1 << 16))["kind"] == "automations.plan"
+        assert pipe.is_fifo()
+    finally:
+        os.close(reader)
+
+
+def test_a_device_takes_the_plan_and_stays_a_device(automations: CommandLine) -> None:
+    automations.write("one")
+    device = automations.folder / "null"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        device.write_bytes(b"")
+    except PermissionError:
+        pytest.skip("only root makes devices, and not in every container")
+    assert automations("plan", "--out", "null").status == 0
+    assert device.is_char_device()
+
+
+def test_what_is_neither_a_file_nor_takes_a_stream_is_left_alone(automations: CommandLine) -> None:
+    automations.write("one")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        error = automations.refused("plan", "--format", "markdown", "--out", "socket", status=1)
+    assert error["error"] == "socket is there and is no regular file"
+    assert (automations.folder / "socket").is_socket()
+
+
+@pytest.mark.parametrize("out", ["", ".", "..", "/", "automations.d", "new/"])
+def test_a_plan_file_has_a_name(automations: CommandLine, out: str) -> None:
+    automations.write("one")
+    ended = automations("plan", "--out", out)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("automations: --out ")
+    assert ended.err.count("\n") == 2  # the hint
+    assert sorted(each.name for each in automations.folder.iterdir()) == ["automations.d"]

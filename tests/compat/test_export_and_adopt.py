@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,23 @@ def test_any_automation_is_exported_by_name(made: CommandLine) -> None:
     assert [each["id"] for each in made.json("export", "declared", ID, "declared")] == ["declared", ID]
     assert made("export", "declared", ID).out.count("\n---\n") == 1
     assert made.refused("export", "nope", status=1)["error"] == "automation not found: nope"
+
+
+@pytest.mark.parametrize("odd", ["pipe", "link to nothing"])
+def test_an_export_waits_for_no_pipe_and_writes_through_no_link(made: CommandLine, odd: str) -> None:
+    file = made.folder / "out" / FILE
+    file.parent.mkdir()
+    if odd == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to(made.folder / "elsewhere.yaml")
+    error = made.refused("export", "--out", "out", status=4)
+    assert error["error"] == f"out/{FILE} is there and is no regular file"
+    assert not (made.folder / "elsewhere.yaml").exists()
+
+
+def test_an_export_into_a_folder_without_a_name_is_a_slip(made: CommandLine) -> None:
+    assert made.refused("export", "--out", "", status=2)["error"] == "--out is empty"
 
 
 def test_an_export_overwrites_nothing(made: CommandLine) -> None:

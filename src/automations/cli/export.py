@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
 from automations.cli.table import counted
-from automations.errors import InvalidInput, Refused
+from automations.errors import InvalidInput, Refused, UsageError
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -18,6 +18,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.core.plan.state import API_OWNER
     from automations.core.spec.writer import to_yaml
 
+    if given["out"] == "":  # a script's variable that was never set; it must not mean the current directory
+        raise UsageError("--out is empty", hint="such as --out automations.d")
     inspect = context.runtime.inspect
     named = [inspect.automation(identity) for identity in dict.fromkeys(given["ids"])]
     records = named or [each for each in inspect.automations() if each["owner"] == API_OWNER]
@@ -57,11 +59,16 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
     files = {folder / name: text.encode() for name, text in texts.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = [str(file) for file, raw in files.items() if file.exists() and file.read_bytes() != raw]
+        standing = [file for file in files if file.is_symlink() or file.exists()]
+        odd = [file for file in standing if not file.is_file()]  # a pipe would keep whoever reads it waiting
+        if odd:
+            raise Refused(f"{odd[0]} is there and is no regular file", hint="give another --out folder")
+        taken = [file for file in standing if file.read_bytes() != files[file]]
         if taken:
             raise Refused(f"{taken[0]} is there and says something else", hint="give another --out folder")
         for file, raw in files.items():
-            file.write_bytes(raw)
+            if file not in standing:
+                file.write_bytes(raw)
     except OSError as problem:
         place = problem.filename or folder
         raise InvalidInput(f"cannot write {place}: {problem.strerror}", hint="give another --out folder") from None

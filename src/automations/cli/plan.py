@@ -24,17 +24,24 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
 
     if given["format"] not in FORMATS:
         raise UsageError(f"unknown format: {given['format']}", hint=f"one of: {', '.join(FORMATS)}")
+    if given["out"] is not None:
+        from automations.adapters.replacing import check_name
+
+        check_name(given["out"], option="--out")
     snapshot, made = planned(context, given)
     form = "json" if context.json and given["format"] != "sarif" else given["format"]
-    context.say(text_of(context, made, form=form, replayed=_replayed(context, given, made)))
-    if not made.sound:
-        return 1
-    if given["out"] is not None:
+    text = text_of(context, made, form=form, replayed=_replayed(context, given, made))
+    if given["out"] is not None and made.sound:
         from automations.cli.plan_file import write_plan
 
         write_plan(context, made, prefix=snapshot.prefix, path=given["out"])
-        if form == "human":
-            context.say(f"\nSaved. To apply exactly this: automations apply {given['out']}")
+    context.say(text)
+    if not made.sound:
+        return 1
+    if given["out"] is not None and form == "human":
+        import shlex
+
+        context.say(f"\nSaved. To apply exactly this: automations apply {shlex.quote(given['out'])}")
     if not given["detailed_exitcode"] or not made.changes:
         return 0
     in_use = any(each.code == "AU332" for each in made.hazards)  # a version that nothing uses any more may go

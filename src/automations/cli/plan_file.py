@@ -1,6 +1,5 @@
 """Plan files on disk: written by `plan --out`, read by `apply`."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ def write_plan(context: "Context", plan: "Plan", *, prefix: str, path: str) -> N
     Raises InvalidInput when it would hold the value of a secret that is known here, or cannot be written.
     """
     from automations.adapters.executors.redaction import Redactor
+    from automations.adapters.replacing import put
     from automations.core.canonical import as_written
     from automations.core.plan.file import to_file
 
@@ -30,15 +30,7 @@ def write_plan(context: "Context", plan: "Plan", *, prefix: str, path: str) -> N
             "the plan file would hold the value of a secret that is known here; it was not written",
             hint="refer to it in the spec (secret://… or ${{ secrets.NAME }}) instead of writing it down",
         )
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        beside.replace(target)
-    except OSError as problem:
-        beside.unlink(missing_ok=True)
-        raise InvalidInput(f"cannot write {path}: {problem.strerror}", hint="give another --out file") from None
+    put(Path(path), text.encode())
 
 
 def read_plan(context: "Context", path: str) -> "tuple[Plan, str, str]":
