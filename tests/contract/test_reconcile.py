@@ -480,22 +480,67 @@ def test_somebody_who_never_stops_writing_is_not_waited_for_without_end(loop: Lo
     assert loop.generations() == {"a": 2}
 
 
-def test_one_who_writes_keeps_nobody_else_waiting(loop: Loop) -> None:
+def test_one_who_writes_keeps_others_waiting_for_two_seconds_at_most(loop: Loop) -> None:
     loop.write("a.yaml", spec("a"))
     loop.write("b.yaml", spec("b"))
     assert loop.round()
-    (loop.directory / "a.yaml").write_bytes(raw(spec("a", version="2.0.0")))
-    (loop.directory / "new.yaml").write_bytes(raw(spec("new")))
+    for name in ("a", "new"):
+        (loop.directory / f"{name}.yaml").write_bytes(raw(spec(name, version="2.0.0")))
     draft = loop.directory / ".draft"
     draft.write_bytes(raw(spec("b", version="2.0.0")))
     draft.replace(loop.directory / "b.yaml")
-    set_age(loop, "a.yaml", SECOND // 10)
-    assert not loop.round()
-    assert loop.last.outcome == "unsettled"
-    assert loop.generations() == {"a": 1, "b": 2}
+    begun = (loop.directory / "a.yaml").stat().st_mtime_ns
+    seen = []
+    for tenths in range(0, 30, 5):
+        for name in ("a.yaml", "new.yaml"):  # somebody goes on writing
+            os.utime(loop.directory / name, ns=(begun, begun + tenths * 100_000_000))
+        set_age(loop, "a.yaml", SECOND // 10)
+        assert not loop.round()
+        assert loop.last.outcome == "unsettled"
+        seen.append(loop.generations())
+    assert seen[:4] == [{"a": 1, "b": 1}] * 4
+    assert seen[4:] == [{"a": 1, "b": 2}] * 2
     set_age(loop, "a.yaml", SECOND)
     assert loop.round()
     assert loop.generations() == {"a": 2, "b": 2, "new": 1}
+
+
+def test_files_that_change_together_are_taken_in_together(loop: Loop) -> None:
+    """A checkout writes one after the other, and each settles for itself."""
+    for name in ("a", "b", "c"):
+        loop.write(f"{name}.yaml", spec(name))
+    assert loop.round()
+    serial = loop.plane.serial()
+    begun = (loop.directory / "a.yaml").stat().st_mtime_ns
+    for number, name in enumerate(("a", "b", "c")):
+        (loop.directory / f"{name}.yaml").write_bytes(raw(spec(name, version="2.0.0")))
+        os.utime(loop.directory / f"{name}.yaml", ns=(begun, begun + number * 100_000_000))
+    set_age(loop, "a.yaml", 3 * SECOND // 10)  # which has settled; the last one was written a tenth of a second ago
+    assert not loop.round()
+    assert loop.generations() == {"a": 1, "b": 1, "c": 1}
+    set_age(loop, "c.yaml", SECOND // 2)
+    assert loop.round()
+    assert (loop.generations(), loop.plane.serial()) == ({"a": 2, "b": 2, "c": 2}, serial + 1)
+
+
+def test_while_git_holds_its_index_nothing_is_taken_in_but_not_for_ever(loop: Loop) -> None:
+    loop.write("a.yaml", spec("a"))
+    assert loop.round()
+    (loop.directory / ".git").mkdir()
+    lock = loop.directory / ".git" / "index.lock"
+    lock.touch()
+    loop.write("a.yaml", spec("a", version="2.0.0"))
+    set_age(loop, "a.yaml", SECOND)
+    assert not loop.round()
+    assert loop.generations() == {"a": 1}
+    lock.unlink()
+    assert loop.round()
+    assert loop.generations() == {"a": 2}
+    lock.touch()
+    loop.write("a.yaml", spec("a", version="3.0.0"))
+    assert not loop.round()
+    assert loop.round(seconds=3)
+    assert loop.generations() == {"a": 3}
 
 
 def test_nothing_counts_as_missing_while_a_new_file_is_being_written(loop: Loop) -> None:

@@ -405,19 +405,10 @@ def test_content_that_changed_under_old_times_is_found(site: Site) -> None:
     until(lambda: live(site)["alpha"] == "1.0.1", what="the hidden change is found", seconds=LONG)
 
 
-def test_checkouts_under_the_daemon_s_eyes_bind_only_what_was_committed(site: Site) -> None:
-    repository = site.folder / "repo"
-    git = [
-        "git",
-        "-C",
-        str(repository),
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@example.invalid",
-        "-c",
-        "core.hooksPath=",
-    ]
+def two_branches(repository: Path) -> list[str]:
+    """A repository with sixty specs, of another version on each of its branches; the words of a git command in it."""
+    author = ("-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "core.hooksPath=")
+    git = ["git", "-C", str(repository), *author]
     subprocess.run(["git", "init", "-q", "-b", "one", repository], check=True)
     specs = repository / "automations.d"
     specs.mkdir()
@@ -428,6 +419,25 @@ def test_checkouts_under_the_daemon_s_eyes_bind_only_what_was_committed(site: Si
             (specs / f"s{number}.yaml").write_text(spec(f"s{number}", version))
         subprocess.run([*git, "add", "-A"], check=True)
         subprocess.run([*git, "commit", "-qm", branch], check=True)
+    return git
+
+
+def test_a_checkout_is_one_commit(site: Site) -> None:
+    git = two_branches(site.folder / "repo")
+    site.start("run", "repo/automations.d", "--no-worker")
+    versions = {"one": "1.0.0", "two": "2.0.0"}
+    for number in range(6):
+        branch = ("one", "two")[number % 2]
+        subprocess.run([*git, "checkout", "-q", branch], check=True)
+        wanted = {f"s{number}": versions[branch] for number in range(60)}
+        until(lambda wanted=wanted: live(site) == wanted, what="the checkout is bound", seconds=LONG)  # type: ignore[misc]  # a default
+    commits = [line for line in site.log().splitlines() if '"apply.committed"' in line]
+    assert len(commits) in (6, 7), commits  # the first look may have seen the branch before
+    assert "reconcile.invalid" not in site.log()
+
+
+def test_checkouts_under_the_daemon_s_eyes_bind_only_what_was_committed(site: Site) -> None:
+    git = two_branches(site.folder / "repo")
     site.start("run", "repo/automations.d", "--no-worker")
     until(lambda: len(live(site)) == 60, what="all are bound", seconds=LONG)
     stop = Event()

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import sleep, time_ns
 
 from automations.adapters.absent import absence, unreadable
-from automations.adapters.revision import revision_of
+from automations.adapters.revision import is_moving, revision_of
 from automations.core.diagnostic import Diagnostic, Severity, Span
 from automations.core.spec.snapshot import Snapshot, SpecFile, Untrusted
 from automations.errors import InvalidInput
@@ -86,6 +86,7 @@ class DirectoryTree:
     def _once(self, known: Mapping[str, str], *, afresh: bool) -> Snapshot | None:
         resolved = self.directory.resolve(strict=True)
         reading = _Reading()
+        moving = is_moving(resolved)
         for name, path in tuple(_walk(resolved, reading, prefix=self.prefix)):
             status = os.stat(path)  # noqa: PTH116  # by name, thousands of them
             mark = _stamp(status)
@@ -97,7 +98,8 @@ class DirectoryTree:
         if self.directory.resolve(strict=True) != resolved or not _still(reading):
             return None
         files = tuple(sorted(reading.files, key=lambda file: file.name))
-        return Snapshot(self.root, self.prefix, revision_of(self.directory, resolved), files, tuple(reading.problems))
+        revision, problems = revision_of(self.directory, resolved), tuple(reading.problems)
+        return Snapshot(self.root, self.prefix, revision, files, problems, moving or is_moving(resolved))
 
     def _read(
         self, name: str, path: str, status: os.stat_result, *, known: Mapping[str, str], reading: _Reading

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from pathlib import Path
+from time import time_ns
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _REF = re.compile(r"ref: (refs/[A-Za-z0-9._/+@-]{1,200})\Z")
@@ -12,16 +13,32 @@ LARGEST = 1 << 20
 """Bytes of a file of git's that are read; a repository with more packed refs shows the name of its link."""
 
 
+MOVES = 10 * 1_000_000_000
+"""Nanoseconds for which git's lock counts; an older one was left behind, or waits for a person."""
+
+
 def revision_of(directory: Path, resolved: Path) -> str | None:
     """The commit of the checkout around `resolved`, else the name that the link `directory` leads to, else None."""
-    for parent in (resolved, *resolved.parents):
-        git = _git_folder(parent / ".git")
-        if git is not None:
-            commit = _commit(git)
-            if commit:
-                return commit
-            break
+    git = _checkout(resolved)
+    commit = None if git is None else _commit(git)
+    if commit is not None:
+        return commit
     return resolved.name if directory.is_symlink() else None
+
+
+def is_moving(resolved: Path) -> bool:
+    """Whether git is at work on the checkout around `resolved`: it holds the index while it changes files."""
+    git = _checkout(resolved)
+    try:
+        return git is not None and 0 <= time_ns() - (git / "index.lock").stat().st_mtime_ns < MOVES
+    except OSError:
+        return False
+
+
+def _checkout(resolved: Path) -> Path | None:
+    """The folder in which git keeps what belongs to the checkout around `resolved`."""
+    found = (_git_folder(parent / ".git") for parent in (resolved, *resolved.parents))
+    return next((each for each in found if each is not None), None)
 
 
 def _git_folder(entry: Path) -> Path | None:

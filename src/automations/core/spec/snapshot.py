@@ -26,13 +26,17 @@ class SpecFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A tree that held still while it was read. `prefix` goes before names that people see, such as `automations.d/`."""
+    """A tree that held still while it was read. `prefix` goes before names that people see, such as `automations.d/`.
+
+    `moving` says that a version control system was just at work on the checkout: more files may be about to change.
+    """
 
     root: str
     prefix: str
     revision: str | None
     files: tuple[SpecFile, ...]
     problems: tuple[Diagnostic, ...] = ()
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,11 @@ class Bindings:
         self._manifests: dict[str, Manifest] = {}
         self._owners: dict[str, str] = {}
         self._shelved: list[tuple[str, str]] = []
+        self._foreseen: dict[str, Automation] = {}
+
+    def foresee(self, automations: Iterable[Automation]) -> None:
+        """What is about to be committed: the next table takes these models where digests are the same, and builds none anew."""
+        self._foreseen = {each.digest: each for each in automations}
 
     def current(self) -> Table:
         """The table of the store's serial now. Raises StoreUnavailable."""
@@ -179,7 +184,7 @@ class Bindings:
             bound = before if stays else self._bound(tx, row, shelves.of(owner))
             if bound is not None:
                 kept[uid], owners[uid] = bound, owner
-        self._kept, self._owners, self._shelved = kept, owners, digests
+        self._kept, self._owners, self._shelved, self._foreseen = kept, owners, digests, {}
         bound_routes = [
             BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None) for row in routes.every(tx)
         ]
@@ -205,8 +210,7 @@ class Bindings:
             automation = standing.automation
         else:
             standing = None
-            kept = automations.generation(tx, row["uid"], row["generation"])
-            read = None if kept is None else _read(kept["spec_json"])
+            read = self._foreseen.get(row["digest"]) or _stored(tx, row)
             if read is None:
                 return None
             automation = read
@@ -216,10 +220,11 @@ class Bindings:
         return Bound(row["uid"], row["generation"], automation, pinned)
 
 
-def _read(text: str) -> Automation | None:
-    """A stored spec; None for what is none."""
+def _stored(tx: Transaction, row: Row) -> Automation | None:
+    """The generation that is bound, as it is stored; None where it is gone, or is no spec."""
+    kept = automations.generation(tx, row["uid"], row["generation"])
     try:
-        return build.automation(decode(text))
+        return None if kept is None else build.automation(decode(kept["spec_json"]))
     except (StoreDamaged, ValueError, TypeError, LookupError, AttributeError):
         return None
 

@@ -193,6 +193,8 @@ class Reconciler:
         if isinstance(snapshot, Untrusted):
             return self._untrusted(snapshot)
         settled = self._settling.sort_out(snapshot, known, now=self._parts.clock.now())
+        if settled.torn:
+            return Round("unsettled", WRITING, again_at=settled.again_at)
         snapshot = settled.snapshot
         mark = self._mark(snapshot)
         quiet = self._quiet == mark and not afresh and confirm is None
@@ -270,6 +272,7 @@ class Reconciler:
             made, late = _with_removals(catalogue, state, request=request, first=first, verdict=verdict)
             try:
                 authority = Authority(self.actor, term=self._succession.bearing())
+                self._parts.bindings.foresee(each.automation for each in made.changes if each.automation is not None)
                 applied = self._parts.apply.commit(made, authority, prefix=snapshot.prefix)
                 self._known = applied.serial
                 self._succession.in_step(committed=bool(made.changes))
