@@ -14,7 +14,9 @@ from samples import action, catalogue, event_trigger, spec, step, webhook_trigge
 OWNER = "source:default"
 SIGNED = {"preset": "github", "secretRef": "secret://a"}
 GUARDED = {"mode": "manual", "requiresApproval": True, "count": 2, "roles": ["sre"]}
+STRIPE = {**SIGNED, "preset": "stripe"}
 NIGHT = {"kind": "schedule", "cron": "0 3 * * *"}
+MANUAL = {"kind": "manual"}
 
 
 def plan_of(before: dict[str, Any], after: dict[str, Any], **state: Any) -> Plan:
@@ -56,6 +58,19 @@ def one_step(**keys: Any) -> Any:
     return spec("a", actions=[step(**keys)])
 
 
+def hears(*types: str) -> Any:
+    return spec("a", triggers=[event_trigger(type=each) for each in types])
+
+
+def door(trigger: str, route: str, **keys: Any) -> dict[str, Any]:
+    return {**webhook_trigger(f"/{route}", id=route, **keys), "id": trigger}
+
+
+def ways(*triggers: Any) -> Any:
+    return spec("a", triggers=list(triggers))
+
+
+W1_SIGNED = door("w", "r1", signature=SIGNED)
 BOTH = spec("a", triggers=[*hook(signature=SIGNED)["triggers"], webhook_trigger("/z")])
 CANCELS = spec("a", lifecycle={"onUpdate": "cancel-queued"})
 LIVE = {"in_flight": {"a": InFlight(running=1, queued=1)}}
@@ -67,6 +82,13 @@ CASES: list[tuple[str, Any, Any, dict[str, Any], list[str]]] = [
     ("paused", spec("a"), spec("a", status="paused"), {}, ["AU102"]),
     ("archived", spec("a"), spec("a", status="archived"), {}, ["AU102"]),
     ("of two triggers one", spec("a", triggers=[event_trigger(), NIGHT]), spec("a"), {}, ["AU103"]),
+    ("a trigger that people replace",
+     spec("a", triggers=[event_trigger(), NIGHT]),
+     spec("a", triggers=[event_trigger(), MANUAL]), {}, ["AU103"]),
+    ("another event under one id", hears("x", "y"), hears("x", "z"), {}, ["AU103"]),
+    ("the first of two without ids", hears("x", "y"), hears("y"), {}, ["AU103"]),
+    ("two in another order", hears("x", "y"), hears("y", "x"), {}, []),
+    ("one event more", hears("x"), spec("a", triggers=[event_trigger(type=["x", "y"])]), {}, []),
     ("switched on", spec("a", status="paused"), spec("a"), {}, ["AU104"]),
     ("another path", hook("/x", id="h"), hook("/y", id="h"), {}, ["AU203"]),
     ("another dedupe key", hook(mapping={}), hook(mapping={"dedupeKeyPath": "n"}), {}, ["AU204"]),
@@ -82,6 +104,7 @@ CASES: list[tuple[str, Any, Any, dict[str, Any], list[str]]] = [
     ),
     ("another time", spec("a", triggers=[NIGHT]), spec("a", triggers=[{**NIGHT, "cron": "0 4 * * *"}]), {}, []),
     ("another key", spec("a", concurrency={"key": "x"}), spec("a", concurrency={"key": "y"}), {}, ["AU206"]),
+    ("no limit any more", spec("a", concurrency={"limit": 1}), spec("a"), {}, ["AU206"]),
     ("a first key", spec("a"), spec("a", concurrency={"key": "y"}), {}, []),
     ("no filter", spec("a", triggers=[event_trigger(filter={"a": 1})]), spec("a"), {}, ["AU207"]),
     ("no expression", spec("a", triggers=[event_trigger(expr="true")]), spec("a"), {}, ["AU207"]),
@@ -89,6 +112,15 @@ CASES: list[tuple[str, Any, Any, dict[str, Any], list[str]]] = [
     ("no signature", hook(signature=SIGNED), hook(), {}, ["AU310"]),
     ("never signed", None, hook(), {}, ["AU311"]),
     ("a second route", hook(signature=SIGNED), BOTH, {}, ["AU311"]),
+    ("no signature under another path and id", ways(W1_SIGNED), ways(door("w", "r2")), {}, ["AU310", "AU203", "AU204"]),
+    ("no signature and nothing is called as before", ways(W1_SIGNED), ways(door("v", "r2")), {}, ["AU103", "AU310"]),
+    ("a second door under an old id", ways(W1_SIGNED), ways(door("w", "r2"), door("v", "r1", signature=SIGNED)), {}, ["AU311"]),
+    ("weaker under another path",
+     ways(door("w", "r1", signature=STRIPE)),
+     ways(door("w", "r2", signature=SIGNED)), {}, ["AU313", "AU203", "AU204"]),
+    ("weaker and nothing is called as before",
+     ways(door("w", "r1", signature=STRIPE)),
+     ways(door("v", "r2", signature=SIGNED)), {}, ["AU103", "AU313"]),
     ("another secret", hook(signature=SIGNED), hook(signature={**SIGNED, "secretRef": "secret://b"}), {}, ["AU312"]),
     ("a weaker scheme", hook(signature={**SIGNED, "preset": "stripe"}), hook(signature=SIGNED), {}, ["AU313"]),
     ("a stronger scheme", hook(signature=SIGNED), hook(signature={**SIGNED, "preset": "stripe"}), {}, []),
@@ -100,6 +132,12 @@ CASES: list[tuple[str, Any, Any, dict[str, Any], list[str]]] = [
     ("by itself", one_step(approval=GUARDED), one_step(approval={**GUARDED, "onExpire": "approve"}), {}, ["AU320"]),
     ("renamed step without", one_step(approval=GUARDED), one_step(identity="other"), {}, ["AU320"]),
     ("renamed step with", one_step(approval=GUARDED), one_step(identity="other", approval=GUARDED), {}, []),
+    ("another name and action without",
+     one_step(approval=GUARDED),
+     one_step(identity="other", actionId="x.other"), {}, ["AU320"]),
+    ("another name and action with",
+     one_step(approval=GUARDED),
+     one_step(identity="other", actionId="x.other", approval=GUARDED), {}, []),
     ("more people", one_step(approval=GUARDED), one_step(approval={**GUARDED, "count": 3}), {}, []),
     ("fewer attempts", one_step(), one_step(retry={"maxAttempts": 1}), LIVE, ["AU400"]),
     ("fewer attempts, nothing runs", one_step(), one_step(retry={"maxAttempts": 1}), {}, []),

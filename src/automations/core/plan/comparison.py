@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from automations.core.diagnostic import Path
+from automations.core.plan.heirs import Inheritance, inheritance
 from automations.core.plan.state import InFlight
 from automations.core.spec import build
 from automations.core.spec.model import Automation, Step, Trigger, TriggerKind
@@ -23,15 +24,18 @@ class Comparison:
     in_flight: InFlight = field(default_factory=InFlight)
 
     def triggers(self) -> Iterator[tuple[Path, Trigger, Trigger | None]]:
-        """Every trigger of the new version, its path and what it was: the one of its id, else the one of its route."""
-        held = self.before.triggers if self.before else ()
-        by_id = {each.id: each for each in held}
-        by_route = {name: each for each in held if each.route for name in (each.route.path, each.route.id)}
-        for index, trigger in enumerate(self.after.triggers):
-            was = by_id.get(trigger.id)
-            if trigger.route is not None:
-                was = by_route.get(trigger.route.path) or by_route.get(trigger.route.id) or was
-            yield ("triggers", index), trigger, was if was and was.kind is trigger.kind else None
+        """Every trigger of the new version, its path, and the one that it carries on."""
+        predecessors, _ = self._inheritance
+        for index, (trigger, was) in enumerate(zip(self.after.triggers, predecessors, strict=True)):
+            yield ("triggers", index), trigger, was
+
+    def ended(self) -> tuple[Trigger, ...]:
+        """The triggers of the old version that none carries on."""
+        return self._inheritance[1]
+
+    @property
+    def _inheritance(self) -> Inheritance:
+        return inheritance(self.before.triggers if self.before else (), self.after.triggers)
 
     def steps(self) -> Iterator[tuple[Path, Step, Step | None]]:
         """Every step of the new version, its path and what it was."""

@@ -58,7 +58,8 @@ _ALL = (
         "AU103",
         "notice",
         "a trigger goes",
-        "One of several triggers is removed. What it started, only the remaining ones may still start.",
+        "A trigger is removed, or another takes its place that fires at other times or for other events. What it "
+        "started, only the remaining ones may still start.",
     ),
     Risk(
         "AU104",
@@ -106,8 +107,8 @@ _ALL = (
         "AU206",
         "danger",
         "the concurrency key changes",
-        "Runs that hold a slot under the old key do not count under the new one: until they end, more runs than the limit "
-        "may go on side by side.",
+        "Without `concurrency` any number of runs go on side by side. With another key, runs that hold a slot under "
+        "the old key do not count under the new one: until they end, more runs than the limit may go on side by side.",
     ),
     Risk(
         "AU207",
@@ -120,8 +121,9 @@ _ALL = (
         "AU310",
         "danger",
         "a route loses its signature",
-        "A webhook route that was signed is not signed any more. Whoever knows its address may post to it and start runs. "
-        "Put the `signature` back, or be sure that something in front of the server proves who sends.",
+        "A webhook route that was signed is not signed any more, under whatever path and id it goes on. Whoever "
+        "knows its address may post to it and start runs. Put the `signature` back, or be sure that something in front of "
+        "the server proves who sends.",
     ),
     Risk(
         "AU311",
@@ -148,8 +150,9 @@ _ALL = (
         "AU320",
         "danger",
         "an approval is removed or weakened",
-        "A step that waited for people waits for fewer, for anybody instead of named roles, lets people approve their own "
-        "runs, or goes on by itself when the time is over.",
+        "A step that waited for people, itself or because a step before it did, waits for nobody or for fewer, for anybody "
+        "instead of named roles, lets people approve their own runs, or goes on by itself when the time is over. Another "
+        "approval that is not weaker makes up for one that goes, if it stands before the same step.",
     ),
     Risk(
         "AU330",

@@ -1,19 +1,20 @@
-"""Hazards of what an automation does: approvals, limits, concurrency, inputs, lifecycle."""
+"""Hazards of what an automation does: limits, concurrency, inputs, lifecycle."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from automations.core.diagnostic import Path
+from automations.core.plan.approval_hazards import approval_hazards
 from automations.core.plan.comparison import Comparison
 from automations.core.plan.hazards import Hazard
-from automations.core.spec.model import Automation, Step
+from automations.core.spec.model import Automation
 
 
 def step_hazards(pair: Comparison) -> Iterator[Hazard]:
     """Every hazard of a changed automation's steps and of how it runs."""
     if pair.before is None:
         return
-    yield from _approvals(pair, pair.before)
+    yield from approval_hazards(pair)
     yield from _limits(pair, pair.before)
     yield from _whole(pair.id, pair.before.spec, pair.after.spec)
     counts = pair.in_flight
@@ -25,57 +26,6 @@ def step_hazards(pair: Comparison) -> Iterator[Hazard]:
 def policy(spec: Mapping[str, Any], word: str, default: str) -> str:
     """What a spec's lifecycle says of `onUpdate` or `onDelete`."""
     return str(spec.get("lifecycle", {}).get(word, default))
-
-
-def _approvals(pair: Comparison, before: Automation) -> Iterator[Hazard]:
-    steps = {step.id: (path, step) for path, step, _ in pair.steps()}
-    for was in before.steps:
-        if was.approval is None:
-            continue
-        path, now = steps.get(was.id, (("actions",), None))
-        if now is None:
-            moved = [(at, each) for at, each in steps.values() if each.action_id == was.action_id]
-            if not moved or all(each.approval for _, each in moved):
-                continue
-            path, now = next((at, each) for at, each in moved if each.approval is None)
-        if weaker := _weaker(was, now, before=before, after=pair.after):
-            yield Hazard("AU320", pair.id, f"{pair.id}: step {now.id} {weaker}", (*path, "approval"))
-
-
-def _weaker(was: Step, now: Step, *, before: Automation, after: Automation) -> str | None:
-    old = was.approval
-    if old is None:
-        return None
-    if now.approval is None:
-        return f"runs without the approval of {_people(old.count)} that it needed"
-    if now.approval.count < old.count:
-        return f"needs {_people(now.approval.count)} instead of {_people(old.count)}"
-    if now.approval.allow_self and not old.allow_self:
-        return "may be approved by whoever started the run"
-    raw, new = _raw_approval(before, was.id), _raw_approval(after, now.id)
-    gained = set(map(str, new.get("roles") or ())) - set(map(str, raw.get("roles") or ()))
-    if raw.get("roles") and (not new.get("roles") or gained):
-        return f"may be approved by {', '.join(sorted(gained)) or 'anybody'}, no longer only by {_roles(raw)}"
-    if new.get("onExpire") == "approve" and raw.get("onExpire") != "approve":
-        return "goes on by itself when nobody answers in time"
-    return None
-
-
-def _raw_approval(automation: Automation, step_id: str) -> Mapping[str, Any]:
-    for section in ("actions", "finally"):
-        for raw in automation.spec.get(section, ()):
-            if raw["id"] == step_id:
-                found: Mapping[str, Any] = raw.get("approval") or raw.get("approvalGate", {}).get("requirement") or {}
-                return found
-    return {}
-
-
-def _roles(raw: Mapping[str, Any]) -> str:
-    return ", ".join(map(str, raw["roles"]))
-
-
-def _people(count: int) -> str:
-    return "1 person" if count == 1 else f"{count} people"
 
 
 def _limits(pair: Comparison, before: Automation) -> Iterator[Hazard]:
@@ -101,7 +51,10 @@ def _lowered(pair: Comparison, path: Path, message: str) -> Hazard:
 
 def _whole(identity: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Hazard]:
     old, new = before.get("concurrency", {}), after.get("concurrency", {})
-    if old and old.get("key") != new.get("key"):
+    if old and not new:
+        message = f"{identity} no longer limits how many runs go on side by side"
+        yield Hazard("AU206", identity, message, ("id",))
+    elif old and old.get("key") != new.get("key"):
         message = f"{identity} limits runs by another key: those under way do not count for it"
         yield Hazard("AU206", identity, message, ("concurrency", "key"))
     if before.get("inputs") != after.get("inputs"):

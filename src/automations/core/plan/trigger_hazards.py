@@ -1,11 +1,12 @@
 """Hazards of what starts an automation: triggers, routes, signatures, schedules, status."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 from automations.core.diagnostic import Path
 from automations.core.plan.comparison import Comparison, starts_itself
 from automations.core.plan.hazards import Hazard
+from automations.core.plan.heirs import called, times, when
 from automations.core.spec.model import Automation, AutomationStatus, Route, Signature, Trigger, TriggerKind
 
 _STRONG_TO_WEAK = (
@@ -33,11 +34,11 @@ def trigger_hazards(pair: Comparison) -> Iterator[Hazard]:
     """Every hazard of a changed or new automation's triggers, in their order."""
     if pair.before is not None:
         yield from _status(pair.id, pair.before, pair.after)
-        yield from _removed(pair.id, pair.before, pair.after)
-    signed = _signed(pair.before)
+        yield from _removed(pair, pair.before)
+    proofs = _Proofs(pair)
     for path, trigger, was in pair.triggers():
         if trigger.route is not None:
-            yield from _route(pair, path, route=trigger.route, signed=signed)
+            yield from _route(pair, path, route=trigger.route, proof=proofs.of(trigger.route, was))
         if was is not None:
             yield from _changed(pair.id, path, trigger=trigger, was=was)
     if pair.before is not None:
@@ -51,32 +52,64 @@ def _status(identity: str, before: Automation, after: Automation) -> Iterator[Ha
         yield Hazard("AU104", identity, f"{identity} was {before.status} and becomes active", ("status",))
 
 
-def _removed(identity: str, before: Automation, after: Automation) -> Iterator[Hazard]:
-    if starts_itself(before) and not starts_itself(after):
+def _removed(pair: Comparison, before: Automation) -> Iterator[Hazard]:
+    identity, ended = pair.id, pair.ended()
+    if starts_itself(before) and not starts_itself(pair.after):
         yield Hazard("AU101", identity, f"{identity} loses its last trigger: only people start it then", ("triggers",))
-    elif len(after.triggers) < len(before.triggers):
-        gone = len(before.triggers) - len(after.triggers)
-        what = "a trigger" if gone == 1 else f"{gone} triggers"
-        yield Hazard("AU103", identity, f"{identity} loses {what} of {len(before.triggers)}", ("triggers",))
+    elif ended:
+        what = "a trigger" if len(ended) == 1 else f"{len(ended)} triggers"
+        message = f"{identity} loses {what} of {len(before.triggers)}: {called(ended)}"
+        yield Hazard("AU103", identity, message, ("triggers",))
 
 
-def _signed(automation: Automation | None) -> dict[str, Signature]:
-    """Signatures by the ids and the paths of the routes that have one."""
-    routes = [trigger.route for trigger in automation.triggers if trigger.route] if automation else []
-    return {name: route.signature for route in routes if route.signature for name in (route.id, route.path)}
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """The signature that a request needed, and where that was."""
+
+    path: str
+    signature: Signature
 
 
-def _route(pair: Comparison, path: Path, *, route: Route, signed: dict[str, Signature]) -> Iterator[Hazard]:
-    was, place = signed.get(route.path) or signed.get(route.id), (*path, "route")
+class _Proofs:
+    """What each route of a new version asked for before: under its path or id, or in the trigger that it belongs to.
+
+    Where all of these are new, a signed route that ends is taken for what it was: who changes path and id and trigger at once
+    still opens a door that was locked.
+    """
+
+    def __init__(self, pair: Comparison) -> None:
+        routes = [trigger.route for trigger in pair.before.triggers if trigger.route] if pair.before else []
+        self._held = {name: each for route in routes for each in _proof(route) for name in (route.id, route.path)}
+        self._ended = [each for trigger in pair.ended() if trigger.route for each in _proof(trigger.route)]
+        self._known = _names(pair.before) if pair.before else set()
+
+    def of(self, route: Route, was: Trigger | None) -> _Proof | None:
+        """What it asked for; None where anybody could post, or nobody."""
+        found = self._held.get(route.path) or self._held.get(route.id)
+        if found is None and was is not None and was.route is not None:
+            found = next(_proof(was.route), None)
+        elif found is None and not self._known & {route.path, route.id} and self._ended:
+            found = self._ended.pop(0)
+        return found
+
+
+def _proof(route: Route) -> Iterator[_Proof]:
+    if route.signature is not None:
+        yield _Proof(route.path, route.signature)
+
+
+def _route(pair: Comparison, path: Path, *, route: Route, proof: _Proof | None) -> Iterator[Hazard]:
+    place = (*path, "route")
     if route.signature is None:
-        if was is not None:
-            message = f"{pair.id} drops the signature of {route.path}: anybody may post there"
+        if proof is not None:
+            where = route.path if proof.path == route.path else f"{proof.path}, which becomes {route.path}"
+            message = f"{pair.id} drops the signature of {where}: anybody may post there"
             yield Hazard("AU310", pair.id, message, place)
         elif pair.before is None or not _names(pair.before) & {route.path, route.id}:
             message = f"{pair.id} takes unsigned requests at {route.path}: anybody may post there"
             yield Hazard("AU311", pair.id, message, place)
-    elif was is not None:
-        yield from _signature(pair.id, (*place, "signature"), now=route.signature, was=was)
+    elif proof is not None:
+        yield from _signature(pair.id, (*place, "signature"), now=route.signature, was=proof.signature)
 
 
 def _names(automation: Automation) -> set[str]:
@@ -147,26 +180,16 @@ def _schedules(identity: str, before: Automation, after: Automation) -> Iterator
     for name, (index, trigger) in new.items():
         path: Path = ("triggers", index)
         was = old.get(name)
-        if was is not None and _times(was) != _times(trigger):
-            moved = next((each for each in old.values() if _times(each) == _times(trigger)), None)
+        if was is not None and times(was) != times(trigger):
+            moved = next((each for each in old.values() if times(each) == times(trigger)), None)
             if moved is not None:
-                message = f"{identity}: the schedule {_shown(trigger)} was trigger {moved.id} and becomes {name}"
+                message = f"{identity}: the schedule {when(trigger)} was trigger {moved.id} and becomes {name}"
                 yield Hazard("AU205", identity, message, path)
             elif was.raw.get("timezone", "UTC") != trigger.raw.get("timezone", "UTC"):
                 zones = f"{trigger.raw.get('timezone', 'UTC')} instead of {was.raw.get('timezone', 'UTC')}"
                 yield Hazard("AU205", identity, f"{identity}: schedule {name} is read in {zones}", (*path, "timezone"))
         elif was is None:
-            moved = next(
-                (each for each in old.values() if each.id not in new and _times(each) == _times(trigger)), None
-            )
+            moved = next((each for each in old.values() if each.id not in new and times(each) == times(trigger)), None)
             if moved is not None:
-                message = f"{identity}: the schedule {_shown(trigger)} was trigger {moved.id} and becomes {name}"
+                message = f"{identity}: the schedule {when(trigger)} was trigger {moved.id} and becomes {name}"
                 yield Hazard("AU205", identity, message, path)
-
-
-def _times(trigger: Trigger) -> tuple[Any, ...]:
-    return tuple(trigger.raw.get(key) for key in ("cron", "schedule", "every", "timezone"))
-
-
-def _shown(trigger: Trigger) -> str:
-    return str(trigger.raw.get("cron") or trigger.raw.get("schedule") or trigger.raw.get("every"))

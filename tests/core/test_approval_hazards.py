@@ -1,0 +1,117 @@
+"""Approvals as a reviewer sees them: whatever way a step gets round the people that it waited for, the plan says so."""
+
+from typing import Any
+
+import pytest
+
+from automations.core.plan.comparison import compared
+from automations.core.plan.state import InFlight
+from automations.core.plan.step_hazards import step_hazards
+from samples import automation, spec
+
+
+def act(identity: str, *after: Any, ask: int = 0, **keys: Any) -> dict[str, Any]:
+    """A step behind others, which asks so many people."""
+    asks = {"approval": {"requiresApproval": True, "count": ask, **keys.pop("how", {})}} if ask else {}
+    return {"id": identity, "actionId": f"do.{identity}", "dependsOn": list(after), **asks, **keys}
+
+
+def told(before: list[Any], after: list[Any]) -> list[str]:
+    """What a plan says, without the automation's name."""
+    pair = compared(automation("a", actions=after), spec("a", actions=before), InFlight())
+    found = list(step_hazards(pair))
+    assert {each.code for each in found} <= {"AU320"}
+    return [each.message.removeprefix("a: ") for each in found]
+
+
+GATED = [act("build"), act("gate", "build", ask=2), act("ship", "gate"), act("tell", "ship")]
+
+
+def test_a_gate_that_goes_is_told_with_what_no_longer_waits_for_it() -> None:
+    assert told(GATED, [act("build"), act("ship", "build"), act("tell", "ship")]) == [
+        "step gate goes, and with it the approval of 2 people: ship, tell no longer wait for it"
+    ]
+
+
+def test_a_step_that_goes_round_a_gate_is_told_and_what_follows_it_is_not_told_again() -> None:
+    around = "step ship no longer waits for the approval of 2 people at step gate"
+    assert told(GATED, [GATED[0], GATED[1], act("ship", "build"), act("tell", "ship")]) == [around]
+    late = [GATED[0], GATED[1], act("ship", {"step": "gate", "on": "completed"}), GATED[3]]
+    assert told(GATED, late) == [around]
+
+
+def test_a_gate_under_another_name_is_told_by_what_it_lost() -> None:
+    renamed = [act("build"), act("check", "build"), act("ship", "check"), act("tell", "ship")]
+    assert told(GATED, renamed) == [
+        "step gate goes, and with it the approval of 2 people: ship, tell no longer wait for it"
+    ]
+    renamed[1] |= {"actionId": "do.gate"}
+    assert told(GATED, renamed) == ["step check (was gate) runs without the approval of 2 people that it needed"]
+    assert told([act("ship", ask=2)], [act("release")]) == [
+        "step release, in the place of ship, runs without the approval of 2 people that it needed"
+    ]
+
+
+def test_what_takes_the_place_of_a_step_behind_a_gate_waits_too_or_is_told() -> None:
+    behind = [*GATED[:2], act("release", "gate"), act("tell", "release")]
+    assert told(GATED, behind) == []
+    behind[2] = act("release", "build")
+    assert told(GATED, behind) == [
+        "step release, in the place of ship, no longer waits for the approval of 2 people at step gate"
+    ]
+
+
+def test_a_weaker_gate_is_told_once_and_not_at_every_step_behind_it() -> None:
+    weaker = [GATED[0], act("gate", "build", ask=1), *GATED[2:]]
+    assert told(GATED, weaker) == ["step gate needs 1 person instead of 2 people"]
+    assert told(GATED, [GATED[0], act("gate", "build"), *GATED[2:]]) == [
+        "step gate runs without the approval of 2 people that it needed"
+    ]
+    weaker[2] = act("ship", "build")
+    assert told(GATED, weaker) == [
+        "step gate needs 1 person instead of 2 people",
+        "step ship no longer waits for the approval of 2 people at step gate",
+    ]
+
+
+@pytest.mark.parametrize("keys", [{"when": "false"}, {"onFailure": "continue"}], ids=lambda keys: next(iter(keys)))
+def test_a_gate_that_may_be_passed_by_now_is_told(keys: dict[str, Any]) -> None:
+    passed = told(GATED, [GATED[0], act("gate", "build", ask=2, **keys), *GATED[2:]])
+    at_all = "step ship no longer waits for the approval of 2 people at step gate"
+    skipped = "step ship goes on without the approval of 2 people when step gate is skipped or fails"
+    assert passed == [skipped if "when" in keys else at_all]
+
+
+def test_a_gate_that_some_runs_skip_is_missed_as_well() -> None:
+    sometimes = [GATED[0], act("gate", "build", ask=1, when="event.data.production"), *GATED[2:]]
+    assert told(sometimes, [GATED[0], act("ship", "build"), GATED[3]]) == [
+        "step gate goes, and with it the approval of 1 person: ship, tell no longer wait for it"
+    ]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [act("build"), act("ship", "build", ask=2), act("tell", "ship")],
+        [act("build", ask=3), act("ship", "build"), act("tell", "ship")],
+        [act("build"), act("check", "build", ask=2), act("ship", "check"), act("tell", "ship")],
+        [act("build"), act("lint", "build"), act("gate", "lint", ask=2), act("ship", "gate"), act("tell", "ship")],
+        [*GATED, act("more", "build")],
+    ],
+    ids=["at the step itself", "further up", "in a gate with another name", "with a step between", "a step more"],
+)
+def test_an_approval_that_only_moves_is_no_loss(after: list[Any]) -> None:
+    assert told(GATED, after) == []
+
+
+def test_two_approvals_are_not_made_up_for_by_one() -> None:
+    two = [act("one", ask=1), act("two", "one", ask=1), act("ship", "two")]
+    assert told(two, [act("both", ask=1), act("ship", "both")]) == [
+        "step two goes, and with it the approval of 1 person: ship no longer waits for it"
+    ]
+
+
+def test_a_guarded_step_that_goes_with_nothing_behind_it_is_told() -> None:
+    assert told([act("build"), act("ship", "build", ask=1)], [act("build")]) == [
+        "step ship goes, and with it the approval of 1 person"
+    ]
