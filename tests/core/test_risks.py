@@ -38,6 +38,7 @@ def plan_of(before: dict[str, Any], after: dict[str, Any], **state: Any) -> Plan
         },
         {name: each.value.spec for name, each in old.automations.items()},
         manifest_documents={key: each.value.document for key, each in old.manifests.items()},
+        using={name: each.value for name, each in old.automations.items()},
     )
     request = Request("default", **{key: state.pop(key) for key in ("adopt", "unprotect") if key in state})
     return make_plan(catalogue(after), replace(held, **state), request)
@@ -207,7 +208,9 @@ def test_fewer_approvals_of_a_manifest_and_one_that_is_still_in_use_are_told() -
     old, new = action(requiredApprovals=2), action(requiredApprovals=1)
     assert [each.code for each in manifest_hazards("do@1", old, new)] == ["AU320"]
     gone = plan_of({"a.yaml": spec("a"), "m.yaml": action("todos.create")}, {"a.yaml": spec("a")})
-    assert [(each.code, each.message) for each in gone.hazards] == [("AU332", "action todos.create@1.0.0 is used by a")]
+    assert [(each.code, each.message) for each in gone.hazards] == [
+        ("AU332", "action todos.create@1.0.0 is used by a/work")
+    ]
     assert plan_of({"m.yaml": action("todos.create")}, {}).hazards == ()
 
 

@@ -46,7 +46,21 @@ PAYMENTS = spec(
     actions=[step("refund", actionId="pay.refund", approval={"mode": "manual", "requiresApproval": True, "count": 2})],
     concurrency={"key": "one"},
 )
+GIVEN = step("build", actionId="ci.build", input={"ref": "main"})
 NIGHTLY = spec("reports.nightly", triggers=[{"kind": "schedule", "id": "nightly", "cron": "30 2 * * *"}])
+BUILDS = {"actions/build.yaml": action("ci.build", executorBindings=[SHELL], requiredApprovals=2)}
+USERS = {
+    **{f"nightly/{number}.yaml": spec(f"nightly.{number}", actions=[GIVEN]) for number in range(7)},
+    "roll.yaml": spec("roll", actions=[step("ship", actionId="k8s.deploy", manifestVersion="1.0.0")]),
+    "../ops/release.yaml": spec(
+        "ops.release",
+        actions=[
+            step("build", actionId="ci.build", input={"branch": "${{ event.type }}"}),
+            step("ship", actionId="k8s.deploy", manifestVersion="2.0.0"),
+            step("tell", actionId="docs.publish"),
+        ],
+    ),
+}
 
 
 def changed(document_: Any, **keys: Any) -> Any:
@@ -166,6 +180,28 @@ CASES = {
         request={"now": NOW},
         state={"suspended": {"reports.nightly": "by ann until 2026-12-01T00:00:00.000Z: inventory"}},
     ),
+    "pins": Case(
+        {
+            **USERS,
+            **BUILDS,
+            "actions/ship.yaml": action("k8s.deploy"),
+            "actions/ship2.yaml": action("k8s.deploy", "2.0.0"),
+        },
+        {
+            **{file: each for file, each in USERS.items() if not file.startswith("../")},
+            **BUILDS,
+            "actions/build2.yaml": action(
+                "ci.build",
+                "2.0.0",
+                executorBindings=[{"kind": "local-shell", "command": "make", "args": ["build"], "inheritEnv": ["CI"]}],
+                inputSchema={"type": "object", "properties": {"ref": {}}, "required": ["ref"]},
+                requiredApprovals=1,
+            ),
+            "actions/ship.yaml": action("k8s.deploy", description="now with words"),
+            "actions/docs.yaml": action("docs.publish"),
+        },
+        owners={"ops.release": "source:ops"},
+    ),
     "hostile": Case(
         {"a.yaml": spec("a"), "b.yaml": action("b@`|x`")},
         {
@@ -212,6 +248,7 @@ def state_of(case: Case) -> State:
             identity: raw(case.before[each.document.file]).decode() for identity, each in declared.automations.items()
         },
         manifest_documents={key: each.value.document for key, each in declared.manifests.items()},
+        using={identity: each.value for identity, each in declared.automations.items()},
         **case.state,
     )
 

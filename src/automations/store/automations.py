@@ -43,6 +43,14 @@ def live(tx: Transaction, /) -> list[Row]:
     )
 
 
+def specs(tx: Transaction, /) -> list[Row]:
+    """`{id, spec_json}` of automations that are not deleted, of the generation that is bound."""
+    return tx.all(
+        """SELECT a.id, g.spec_json FROM automations a JOIN generations g ON g.uid = a.uid AND g.generation = a.generation
+           WHERE a.deleted_at IS NULL"""
+    )
+
+
 def get(tx: Transaction, automation_id: str, /) -> Row | None:
     """One automation, deleted or not, with the spec of its generation."""
     return tx.one(

@@ -8,13 +8,15 @@ from automations.core.plan.comparison import compared
 from automations.core.plan.differences import Viewpoint
 from automations.core.plan.hazards import Destroyed, Hazard, mass_hazard
 from automations.core.plan.manifest_hazards import manifest_hazards
+from automations.core.plan.pin_hazards import misfits, pin_hazards
+from automations.core.plan.pins import Pins
 from automations.core.plan.state import State
 from automations.core.plan.step_hazards import step_hazards
 from automations.core.plan.trigger_hazards import trigger_hazards
 from automations.core.spec.catalogue import Catalogue
 
 
-def assess(changes: tuple[Change, ...], catalogue: Catalogue, view: Viewpoint) -> tuple[Hazard, ...]:
+def assess(changes: tuple[Change, ...], catalogue: Catalogue, *, view: Viewpoint, pins: Pins) -> tuple[Hazard, ...]:
     """Every hazard of these changes, and those of the plan as a whole; deletes first."""
     state, owner = view.state, view.owner
     going = [each.id for each in changes if each.action == "delete" and each.resource == "automation"]
@@ -27,6 +29,8 @@ def assess(changes: tuple[Change, ...], catalogue: Catalogue, view: Viewpoint) -
         found.append(Hazard("AU106", "", frozen))
     for change in changes:
         found += _hazards_of(change, catalogue, state)
+        found += pin_hazards(change, catalogue, pins)
+    found += misfits(catalogue, state, pins)
     found += [
         Hazard("AU105", identity, f"{identity} is suspended {sentence}")
         for identity, sentence in sorted(state.suspended.items())
@@ -37,7 +41,7 @@ def assess(changes: tuple[Change, ...], catalogue: Catalogue, view: Viewpoint) -
 
 def _hazards_of(change: Change, catalogue: Catalogue, state: State) -> Iterator[Hazard]:
     if change.action == "delete":
-        yield from _of_delete(change, catalogue, state)
+        yield from _of_delete(change, state)
     elif change.automation is not None:
         document = catalogue.automations[change.id].document
         found = list(_of_automation(change, state))
@@ -62,19 +66,8 @@ def _of_automation(change: Change, state: State) -> Iterator[Hazard]:
         yield from step_hazards(pair)
 
 
-def _of_delete(change: Change, catalogue: Catalogue, state: State) -> Iterator[Hazard]:
+def _of_delete(change: Change, state: State) -> Iterator[Hazard]:
     if change.resource == "action":
-        action_id = change.id.partition("@")[0]
-        if any(manifest == action_id for manifest, _ in catalogue.manifests):
-            return
-        users = [
-            identity
-            for identity, declared in sorted(catalogue.automations.items())
-            if any(step.action_id == action_id for step in declared.value.steps)
-        ]
-        if users:
-            more = f" and {len(users) - 3} more" if len(users) > 3 else ""
-            yield Hazard("AU332", change.id, f"action {change.id} is used by {', '.join(users[:3])}{more}")
         return
     counts, policy = change.in_flight, change.effects.policy
     if policy.startswith("cancel") and counts.live:

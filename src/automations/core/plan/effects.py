@@ -1,4 +1,4 @@
-"""Effects: what a change does beside changing fields: routes, schedules, secrets, and work in flight."""
+"""Effects: what a change does beside changing fields: routes, schedules, secrets, manifests of steps, work in flight."""
 
 from __future__ import annotations
 
@@ -32,6 +32,27 @@ class Fires:
 
 
 @dataclass(frozen=True, slots=True)
+class Repin:
+    """A step that takes another manifest with its automation's next run: from which version to which, None for none.
+
+    Equal versions: the manifest itself changed. `owner` is whose the automation is where the plan's source is not its owner.
+    """
+
+    automation: str
+    step: str
+    action_id: str
+    before: str | None
+    after: str | None
+    owner: str | None = None
+
+    def document(self) -> dict[str, str]:
+        """For the plan's JSON, without what is not there."""
+        given = {"owner": self.owner, "before": self.before, "after": self.after}
+        body = {"automation": self.automation, "step": self.step, "action": self.action_id}
+        return body | {key: value for key, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Effects:
     """What a change does. `policy` is the word of `onUpdate` or `onDelete` that work in flight follows."""
 
@@ -41,6 +62,8 @@ class Effects:
     secrets: tuple[str, ...] = ()
     new_secrets: tuple[str, ...] = ()
     policy: str = "finish"
+    repins: tuple[Repin, ...] = ()
+    """Steps that take another manifest because of it, those of other automations among them."""
 
     def document(self) -> dict[str, Any]:
         """For the plan's JSON, without what is not there; when schedules fire depends on when one looks, so it is apart."""
@@ -51,6 +74,8 @@ class Effects:
             body["secrets"] = list(self.secrets)
         if self.new_secrets:
             body["newSecrets"] = list(self.new_secrets)
+        if self.repins:
+            body["steps"] = [each.document() for each in self.repins]
         return body
 
     def schedules(self) -> list[dict[str, Any]]:

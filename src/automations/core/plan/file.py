@@ -12,7 +12,7 @@ from automations.core.diagnostic import has_errors
 from automations.core.instant import parse_iso
 from automations.core.plan.change import ACTIONS, Change
 from automations.core.plan.diff import ABSENT, Field
-from automations.core.plan.effects import Effects
+from automations.core.plan.effects import Effects, Repin
 from automations.core.plan.hazards import Hazard
 from automations.core.plan.plan import Plan
 from automations.core.plan.render.document import FORMAT_VERSION, document
@@ -146,10 +146,16 @@ def _change(shown: Mapping[str, Any], kept: Mapping[str, Any]) -> Change:
             secrets=tuple(impact.get("secrets", ())),
             new_secrets=tuple(impact.get("newSecrets", ())),
             policy=impact.get("onUpdate") or impact.get("onDelete") or "finish",
+            repins=tuple(_repin(each) for each in impact.get("steps", ())),
         ),
         destructive=kept.get("destructive", False),
         source=text.encode if text is not None else None,
     )
+
+
+def _repin(each: Mapping[str, Any]) -> Repin:
+    names = (each["automation"], each["step"], each["action"])
+    return Repin(*names, each.get("before"), each.get("after"), owner=each.get("owner"))
 
 
 def _interpreted(shown: Mapping[str, Any], kept: Mapping[str, Any]) -> Interpreted | None:

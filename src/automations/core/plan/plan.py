@@ -22,9 +22,11 @@ from automations.core.plan.differences import (
     viewpoint,
 )
 from automations.core.plan.hazards import Hazard
+from automations.core.plan.pins import pins_of, with_repins
 from automations.core.plan.resemblance import alike
 from automations.core.plan.state import API_OWNER, State, source_owner
 from automations.core.spec.catalogue import Catalogue, ManifestKey
+from automations.core.spec.model import Automation
 
 __all__ = ["ACTIONS", "Action", "Change", "Plan", "Request", "Resource", "changed_ids", "make_plan", "with_specs"]
 
@@ -73,6 +75,11 @@ class Plan:
     def destroys(self) -> int:
         """How many automations would be deleted, switched off or left without a trigger: what `--allow-deletes` counts."""
         return sum(change.destructive for change in self.changes)
+
+    @property
+    def repinned(self) -> Mapping[str, bool]:
+        """Ids of automations some of whose steps take another manifest, and whether they are another owner's."""
+        return {each.automation: each.owner is not None for change in self.changes for each in change.effects.repins}
 
     def summary(self) -> dict[str, int]:
         """`{create, update, rename, move, adopt, delete, unchanged}`."""
@@ -123,15 +130,6 @@ def changed_ids(catalogue: Catalogue, state: State, *, owner: str) -> frozenset[
     return frozenset(found)
 
 
-def changed_manifests(catalogue: Catalogue, state: State) -> dict[ManifestKey, str]:
-    """Digests of the old manifests that `make_plan` wants to see, by their keys."""
-    return {
-        key: held.digest
-        for key, held in state.manifests.items()
-        if key in catalogue.manifests and catalogue.manifests[key].value.digest != held.digest
-    }
-
-
 def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     """Desired against held. Pure; the same arguments give the same plan."""
     owner = request.owner
@@ -150,6 +148,8 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     taken = route_problems(_rebindings((*changes, *pruned), catalogue, owner=owner), state)
     changes = [change for change in changes if change.resource == "action" or change.id not in taken]
     shown = _suggested((*changes, *pruned), state)
+    pins = pins_of(shown, state, owner=owner)
+    shown = with_repins(shown, pins)
     found += problems.values()
     if not request.unattended:  # nobody is there to answer; it is said of the automation, and the rest goes on
         found += [protected(state.automations[each]) for each in kept]
@@ -163,7 +163,7 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
         files=catalogue.digests,
         changes=shown,
         unchanged=unchanged,
-        hazards=assess(shown, catalogue, view),
+        hazards=assess(shown, catalogue, view=view, pins=pins),
         diagnostics=diagnostics,
         withheld=going if not pruned else tuple(each for each in going if not request.deletes(each.id)),
         held_back=held_back,
@@ -262,6 +262,7 @@ def with_specs(
     *,
     texts: Mapping[str, str] | None = None,
     manifests: Mapping[ManifestKey, Mapping[str, Any]] | None = None,
+    using: Mapping[str, Automation] | None = None,
 ) -> State:
-    """The same state, knowing these old specs, texts and manifests."""
-    return replace(state, specs=specs, texts=texts or {}, manifest_documents=manifests or {})
+    """The same state, knowing these old specs and texts, and of touched actions the manifests and who uses them."""
+    return replace(state, specs=specs, texts=texts or {}, manifest_documents=manifests or {}, using=using or {})

@@ -158,20 +158,32 @@ _ALL = (
         "AU330",
         "danger",
         "an action is carried out elsewhere",
-        "An action's manifest runs another command, or calls another host, than before. Every automation that uses it "
-        "follows with its next run.",
+        "An action's manifest runs another command, or calls another host, than before; or steps take a version that does "
+        "instead of the one that they took. The plan names them: they follow with their next run.",
     ),
     Risk(
         "AU331",
         "danger",
         "an action reaches further",
-        "An action's manifest inherits more of the environment, may call more hosts, or names a secret that it did not.",
+        "An action's manifest, or the version that steps take instead of another, inherits more of the environment, may call "
+        "more hosts, or names a secret that the former did not.",
     ),
     Risk(
         "AU332",
         "danger",
         "an action is deleted that is in use",
-        "A manifest goes while automations still name its action. Their next runs wait for an external runner.",
+        "A manifest goes, and steps that took it find none any more: no version of their action is left, or not the one that "
+        "they name. Their next runs wait for an external runner, those of other owners' automations too. Keep that version until "
+        "nobody takes it any more; the plan names who does.",
+    ),
+    Risk(
+        "AU333",
+        "danger",
+        "a step does not fit the manifest that it takes",
+        "A step that is itself unchanged takes another manifest, and what it hands in, or what later steps read of it, does "
+        "not fit that one. It is no error here because no file of this source says so: another owner's does, or one that is "
+        "not applied. Its runs will fail at that step. Publish what does not fit under another action's id, or have its "
+        "owner name the former version with `manifestVersion` first.",
     ),
     Risk(
         "AU400",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from automations.core.plan.hazards import Destroyed
+from automations.core.spec.model import Automation
 
 API_OWNER = "api"
 """Owner of what was made imperatively, by `create` or the API."""
@@ -98,7 +99,9 @@ class State:
     texts: Mapping[str, str] = field(default_factory=dict)
     """The files that old specs stood in, as they were; missing where none was kept."""
     manifest_documents: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
-    """Old manifests, for those whose digest differs."""
+    """Held manifests of the actions that the plan touches."""
+    using: Mapping[str, Automation] = field(default_factory=dict)
+    """By id, as they are bound, the automations that use such an action, whoever owns them."""
     rejected: Mapping[str, str] = field(default_factory=dict)
     """By id, the digest that a rollback took back."""
     suspended: Mapping[str, str] = field(default_factory=dict)

@@ -241,11 +241,14 @@ def _advice(files: Iterable[Interpreted], shelf: Shelf) -> dict[str, Advice]:
         if each.automation is not None and each.document is not None:
             advice = each.advice if each.advice is not None and each.advice.shelf == shelf.digest else None
             if advice is None:
-                inputs = inputs_of(each.automation)
-                said = _actions(each.document, each.automation, manifests=shelf, inputs=inputs)
-                advice = Advice(shelf.digest, tuple(said))
+                advice = Advice(shelf.digest, held_against(each.document, each.automation, shelf))
             found[each.file] = advice
     return found
+
+
+def held_against(document: Document, automation: Automation, shelf: Shelf) -> tuple[Diagnostic, ...]:
+    """What an automation's steps, the manifests of a shelf and the data say of each other."""
+    return tuple(_actions(document, automation, manifests=shelf, inputs=inputs_of(automation)))
 
 
 def with_circles(catalogue: Catalogue) -> Catalogue:

@@ -56,6 +56,22 @@ def shelve(manifests: Iterable[Manifest], foreign: Iterable[Manifest] = ()) -> S
     return Shelf({action: tuple(each) for action, each in found.items()}, own, others, digest(standing))
 
 
+class Shelves:
+    """Manifests as each owner sees them: its own before those of others."""
+
+    def __init__(self, owned: Iterable[tuple[str, Manifest]]) -> None:
+        self._owned = tuple(owned)
+        self._made: dict[str, Shelf] = {}
+
+    def of(self, owner: str) -> Shelf:
+        """The shelf of one owner."""
+        if owner not in self._made:
+            own = (manifest for whose, manifest in self._owned if whose == owner)
+            others = (manifest for whose, manifest in self._owned if whose != owner)
+            self._made[owner] = shelve(own, others)
+        return self._made[owner]
+
+
 def resolve(step: Step, shelf: Shelf) -> tuple[Manifest | None, tuple[str, ...]]:
     """The manifest a step means, and all known versions of its action.
 

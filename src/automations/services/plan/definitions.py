@@ -1,5 +1,6 @@
 """Definitions as they stand in the store: the state that plans are made against, and the table that events are matched with."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
@@ -11,7 +12,7 @@ from automations.core.plan.standing import Pause
 from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State
 from automations.core.record import route_record
 from automations.core.spec import build
-from automations.core.spec.manifests import Shelf, resolve_all, shelve
+from automations.core.spec.manifests import Shelf, Shelves, resolve_all
 from automations.core.spec.model import Automation, Manifest
 from automations.core.trigger.bindings import Bound, BoundRoute, Table, build_table
 from automations.errors import StoreDamaged
@@ -100,6 +101,31 @@ def load_specs(tx: Transaction, ids: Iterable[str]) -> dict[str, Any]:
     return {identity: decode(row["spec_json"]) for identity, row in found.items() if row}
 
 
+_NAMED = re.compile(r'"actionId":\s*"([^"]*)"')
+"""Finds what a spec's text may use without reading all of it; ids of actions need no escapes."""
+
+
+def load_actions(tx: Transaction, ids: Iterable[str]) -> frozenset[str]:
+    """Ids of the actions that these automations use as they are bound."""
+    rows = [automations.get(tx, identity) for identity in ids]
+    read = [_read(row["spec_json"]) for row in rows if row]
+    return frozenset(step.action_id for automation in read if automation for step in automation.steps)
+
+
+def load_users(tx: Transaction, touched: frozenset[str]) -> dict[str, Automation]:
+    """By id, as they are bound, the automations that use one of these actions. What is no spec any more is not bound either."""
+    if not touched:
+        return {}
+    found = {}
+    for row in automations.specs(tx):
+        if touched.isdisjoint(_NAMED.findall(row["spec_json"])):
+            continue
+        automation = _read(row["spec_json"])
+        if automation is not None and any(step.action_id in touched for step in automation.steps):
+            found[row["id"]] = automation
+    return found
+
+
 def in_flight(tx: Transaction) -> dict[str, InFlight]:
     """Work that is not over, by automation id."""
     counts: dict[str, dict[str, int]] = {}
@@ -116,22 +142,6 @@ def in_flight(tx: Transaction) -> dict[str, InFlight]:
 
 def _shown(file: str | None, prefix: str) -> str | None:
     return None if file is None else prefix + file
-
-
-class _Shelves:
-    """Manifests as each owner sees them: its own before those of others."""
-
-    def __init__(self, owned: Iterable[tuple[str, Manifest]]) -> None:
-        self._owned = tuple(owned)
-        self._made: dict[str, Shelf] = {}
-
-    def of(self, owner: str) -> Shelf:
-        """The shelf of one owner."""
-        if owner not in self._made:
-            own = (manifest for whose, manifest in self._owned if whose == owner)
-            others = (manifest for whose, manifest in self._owned if whose != owner)
-            self._made[owner] = shelve(own, others)
-        return self._made[owner]
 
 
 class Bindings:
@@ -174,7 +184,7 @@ class Bindings:
         owned = [(row["owner"], self._manifest(row)) for row in standing]
         digests = [(owner, manifest.digest) for owner, manifest in owned]
         same = digests == self._shelved  # then whatever is of the same generation and owner is pinned to the same
-        shelves = _Shelves(owned)
+        shelves = Shelves(owned)
         kept: dict[str, Bound] = {}
         owners: dict[str, str] = {}
         for row in automations.bound(tx):

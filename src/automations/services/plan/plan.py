@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from automations.core.canonical import decode
-from automations.core.plan.plan import Plan, Request, changed_ids, changed_manifests, make_plan, with_specs
+from automations.core.plan.pins import touched_actions
+from automations.core.plan.plan import Plan, Request, changed_ids, make_plan, with_specs
 from automations.core.plan.standing import Pause
 from automations.core.plan.state import InFlight, State
 from automations.core.spec.catalogue import Catalogue
-from automations.services.plan.definitions import load_specs, load_state
+from automations.services.plan.definitions import load_actions, load_specs, load_state, load_users
 from automations.store import manifests, suspensions, texts, timers
 from automations.store.database import Database, Transaction
 
@@ -16,7 +17,7 @@ def plan(database: Database, catalogue: Catalogue, request: Request, *, prefix: 
     """What applying the catalogue would do to the state as it is now. `prefix` as in the snapshot."""
     with database.read() as tx:
         state = load_state(tx, prefix=prefix, now=request.now)
-        state = with_old(tx, state, catalogue, owner=request.owner)
+        state = with_old(tx, state, catalogue, request)
         state = replace(_with_waiting(tx, state), source_suspended=_suspended(tx, request))
     return make_plan(catalogue, state, request)
 
@@ -43,14 +44,16 @@ def _with_waiting(tx: Transaction, state: State) -> State:
     return replace(state, in_flight={**state.in_flight, **counts})
 
 
-def with_old(tx: Transaction, state: State, catalogue: Catalogue, *, owner: str) -> State:
-    """The state with the old specs, texts and manifests of what this catalogue changes."""
-    ids = changed_ids(catalogue, state, owner=owner)
+def with_old(tx: Transaction, state: State, catalogue: Catalogue, request: Request) -> State:
+    """The state with the old specs and texts of what this catalogue changes, and who uses which manifest of what it touches."""
+    ids = changed_ids(catalogue, state, owner=request.owner)
+    touched = touched_actions(catalogue, state, request) | load_actions(tx, request.adopt)
     kept = {each: texts.get(tx, state.automations[each].uid, state.automations[each].generation) for each in ids}
-    old = {key: manifests.body(tx, digest) for key, digest in changed_manifests(catalogue, state).items()}
+    held = {key: manifests.body(tx, each.digest) for key, each in state.manifests.items() if key[0] in touched}
     return with_specs(
         state,
         load_specs(tx, ids),
         texts={identity: text for identity, text in kept.items() if text is not None},
-        manifests={key: decode(text) for key, text in old.items() if text is not None},
+        manifests={key: decode(text) for key, text in held.items() if text is not None},
+        using=load_users(tx, touched),
     )

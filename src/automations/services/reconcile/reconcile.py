@@ -353,7 +353,7 @@ class Reconciler:
             known = None if before.serial is None else (before.serial, before.held)
             state = load_state(tx, prefix=prefix, now=now, known=known)
             pause = pause_of_source(tx, self._source.name, now=now)
-            return with_old(tx, state, catalogue, owner=self._source.owner), pause
+            return with_old(tx, state, catalogue, Request(self._source.name)), pause
 
     def _behind(self) -> Round:
         """The tree is older than what another daemon bound: nothing is written, and another may lead."""

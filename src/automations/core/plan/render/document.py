@@ -77,7 +77,7 @@ def _change(change: Change) -> dict[str, Any]:
 
 def _impact(change: Change) -> dict[str, Any]:
     if change.resource == "action":
-        return change.in_flight.document()
+        return {**change.in_flight.document(), **change.effects.document()}
     word = "onDelete" if change.action == "delete" else "onUpdate"
     return {**change.in_flight.document(), word: change.effects.policy, **change.effects.document()}
 

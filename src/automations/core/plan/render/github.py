@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from automations.core.diagnostic import Severity
 from automations.core.plan.change import Change
 from automations.core.plan.plan import Plan
+from automations.core.plan.render.pin_lines import pin_lines
 from automations.core.plan.render.words import (
     clipped,
     consequence,
@@ -49,6 +50,7 @@ def _change(change: Change) -> Iterator[str]:
     level = "warning" if change.action == "delete" else "notice"
     effect = consequence(change)
     message = reason_of(change) + (f"; in flight: {effect}" if effect else "")
+    message += "".join(f"; {line}" for line in pin_lines(change))
     message += f"; to keep its history write: {change.suggestion}" if change.suggestion else ""
     title = f"{change.action} {name_of(change)}"
     there = change.file and change.action != "delete"

@@ -13,6 +13,7 @@ from automations.core.diagnostic import Diagnostic, Severity
 from automations.core.plan.change import ACTIONS, Change
 from automations.core.plan.hazards import Hazard
 from automations.core.plan.plan import Plan
+from automations.core.plan.render.pin_lines import pin_lines
 from automations.core.plan.render.words import clipped, consequence, name_of, reason_of, summary_line
 from automations.core.plan.risks import RISKS
 
@@ -91,6 +92,7 @@ def _hazard(each: Hazard) -> dict[str, Any]:
 def _change(change: Change) -> dict[str, Any]:
     effect = consequence(change)
     message = f"{change.action} {name_of(change)}: {reason_of(change)}" + (f"; in flight: {effect}" if effect else "")
+    message += "".join(f"; {line}" for line in pin_lines(change))
     file = None if change.action == "delete" else change.file
     found = _result(f"plan/{change.action}", "note", message, file=file, region={"startLine": change.line})
     return found | _logically(change.id, found)

@@ -14,6 +14,7 @@ from automations.core.plan.change import Change
 from automations.core.plan.diff import ABSENT, Field
 from automations.core.plan.hazards import Hazard
 from automations.core.plan.plan import Plan
+from automations.core.plan.render.pin_lines import pin_lines
 
 SYMBOLS = {"create": "+", "update": "~", "rename": "→", "move": "→", "adopt": "±", "delete": "-"}
 WIDEST = 100
@@ -43,16 +44,30 @@ def summary_line(plan: Plan) -> str:
     """`Plan: 2 to add, 1 to change, 0 to destroy; 41 unchanged, not rebound`, or that nothing changes."""
     counts = plan.summary()
     if not plan.changes:
-        return f"No changes: {counts['unchanged']} unchanged, not rebound."
+        return f"No changes: {_rest(plan)}."
     told = [f"{counts[action]} to {word}" for action, word, _ in _ACTIONS if counts[action] or action in _ALWAYS_TOLD]
-    return f"Plan: {', '.join(told)}; {counts['unchanged']} unchanged, not rebound."
+    return f"Plan: {', '.join(told)}; {_rest(plan)}."
 
 
 def done_line(plan: Plan) -> str:
     """The same once it was applied: `2 added, 1 changed, 0 destroyed; 41 unchanged, not rebound`."""
     counts = plan.summary()
     told = [f"{counts[action]} {word}" for action, _, word in _ACTIONS if counts[action] or action in _ALWAYS_TOLD]
-    return f"{', '.join(told)}; {counts['unchanged']} unchanged, not rebound."
+    return f"{', '.join(told)}; {_rest(plan)}."
+
+
+def _rest(plan: Plan) -> str:
+    """What stands as it is; and how many automations nevertheless do something else, because steps take another manifest."""
+    moved = plan.repinned
+    if not moved:
+        return f"{plan.unchanged} unchanged, not rebound"
+    others = sum(moved.values())
+    own = len(moved) - others
+    who = [f"{own} {'automation' if own == 1 else 'automations'}"] if own else []
+    noun = "" if own else "automation " if others == 1 else "automations "
+    who += [f"{others} {noun}of {'another owner' if others == 1 else 'other owners'}"] if others else []
+    take = "takes" if len(moved) == 1 else "take"
+    return f"{plan.unchanged} unchanged; {' and '.join(who)} {take} another manifest"
 
 
 def printable(text: str) -> str:
@@ -153,6 +168,7 @@ def effect_lines(change: Change) -> Iterator[str]:
     if made.secrets:
         fresh = f"; new: {', '.join(made.new_secrets)}" if made.new_secrets and change.action != "create" else ""
         yield clipped(f"secrets: {', '.join(made.secrets)}{fresh}")
+    yield from map(clipped, pin_lines(change))
     effect = consequence(change)
     if effect:
         yield f"in flight: {effect}"
