@@ -106,10 +106,10 @@ def with_repins(changes: Sequence[Change], pins: Pins) -> tuple[Change, ...]:
 def _kept(changes: Sequence[Change], state: State, shelves: tuple[Shelves, Shelves], *, owner: str) -> Iterator[Kept]:
     changing = {each.previous_id or each.id: each for each in changes if each.resource == "automation"}
     for identity, bound in sorted(state.using.items()):
-        change = changing.get(identity)
-        if change is not None and change.action == "delete":
+        held, change = state.automations.get(identity), changing.get(identity)
+        if held is None or held.deleted or (change is not None and change.action == "delete"):
             continue
-        whose = state.automations[identity].owner
+        whose = held.owner
         after = bound if change is None or change.automation is None else change.automation
         owners = whose, whose if change is None else owner
         elsewhere = None if owners[1] == owner else owners[1]

@@ -233,8 +233,13 @@ class Bindings:
 def _stored(tx: Transaction, row: Row) -> Automation | None:
     """The generation that is bound, as it is stored; None where it is gone, or is no spec."""
     kept = automations.generation(tx, row["uid"], row["generation"])
+    return None if kept is None else _read(kept["spec_json"])
+
+
+def _read(text: str) -> Automation | None:
+    """A stored spec; None for what is none."""
     try:
-        return None if kept is None else build.automation(decode(kept["spec_json"]))
+        return build.automation(decode(text))
     except (StoreDamaged, ValueError, TypeError, LookupError, AttributeError):
         return None
 
