@@ -82,3 +82,37 @@ def test_eight_processes_create_the_same_store_at_once(store_url: str, open_stor
     assert sum(int(out) for out, _ in answers) == len(packaged())  # each once, whoever came first
     with open_store().read() as tx:
         assert tx.one("SELECT count(*) AS n FROM state") == {"n": 1}
+
+
+def test_routes_that_stayed_behind_a_deleted_automation_are_unbound(open_store: Callable[[], Database]) -> None:
+    database = open_store()
+    _migrated_to(database, 10)
+    with database.write() as tx:
+        for identity, deleted_at in (("gone", 7), ("there", None)):
+            tx.run(
+                """INSERT INTO automations (uid, id, owner, status, generation, digest, conditions_json, created_at, updated_at,
+                     deleted_at)
+                   VALUES (:id, :id, 'api', 'active', 1, 'd', '{}', 1, 1, :deleted_at)""",
+                id=identity,
+                deleted_at=deleted_at,
+            )
+            tx.run(
+                """INSERT INTO routes (id, automation_id, path, status, owner, mapping_json, created_at, updated_at)
+                   VALUES (:id, :id, :id, 'active', 'api', '{}', 1, 1)""",
+                id=identity,
+            )
+    migrate(database, now=NOW, lineage="x")
+    with database.read() as tx:
+        found = {row["id"]: row["deleted_at"] for row in tx.all("SELECT id, deleted_at FROM routes")}
+    assert found == {"gone": 7, "there": None}
+
+
+def _migrated_to(database: Database, version: int) -> None:
+    """As an older program left it."""
+    record = "CREATE TABLE migrations (version BIGINT PRIMARY KEY, name TEXT, checksum TEXT, applied_at BIGINT)"
+    with database.write() as tx:
+        tx.run(record)
+        for each in packaged()[:version]:
+            tx.script(each.sql)
+            told = {"version": each.version, "name": each.name, "checksum": each.checksum}
+            tx.run("INSERT INTO migrations VALUES (:version, :name, :checksum, 1)", **told)

@@ -1,7 +1,7 @@
 """What a plan predicts is what the state becomes: ids, generations, routes, fires; and what it leaves out stays as it was."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,9 @@ from automations.core.plan.effects import FIRES_SHOWN
 from automations.core.plan.plan import Plan
 from automations.core.spec import build
 from automations.core.trigger.schedule import local_time, schedule_of, slots
+from automations.errors import Conflict, NotFound
 from automations.services.plan.apply import Authority
+from automations.services.trigger.webhook_routes import Wanted, WebhookRoutes
 from automations.store import automations, manifests, routes, texts
 from automations.store.migrate import migrate
 from automations.store.sqlite import SqliteDatabase
@@ -102,7 +104,7 @@ def holds(
             assert (row["digest"], row["file"]) == (change.automation.digest, change.file)
         was = routes_before.get(change.previous_id or change.id, frozenset())
         now = routes_after.get(change.id, frozenset())
-        if change.action != "move" and before.get(change.previous_id or change.id, {}).get("deleted_at") is None:
+        if change.action != "move":
             assert (set(change.effects.bound), set(change.effects.unbound)) == (now - was, was - now)
         if changed:
             with plane.database.read() as tx:
@@ -123,6 +125,13 @@ def _next(plane: ControlPlane, row: Any, trigger_id: str) -> Iterator[tuple[str,
         yield iso(nominal), local_time(schedule, nominal)
 
 
+def _register(plane: ControlPlane, identity: str, path: str) -> None:
+    """A route made by hand, where that is possible."""
+    wanted = Wanted(identity, {"source": "s", "type": "t"}, id=f"hand-{path[1:]}", path=path)
+    with suppress(NotFound, Conflict):
+        WebhookRoutes(plane.database, plane.clock, plane.ids).create(wanted, actor="tester")
+
+
 def _manifest(plane: ControlPlane, change: Change) -> None:
     with plane.database.read() as tx:
         live = {f"{row['action_id']}@{row['version']}": row for row in manifests.live(tx)}
@@ -132,11 +141,13 @@ def _manifest(plane: ControlPlane, change: Change) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(trees, min_size=1, max_size=5))
-def test_what_a_plan_predicts_is_what_the_state_becomes(series: list[Files]) -> None:
+@given(st.lists(st.tuples(trees, st.none() | st.tuples(identities, paths)), min_size=1, max_size=5))
+def test_what_a_plan_predicts_is_what_the_state_becomes(series: list[tuple[Files, tuple[str, str] | None]]) -> None:
     with in_memory() as plane:
-        for files in series:
+        for files, by_hand in series:
             plane.clock.at += 3_600_000_000
+            if by_hand is not None:
+                _register(plane, *by_hand)
             made = plane.plan(files, now=plane.clock.at)
             before, routes_before = rows_of(plane), bound(plane)
             plane.applying.commit(made, Authority("tester"))

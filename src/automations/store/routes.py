@@ -1,4 +1,4 @@
-"""Webhook routes: one exact path each, deleted ones kept so that their path can answer 410."""
+"""Webhook routes: one exact path each. Deleted ones are kept, and paths that a route had before, so that these answer 410."""
 
 from collections.abc import Iterable
 
@@ -27,8 +27,23 @@ def count(tx: Transaction, /) -> int:
     return int(row["n"]) if row else 0
 
 
+def left(tx: Transaction, /) -> list[Row]:
+    """Routes as they were at paths that they had before: the rows of `every` with the old path."""
+    return tx.all(
+        """SELECT r.id, r.automation_id, r.trigger_id, l.path, r.status, r.owner, r.signature_json, r.mapping_json,
+             r.created_at, r.updated_at, l.left_at AS deleted_at
+           FROM left_paths l JOIN routes r ON r.id = l.route_id ORDER BY l.left_at, l.path"""
+    )
+
+
 def put(tx: Transaction, row: Row, /) -> None:
-    """Create a route or replace the one of the same id (its creation time stays)."""
+    """Create a route or replace the one of the same id (its creation time stays); a path that it had before is left."""
+    tx.run(
+        """INSERT INTO left_paths (path, route_id, left_at)
+           SELECT path, id, coalesce(deleted_at, :now) FROM routes WHERE id = :id AND path <> :path
+           ON CONFLICT (path) DO UPDATE SET route_id = excluded.route_id, left_at = excluded.left_at""",
+        **{key: row[key] for key in ("id", "path", "now")},
+    )
     tx.run(
         """INSERT INTO routes (id, automation_id, trigger_id, path, status, owner, signature_json, mapping_json,
              created_at, updated_at)
@@ -48,6 +63,30 @@ def follow(tx: Transaction, previous: str, renamed: str, /, *, now: int) -> int:
         previous=previous,
         renamed=renamed,
         now=now,
+    )
+
+
+def delete_all_of(tx: Transaction, automation_id: str, /, *, now: int) -> int:
+    """Unbind every route of an automation that is deleted, those registered by hand as well."""
+    return tx.run(
+        """UPDATE routes SET deleted_at = :now, updated_at = :now
+           WHERE automation_id = :automation_id AND deleted_at IS NULL""",
+        automation_id=automation_id,
+        now=now,
+    )
+
+
+def restore(tx: Transaction, automation_id: str, /, *, now: int) -> None:
+    """Bind what was registered by hand for an automation that comes back, by id, where nobody has the path now."""
+    parked = tx.all(
+        """SELECT id FROM routes WHERE automation_id = :automation_id AND trigger_id IS NULL AND deleted_at IS NOT NULL
+           ORDER BY id""",
+        automation_id=automation_id,
+    )
+    tx.many(
+        """UPDATE routes SET deleted_at = NULL, updated_at = :now WHERE id = :id
+             AND NOT EXISTS (SELECT 1 FROM routes l WHERE l.path = routes.path AND l.deleted_at IS NULL)""",
+        [{"id": row["id"], "now": now} for row in parked],
     )
 
 
@@ -76,3 +115,13 @@ def bury(tx: Transaction, ids: Iterable[str], /, *, before: int) -> None:
     tx.many(
         "DELETE FROM routes WHERE id = :id AND deleted_at < :before", [{"id": each, "before": before} for each in ids]
     )
+
+
+def left_before(tx: Transaction, /, *, before: int) -> bool:
+    """Whether a route left a path before an instant."""
+    return tx.one("SELECT path FROM left_paths WHERE left_at < :before LIMIT 1", before=before) is not None
+
+
+def forget_left(tx: Transaction, /, *, before: int) -> int:
+    """Paths that were left before an instant answer 404 from now on."""
+    return tx.run("DELETE FROM left_paths WHERE left_at < :before", before=before)

@@ -16,12 +16,19 @@ from automations.core.spec.model import Automation
 
 @dataclass(frozen=True, slots=True)
 class Rebinding:
-    """A change of one automation's routes: it lets go of those of `previous_id`, and wants those of `declared`, if any."""
+    """A change of one automation's routes: it lets go of those of `previous_id`, and wants those of `declared`, if any.
+
+    Without `declared` it is deleted, and lets go of those made by hand as well.
+    """
 
     id: str
     previous_id: str
     owners: frozenset[str]
     declared: Declared[Automation] | None
+
+    def lets_go_of(self, route: HeldRoute) -> bool:
+        """Whether one of the routes of `previous_id` is unbound before any is bound."""
+        return self.declared is None or (route.declared and route.owner in self.owners)
 
 
 def owned_elsewhere(declared: Declared[Automation], held: Held | None, *, owner: str, source: str) -> Diagnostic | None:
@@ -120,7 +127,7 @@ def route_problems(rebindings: Iterable[Rebinding], state: State) -> dict[str, l
     standing = {each.id: each for each in rebindings}
     found: dict[str, list[Diagnostic]] = {}
     while True:
-        kept = _kept(standing.values(), state.routes)
+        kept = kept_routes(standing.values(), state.routes)
         problems = {identity: list(_taken(each, kept)) for identity, each in standing.items()}
         refused = {identity: listed for identity, listed in problems.items() if listed}
         if not refused:
@@ -130,12 +137,13 @@ def route_problems(rebindings: Iterable[Rebinding], state: State) -> dict[str, l
         standing = {identity: each for identity, each in standing.items() if identity not in refused}
 
 
-def _kept(rebindings: Iterable[Rebinding], routes: Mapping[str, HeldRoute]) -> tuple[HeldRoute, ...]:
-    letting_go = {each.previous_id: each.owners for each in rebindings}
+def kept_routes(rebindings: Iterable[Rebinding], routes: Mapping[str, HeldRoute]) -> tuple[HeldRoute, ...]:
+    """The routes that none of these rebindings lets go of."""
+    of = {each.previous_id: each for each in rebindings}
     return tuple(
         route
         for route in routes.values()
-        if not (route.declared and route.owner in letting_go.get(route.automation_id, frozenset()))
+        if route.automation_id not in of or not of[route.automation_id].lets_go_of(route)
     )
 
 

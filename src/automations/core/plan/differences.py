@@ -29,19 +29,23 @@ class Viewpoint:
     owner: str
     now: int | None
     routes: Mapping[str, tuple[HeldRoute, ...]]
-    """Routes that specs declared, by automation id."""
+    """Routes by automation id."""
 
     def routes_of(self, identity: str, owners: frozenset[str]) -> frozenset[str]:
         """Paths that these owners' specs bound for an automation."""
-        return frozenset(route.path for route in self.routes.get(identity, ()) if route.owner in owners)
+        mine = self.routes.get(identity, ())
+        return frozenset(route.path for route in mine if route.declared and route.owner in owners)
+
+    def every_route_of(self, identity: str) -> frozenset[str]:
+        """All paths of an automation, those made by hand among them."""
+        return frozenset(route.path for route in self.routes.get(identity, ()))
 
 
 def viewpoint(state: State, owner: str, *, now: int | None) -> Viewpoint:
     """The viewpoint, with the routes put where they are found without looking at all of them."""
     routes: dict[str, list[HeldRoute]] = {}
     for route in state.routes.values():
-        if route.declared:
-            routes.setdefault(route.automation_id, []).append(route)
+        routes.setdefault(route.automation_id, []).append(route)
     return Viewpoint(state, owner, now, {identity: tuple(found) for identity, found in routes.items()})
 
 
@@ -240,7 +244,7 @@ def _delete(held: Held, catalogue: Catalogue, view: Viewpoint) -> Change:
     spec = view.state.specs.get(held.id)
     before = build.automation(spec) if spec else None
     document = _old_document(spec, view.state.texts.get(held.id), held.file)
-    routes = view.routes_of(held.id, frozenset({view.owner}))
+    routes = view.every_route_of(held.id)
     return Change(
         id=held.id,
         resource="automation",

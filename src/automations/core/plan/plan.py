@@ -11,7 +11,14 @@ from typing import Any
 from automations.core.diagnostic import Diagnostic, has_errors, in_order
 from automations.core.plan.assessment import assess, comes_back
 from automations.core.plan.change import ACTIONS, Action, Change, Resource
-from automations.core.plan.conflicts import Rebinding, owned_elsewhere, protected, rename_problems, route_problems
+from automations.core.plan.conflicts import (
+    Rebinding,
+    kept_routes,
+    owned_elsewhere,
+    protected,
+    rename_problems,
+    route_problems,
+)
 from automations.core.plan.differences import (
     Viewpoint,
     automation_change,
@@ -22,6 +29,7 @@ from automations.core.plan.differences import (
     viewpoint,
 )
 from automations.core.plan.hazards import Hazard
+from automations.core.plan.parked import with_parked
 from automations.core.plan.pins import pins_of, with_repins
 from automations.core.plan.resemblance import alike
 from automations.core.plan.state import API_OWNER, State, source_owner
@@ -147,7 +155,9 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     changes, held_back = _held_back(changes, state, request)
     taken = route_problems(_rebindings((*changes, *pruned), catalogue, owner=owner), state)
     changes = [change for change in changes if change.resource == "action" or change.id not in taken]
-    shown = _suggested((*changes, *pruned), state)
+    standing = (*changes, *pruned)
+    kept_bound = kept_routes(_rebindings(standing, catalogue, owner=owner), state.routes)
+    shown = _suggested(with_parked(standing, state.parked, kept=kept_bound), state)
     pins = pins_of(shown, state, owner=owner)
     shown = with_repins(shown, pins)
     found += problems.values()

@@ -86,7 +86,7 @@ _ALL = (
         "AU203",
         "notice",
         "a webhook's address changes",
-        "The path of a route is another. Senders that still post to the old one get 410 (gone) during the tombstone.",
+        "The path of a route is another. Senders that still post to the old one get 410 (gone) for thirty days.",
     ),
     Risk(
         "AU204",

@@ -110,6 +110,8 @@ class State:
     """The same for the source that is planned for; empty when nobody suspended it."""
     destroyed: Mapping[str, Destroyed] = field(default_factory=dict)
     """By owner, what was destroyed within `hazards.WINDOW`."""
+    parked: Mapping[str, tuple[HeldRoute, ...]] = field(default_factory=dict)
+    """By automation id, routes that were made by hand and unbound with their automation; by route id."""
 
     def protects(self, identity: str) -> bool:
         """Whether the old spec of an automation that goes asks not to be deleted."""

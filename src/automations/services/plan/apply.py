@@ -4,7 +4,7 @@ The first statement bumps the serial that the plan was made against; if another 
 is written. The serial's row is held from then on, so definition changes and audit entries queue up behind each other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from automations.core.audit import Entry
 from automations.core.canonical import as_written, encode
 from automations.core.instant import iso
 from automations.core.plan.hazards import WINDOW
+from automations.core.plan.parked import comes_back
 from automations.core.plan.plan import Change, Plan
 from automations.core.spec.build import own_route_id
 from automations.core.spec.model import Automation, Route
@@ -129,6 +130,7 @@ class Apply:
                 writer.unbind(change)
             for change in sorted(plan.changes, key=_order):
                 writer.write(change, revision=plan.source_revision)
+            writer.restore_routes(plan.changes)
             in_flight.end(tx, ending, actor=authority.actor, programs=self._programs, now=now)
             _record(tx, plan, alongside, authority=authority, now=now)
         self._telemetry.emit("apply.committed", source=plan.source, serial=plan.serial + 1, **plan.summary())
@@ -217,7 +219,11 @@ class Writer:
 
     def unbind(self, change: Change) -> None:
         """Let go of a change's routes: of all changes before any is bound again, so that two can swap their paths."""
-        if change.resource == "automation" and change.action != "move" and change.uid is not None:
+        if change.resource != "automation" or change.action == "move" or change.uid is None:
+            return
+        if change.action == "delete":
+            routes.delete_all_of(self.tx, change.id, now=self.now)
+        else:
             for owner in {self.owner, change.previous_owner or self.owner}:
                 routes.delete_of(self.tx, change.previous_id or change.id, owner=owner, now=self.now)
 
@@ -229,6 +235,14 @@ class Writer:
             self._delete(change)
         else:
             self._bind(change, revision=revision)
+
+    def restore_routes(self, changes: Iterable[Change]) -> None:
+        """Routes made by hand come back with their automations, once everything that is declared has its path.
+
+        `core.plan.parked` predicts which.
+        """
+        for change in sorted(filter(comes_back, changes), key=_order):
+            routes.restore(self.tx, change.id, now=self.now)
 
     def _manifest(self, change: Change) -> None:
         if change.action == "delete":

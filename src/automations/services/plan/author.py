@@ -54,9 +54,9 @@ class Author:
         if not state.bump(tx, serial=serial):
             raise StalePlan("another definition was committed at the same moment", hint="try again")
         writer = Writer(tx, owner=API_OWNER, actor=actor, prefix="", now=now, ids=self.ids)
-        if change.automation and any(trigger.route for trigger in change.automation.triggers):
-            writer.unbind(change)
+        writer.unbind(change)
         writer.write(change, revision=None)
+        writer.restore_routes([change])
         detail = {"serial": serial + 1, "generation": change.based_on + 1}
         audit.append(tx, Entry(now, actor, "create", change.id, detail))
 
@@ -65,7 +65,7 @@ def _change(automation: Automation, held: Row | None) -> Change:
     return Change(
         id=automation.id,
         resource="automation",
-        action="update" if held else "create",
+        action="update" if held and held["deleted_at"] is None else "create",
         reason="created",
         file=None,
         line=1,

@@ -30,6 +30,7 @@ def load_state(
     """
     standing = state.read(tx)
     serial = standing["serial"]
+    bound, parked = _routes(tx)
     return State(
         lineage=standing["lineage"],
         serial=serial,
@@ -40,18 +41,27 @@ def load_state(
             )
             for row in manifests.live(tx)
         },
-        routes={
-            row["path"]: HeldRoute(
-                row["id"], row["automation_id"], row["path"], row["owner"], declared=row["trigger_id"] is not None
-            )
-            for row in routes.every(tx)
-            if row["deleted_at"] is None
-        },
+        routes=bound,
+        parked=parked,
         in_flight=in_flight(tx),
         rejected={row["id"]: row["digest"] for row in holds.every(tx)},
         suspended=_suspended(tx, now=now),
         destroyed={} if now is None else destroyed_of_late(tx, now=now),
     )
+
+
+def _routes(tx: Transaction) -> tuple[dict[str, HeldRoute], dict[str, tuple[HeldRoute, ...]]]:
+    """By path those that are bound, and by automation id those made by hand that went with it."""
+    bound: dict[str, HeldRoute] = {}
+    parked: dict[str, list[HeldRoute]] = {}
+    for row in routes.every(tx):
+        by_hand = row["trigger_id"] is None
+        route = HeldRoute(row["id"], row["automation_id"], row["path"], row["owner"], declared=not by_hand)
+        if row["deleted_at"] is None:
+            bound[route.path] = route
+        elif by_hand:
+            parked.setdefault(route.automation_id, []).append(route)
+    return bound, {identity: tuple(sorted(mine, key=lambda each: each.id)) for identity, mine in parked.items()}
 
 
 def _suspended(tx: Transaction, *, now: int | None) -> dict[str, str]:
@@ -196,7 +206,8 @@ class Bindings:
                 kept[uid], owners[uid] = bound, owner
         self._kept, self._owners, self._shelved, self._foreseen = kept, owners, digests, {}
         bound_routes = [
-            BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None) for row in routes.every(tx)
+            BoundRoute(build.route(route_record(row)), gone=row["deleted_at"] is not None)
+            for row in (*routes.left(tx), *routes.every(tx))
         ]
         pauses = {row["subject"]: row["until_at"] for row in suspensions.every(tx)}
         return replace(build_table(serial, kept.values(), routes=bound_routes, before=self._table), pauses=pauses)

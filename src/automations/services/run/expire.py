@@ -51,7 +51,8 @@ class Expiry:
         with self.database.read() as tx:
             expired = automations.expired(tx, before=before, limit=MOST)
             stale = routes.expired(tx, before=before, limit=MOST)
-        if not expired and not stale:
+            left = routes.left_before(tx, before=before)
+        if not expired and not stale and not left:
             return False
         with self.database.write() as tx:
             serial = state.read(tx)["serial"]
@@ -59,6 +60,7 @@ class Expiry:
                 raise Conflict("another definition was committed at the same moment", hint="it is tried again")
             buried = [row["id"] for row in expired if automations.bury(tx, row["uid"], before=before)]
             routes.bury(tx, [row["id"] for row in stale], before=before)
+            routes.forget_left(tx, before=before)
             detail = {"automations": buried, "routes": [row["id"] for row in stale]}
             audit.append(tx, Entry(now, DAEMON, "expire", "tombstones", detail))
         self.telemetry.emit("tombstones.expired", automations=len(buried), routes=len(stale))
