@@ -11,11 +11,13 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from automations.core.canonical import as_written, encode
+from automations.core.canonical import as_written, decode, encode
+from automations.core.spec import build
 from automations.core.spec.example import example_automation_spec
 from automations.core.spec.reader import read
 from automations.core.spec.writer import MODELINE, to_yaml
 from command_line import SPEC, CommandLine
+from samples import spec
 
 ID = "tickets.escalate-critical"
 FILE = f"{ID}.yaml"
@@ -213,6 +215,16 @@ KEYS = TEXT | st.sampled_from(MISREAD)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
 )
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=5))
+@example({"a": 1.0, "b": -0.0, "c": 2**63 - 1, "d": 1e300, "é": "\u2028"})
+def test_what_a_file_is_built_into_is_what_its_stored_text_is_built_into(value: dict[str, Any]) -> None:
+    """So the daemon may bind the models that it has just committed, and read none of them back."""
+    reading = read(to_yaml(spec("a", vars=value)).encode(), "x.yaml")
+    assert reading.document is not None
+    made = build.automation(reading.document.value)
+    assert build.automation(decode(as_written(made.spec))) == made
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=5))
