@@ -7,7 +7,7 @@ it any more, as most things do.
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -21,3 +21,11 @@ def collector_paused() -> Iterator[None]:
         if was:
             gc.freeze()
             gc.enable()
+
+
+def trim() -> None:
+    """Give back to the system what a large load freed: glibc keeps it otherwise (malloc_trim(3)); others have no such call."""
+    import ctypes  # noqa: PLC0415  # only a daemon does this, once
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol
 
-from automations.adapters.collector import collector_paused
+from automations.adapters.collector import collector_paused, trim
 from automations.adapters.watching import Watcher
 from automations.core.instant import MILLISECOND, SECOND, iso
 from automations.daemon.drain import GRACE, STOPPING, drain
@@ -122,6 +122,7 @@ class Daemon:
                 for loop in self._loops:
                     loop.reconciler.tick(self._runtime.clock.now())
                 self._runtime.bindings.current()
+            trim()
             if self._web:
                 self._web.start()
             self._beat(self._runtime.clock.now())

@@ -245,6 +245,7 @@ class Reconciler:
             self._standing.failing(problem.message, watching=self.watch_healthy)
             return Round("failing", problem.message, again_at=self._failing.until)
         self._failing = Backoff()
+        self._recollection.let_go()
         return found
 
     def _act(self, settled: Settled, catalogue: Catalogue, confirm: int | None) -> Round:

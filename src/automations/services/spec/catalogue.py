@@ -23,9 +23,9 @@ from automations.core.spec.catalogue import (
 )
 from automations.core.spec.document import Document, Marks
 from automations.core.spec.manifests import Shelf, shelve
-from automations.core.spec.model import Manifest
+from automations.core.spec.model import Automation, Manifest
 from automations.core.spec.reader import read
-from automations.core.spec.remembered import Fact, RememberedDocument, fact_of, recalled, text_of
+from automations.core.spec.remembered import Fact, RememberedDocument, fact_of, recalled, text_of, whole
 from automations.core.spec.snapshot import Snapshot, SpecFile
 from automations.core.spec.structure import perhaps_action
 from automations.errors import Conflict
@@ -264,6 +264,23 @@ def _recall(file: SpecFile, row: Row, *, prefix: str) -> Interpreted:
     locate = partial(_locate, file, shown)
     source = partial(_as_read, file, row["digest"])
     return accept(Document(shown, decode(row["document_json"]), locate, near=locate, source=source))
+
+
+def without_bytes(file: SpecFile, each: Interpreted, digest: str) -> Interpreted:
+    """What a file means without its bytes, which are read again when somebody asks where something stands.
+
+    `digest` is of the bytes. The document is the model's own, so that there is one of it.
+    """
+    model = each.automation or each.manifest
+    if each.document is None or model is None:
+        return each
+    model = whole(model)
+    value = model.spec if isinstance(model, Automation) else model.document
+    locate, source = partial(_locate, file, each.file), partial(_as_read, file, digest)
+    document = Document(each.file, value, locate, near=locate, source=source, outline=each.document.outline)
+    if isinstance(model, Automation):
+        return replace(each, document=document, automation=model)
+    return replace(each, document=document, manifest=model)
 
 
 def _as_read(file: SpecFile, digest: str) -> bytes | None:

@@ -22,6 +22,7 @@ from automations.services.spec.catalogue import (
     remember,
     remembered_of,
     with_problems,
+    without_bytes,
 )
 from automations.store.database import Database, Row
 
@@ -42,6 +43,8 @@ class Recollection:
         self._root = root
         self._reading = reading
         self._kept: dict[str, _Kept] = {}
+        self._anew: dict[str, SpecFile] = {}
+        """What was read for the last catalogue, whose bytes are still held."""
         self.parsed = 0
         """How many files were parsed, ever."""
 
@@ -71,11 +74,19 @@ class Recollection:
         else:
             remember(self._database, snapshot, remembered=self._kept, fresh=fresh)
         self._kept = {name: _advised(kept, catalogue) for name, kept in found.items()}
+        self._anew = {file.name: file._replace(raw=None) for file in snapshot.files if file.name in anew}
         return with_problems(catalogue, snapshot.problems)
+
+    def let_go(self) -> None:
+        """The round is over that the last catalogue was for: nothing needs the bytes of its files any more."""
+        for name, file in self._anew.items():
+            kept = self._kept[name]
+            self._kept[name] = replace(kept, interpreted=without_bytes(file, kept.interpreted, kept.digest))
+        self._anew = {}
 
     def forget(self) -> None:
         """Know nothing: the next look reads what the store remembers."""
-        self._kept = {}
+        self._kept, self._anew = {}, {}
 
     def _changed(self, snapshot: Snapshot, memory: Memory | None) -> dict[str, str]:
         """Names of files whose bytes are others than before, with the digests of what they are now."""
