@@ -11,7 +11,7 @@ from automations.services.trigger.parts import Parts
 from automations.store import leases
 from automations.store.database import Database
 from control_plane import ControlPlane
-from samples import spec, step
+from samples import action, spec, step
 
 MINUTE = 60_000_000
 
@@ -49,6 +49,42 @@ def test_work_that_nobody_takes_is_found(plane: Examined) -> None:
     found = plane.wrong()
     assert set(found) == {"queue.unclaimed"}
     assert found["queue.unclaimed"].subject == "todos.create"
+
+
+def test_work_that_no_runner_ever_took_is_found_sooner_than_work_of_one_that_may_be_busy(plane: Examined) -> None:
+    plane.send()
+    plane.clock.at += 2 * MINUTE
+    found = plane.wrong()
+    assert set(found) == {"queue.unclaimed"}
+    assert found["queue.unclaimed"].message.endswith("it takes an external runner, and none ever claimed it")
+    (claimed,) = plane.claim()
+    plane.done(claimed)
+    plane.send("e2", body="b2")
+    plane.clock.at += 2 * MINUTE
+    assert plane.wrong() == {}
+
+
+def test_a_step_whose_manifest_was_taken_away_is_found_before_a_run_waits_for_nobody(plane: Examined) -> None:
+    versions = {"one.yaml": action(), "two.yaml": action(version="2.0.0")}
+    pinned = [step("pinned", manifestVersion="1.0.0"), step("free")]
+    plane.apply(versions, source="shared")
+    plane.apply(
+        {"b.yaml": spec("b", actions=pinned), "c.yaml": spec("c", actions=pinned, status="paused")}, source="ops"
+    )
+    assert plane.wrong() == {}
+    plane.apply({"two.yaml": versions["two.yaml"]}, source="shared")
+    lost = plane.wrong()["actions.manifest"]
+    assert (lost.grade, lost.subject) == (Grade.WARNING, "todos.create@1.0.0")
+    assert lost.message == "its manifest was removed, and b/pinned still uses it: runs wait for an external runner"
+    plane.apply({}, source="shared")
+    both = [each for each in plane.doctor.examine() if each.id == "actions.manifest"]
+    assert [each.subject for each in both] == ["todos.create", "todos.create@1.0.0"]
+    assert "a/one, a/two, b/free still use it" in both[0].message
+    plane.send()
+    plane.done(plane.claim()[0])
+    assert plane.wrong() == {}
+    plane.apply(versions, source="shared")
+    assert plane.wrong() == {}
 
 
 def test_a_lease_that_nobody_takes_back_is_found(plane: Examined) -> None:

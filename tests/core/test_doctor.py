@@ -86,8 +86,8 @@ def test_a_daemon_lives_is_silent_fails_or_is_missed(
 
 def test_queued_work_that_nobody_takes_says_who_should() -> None:
     rows = [
-        {"action_id": "ci.build", "executor": "external", "n": 3, "since": NOW - 300 * MINUTE},
-        {"action_id": "text.greet", "executor": "local-shell", "n": 1, "since": NOW - 20 * MINUTE},
+        {"action_id": "ci.build", "executor": "external", "n": 3, "since": NOW - 300 * MINUTE, "served": True},
+        {"action_id": "text.greet", "executor": "local-shell", "n": 1, "since": NOW - 20 * MINUTE, "served": False},
     ]
     build, greet = doctor.queue_checks([], rows, dead=0, now=NOW)
     assert build.message.endswith("it takes an external runner")
@@ -108,3 +108,20 @@ def test_a_finding_shows_no_empty_words() -> None:
         "status": "ok",
         "message": "whole",
     }
+
+
+@pytest.mark.parametrize(
+    ("executor", "served", "minutes", "expected"),
+    [
+        ("external", False, 2, True),
+        ("external", True, 2, False),  # its runner may be busy
+        ("external", True, 16, True),
+        ("local-shell", False, 2, False),  # so may a worker of ours
+        ("local-shell", False, 16, True),
+    ],
+)
+def test_how_long_work_may_wait_depends_on_whether_anybody_is_known_to_take_it(
+    executor: str, served: bool, minutes: int, expected: bool
+) -> None:
+    row = {"executor": executor, "served": served, "since": NOW - minutes * MINUTE}
+    assert doctor.lies(row, now=NOW) is expected

@@ -15,6 +15,7 @@ from automations.core.instant import MILLISECOND, SECOND, iso
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+_EXTERNAL = "external"
 _ELSEWHERE = (
     "this is the environment of this command, and {daemon} may have another: run doctor as its user with its variables"
 )
@@ -24,6 +25,8 @@ LEAST_DISK, SCARCE_DISK = 64 * 1024 * 1024, 1024 * 1024 * 1024
 LATE_LEASE = 60 * SECOND
 """A lease that ran out is taken back within seconds wherever a daemon or a worker lives."""
 UNCLAIMED = 15 * 60 * SECOND
+UNSERVED = 60 * SECOND
+"""Runners ask within seconds; who never claimed an action yet is not thought to be only busy."""
 LATE_SCHEDULE = 2 * 60 * SECOND
 WAITING_LONG = 7 * 86_400 * SECOND
 SKEW = 2 * SECOND
@@ -158,6 +161,12 @@ def daemon_checks(leases: Iterable[Mapping[str, Any]], *, needed: bool, now: int
         yield Check("daemon.none", Grade.WARNING if needed else Grade.OK, message, hint=hint)
 
 
+def lies(row: Mapping[str, Any], *, now: int) -> bool:
+    """Whether queued work waits for too long: sooner where it takes an external runner and none is known (`served`)."""
+    unserved = row["executor"] == _EXTERNAL and not row["served"]
+    return bool(row["since"] < now - (UNSERVED if unserved else UNCLAIMED))
+
+
 def queue_checks(
     late: Iterable[Mapping[str, Any]], unclaimed: Iterable[Mapping[str, Any]], *, dead: int, now: int
 ) -> Iterator[Check]:
@@ -168,14 +177,31 @@ def queue_checks(
         hint = "any daemon, worker or `automations queue claim` on this store does"
         yield Check("queue.lease", Grade.ERROR, message, row["id"], hint)
     for row in unclaimed:
-        who = "an external runner" if row["executor"] == "external" else f"a worker with the {row['executor']} executor"
-        message = f"{row['n']} queued since {iso(row['since'])}; it takes {who}"
+        external = row["executor"] == _EXTERNAL
+        who = "an external runner" if external else f"a worker with the {row['executor']} executor"
+        never = external and not row["served"]
+        message = f"{row['n']} queued since {iso(row['since'])}; it takes {who}" + (
+            ", and none ever claimed it" * never
+        )
         hint = f"start one, or look at: automations queue list (waited {_span(now - row['since'])})"
+        hint = f"add a manifest that says how it is carried out, or {hint}" if never else hint
         yield Check("queue.unclaimed", Grade.WARNING, message, row["action_id"], hint)
     if not late and not unclaimed:
         yield Check("queue.flow", Grade.OK, "no lease is overdue and no work lies unclaimed")
     if dead:
         yield Check("queue.dead", Grade.WARNING, f"{dead} actions are dead", hint="see: automations dlq list")
+
+
+def manifest_checks(lost: Mapping[str, Sequence[str]]) -> Iterator[Check]:
+    """Actions whose manifest is gone while steps still use it, with these steps, where no runner is known that takes them."""
+    for action, steps in lost.items():
+        more = f" and {len(steps) - 3} more" if len(steps) > 3 else ""
+        use = "uses" if len(steps) == 1 else "use"
+        message = f"its manifest was removed, and {', '.join(steps[:3])}{more} still {use} it: runs wait for an external runner"
+        hint = "bring the manifest back, let the steps name a version that there is, or start a runner"
+        yield Check("actions.manifest", Grade.WARNING, message, action, hint)
+    if not lost:
+        yield Check("actions.manifest", Grade.OK, "no step lost the manifest that it had")
 
 
 def run_checks(stuck: Iterable[Mapping[str, Any]], waiting: Iterable[Mapping[str, Any]]) -> Iterator[Check]:

@@ -14,7 +14,7 @@ from automations.core.spec.model import AutomationStatus, TriggerKind
 from automations.errors import StoreDamaged
 from automations.services.audit_view import verify
 from automations.services.damage import unreadable
-from automations.store import actions, health, leases, schedules, sources
+from automations.store import actions, health, leases, manifests, schedules, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,9 +74,13 @@ class Doctor:
         needed = bool(standing) or any(_waits_for_a_daemon(bound.automation) for bound in table.bound.values())
         yield from doctor.daemon_checks(_leases(tx), needed=needed, now=now)
         late = health.late_leases(tx, before=now - doctor.LATE_LEASE, limit=MOST_NAMED)
-        unclaimed = health.unclaimed(tx, before=now - doctor.UNCLAIMED)
+        served = health.served(tx)
+        waiting_work = health.unclaimed(tx, before=now - doctor.UNSERVED)
+        unclaimed = [row | {"served": row["action_id"] in served} for row in waiting_work]
+        unclaimed = [row for row in unclaimed if doctor.lies(row, now=now)]
         dead = actions.counts(tx).get("dead", 0)
         yield from doctor.queue_checks(late, unclaimed[:MOST_NAMED], dead=dead, now=now)
+        yield from doctor.manifest_checks(_lost(tx, table, served=served))
         waiting = health.forgotten_approvals(tx, before=now - doctor.WAITING_LONG, limit=MOST_NAMED)
         yield from doctor.run_checks(health.stuck_runs(tx, limit=MOST_NAMED), waiting)
         yield from doctor.schedule_checks(list(_overdue(tx, table, now=now))[:MOST_NAMED], now=now)
@@ -120,6 +124,25 @@ def _overdue(tx: Transaction, table: Table, *, now: int) -> Iterator[dict[str, A
             due_at = next_due(schedule_of(trigger.raw), cursor=row["cursor_at"], key=f"{owner.uid}/{trigger.id}")
             if due_at is not None and due_at < now - doctor.LATE_SCHEDULE:
                 yield {"id": f"{owner.automation.id} (trigger {trigger.id})", "due_at": due_at}
+
+
+def _lost(tx: Transaction, table: Table, *, served: frozenset[str]) -> dict[str, list[str]]:
+    """By action, the steps of active automations whose manifest is gone, where no runner from outside is known to take them."""
+    gone = manifests.gone(tx)
+    if not gone:
+        return {}
+    actions_gone = {action for action, _ in gone}
+    found: dict[str, list[str]] = {}
+    for bound in table.bound.values():
+        if bound.automation.status is not AutomationStatus.ACTIVE:
+            continue
+        for step in bound.automation.steps:
+            version = step.manifest_version
+            was = (step.action_id, version) in gone if version else step.action_id in actions_gone
+            if was and step.id not in bound.manifests and step.action_id not in served:
+                name = f"{step.action_id}@{version}" if version else step.action_id
+                found.setdefault(name, []).append(f"{bound.automation.id}/{step.id}")
+    return dict(sorted(found.items())[:MOST_NAMED])
 
 
 def _source(row: Mapping[str, Any]) -> dict[str, Any]:

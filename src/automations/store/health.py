@@ -33,6 +33,12 @@ def unclaimed(tx: Transaction, /, *, before: int) -> list[Row]:
     )
 
 
+def served(tx: Transaction, /) -> frozenset[str]:
+    """Ids of actions that nothing of ours carries out and that some runner claimed, as far back as records are kept."""
+    rows = tx.all("SELECT DISTINCT action_id FROM actions WHERE executor = 'external' AND fence > 0")
+    return frozenset(row["action_id"] for row in rows)
+
+
 def stuck_runs(tx: Transaction, /, *, limit: int) -> list[Row]:
     """Runs that are under way, and none of whose actions can ever move them: nothing claimable, claimed or asked for."""
     return tx.all(

@@ -11,6 +11,12 @@ def live(tx: Transaction, /) -> list[Row]:
     )
 
 
+def gone(tx: Transaction, /) -> frozenset[tuple[str, str]]:
+    """Action and version of manifests that were current once."""
+    rows = tx.all("SELECT action_id, version FROM manifests WHERE deleted_at IS NOT NULL")
+    return frozenset((row["action_id"], row["version"]) for row in rows)
+
+
 def body(tx: Transaction, digest: str, /) -> str | None:
     """A manifest's text by its digest."""
     row = tx.one("SELECT manifest_json FROM manifest_bodies WHERE digest = :digest", digest=digest)
