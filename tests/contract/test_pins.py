@@ -183,6 +183,7 @@ def test_a_version_that_another_source_s_step_names_does_not_go_unnoticed(plane:
     assert told(made) == [Repin("release", "build", "ci.build", "1.0.0", None, owner="source:ops")]
     assert messages(made, "AU332") == ["action ci.build@1.0.0 is used by release/build (source:ops)"]
     assert "release/build (source:ops) has no manifest afterwards: its runs wait for an external runner" in human(made)
+    assert summary_line(made).endswith("unchanged; 1 automation of another owner takes no manifest any more.")
 
 
 def test_a_step_of_another_source_that_does_not_fit_what_it_takes_is_told(plane: ControlPlane) -> None:

@@ -67,7 +67,15 @@ def _rest(plan: Plan) -> str:
     noun = "" if own else "automation " if others == 1 else "automations "
     who += [f"{others} {noun}of {'another owner' if others == 1 else 'other owners'}"] if others else []
     take = "takes" if len(moved) == 1 else "take"
-    return f"{plan.unchanged} unchanged; {' and '.join(who)} {take} another manifest"
+    found = {each.after is not None for change in plan.changes for each in change.effects.repins}
+    what = (
+        "another manifest"
+        if found == {True}
+        else "no manifest any more"
+        if found == {False}
+        else "another manifest or none"
+    )
+    return f"{plan.unchanged} unchanged; {' and '.join(who)} {take} {what}"
 
 
 def printable(text: str) -> str:
