@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automations.adapters.executors.bounded import EXCERPT_LIMIT, Capture, plain_data
-from automations.adapters.executors.redaction import MARK, RedactedStream, Redactor
+from automations.adapters.redaction import MARK, RedactedStream, Redactor
 from automations.errors import InvalidInput
 
 SECRET = b'k\xc3\xa9y/"with+ sp\\ce&~'

@@ -2,7 +2,7 @@
 
 Everything else holds references (`secret://github/releases`). The environment is handed in by `automations.settings`;
 the directory is `AUTOMATIONS_SECRETS_DIR`. All values are known for one purpose more: captured output is searched for
-them before anybody sees it (`executors/redaction.py`), whether or not somebody has asked for one of them before.
+them before anybody sees it (`redaction.py`), whether or not somebody has asked for one of them before.
 """
 
 import os

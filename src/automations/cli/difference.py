@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def run_diff(context: "Context", given: Mapping[str, Any]) -> int:
     """What is bound against the file, or an earlier generation against what is bound."""
-    from automations.adapters.executors.redaction import Redactor
+    from automations.adapters.redaction import Redactor
     from automations.core.plan.render.words import field_text, printable
     from automations.services.plan.difference import against_file, against_generation
 

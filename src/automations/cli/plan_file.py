@@ -19,7 +19,7 @@ def write_plan(context: "Context", plan: "Plan", *, prefix: str, path: str) -> N
 
     Raises InvalidInput when it would hold the value of a secret that is known here, or cannot be written.
     """
-    from automations.adapters.executors.redaction import Redactor
+    from automations.adapters.redaction import Redactor
     from automations.adapters.replacing import put
     from automations.core.canonical import as_written
     from automations.core.plan.file import to_file

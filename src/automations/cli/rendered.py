@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automations.adapters.executors.redaction import Redactor
+    from automations.adapters.redaction import Redactor
     from automations.cli.context import Context
     from automations.core.plan.plan import Plan
 
@@ -71,6 +71,6 @@ def document_of(context: "Context", plan: "Plan", form: str = "json") -> dict[st
 
 
 def _redactor(context: "Context") -> "Redactor":
-    from automations.adapters.executors.redaction import Redactor as Made
+    from automations.adapters.redaction import Redactor as Made
 
     return Made(context.runtime.secrets.known())

@@ -9,7 +9,7 @@ from typing import Any
 from automations.adapters.executors import child
 from automations.adapters.executors.bounded import EXCERPT_LIMIT, plain_data
 from automations.adapters.executors.process import Ended
-from automations.adapters.executors.redaction import Redactor
+from automations.adapters.redaction import Redactor
 from automations.core.instant import SECOND
 from automations.core.run.execution import Failed, Outcome, Succeeded
 from automations.core.run.retry import LONGEST_WAIT

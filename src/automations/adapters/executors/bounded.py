@@ -5,7 +5,7 @@ Also here: how captured JSON becomes plain data that the store can hold, the sam
 
 from typing import Any
 
-from automations.adapters.executors.redaction import RedactedStream, Redactor
+from automations.adapters.redaction import RedactedStream, Redactor
 from automations.core import strict_json
 
 KIB = 1024

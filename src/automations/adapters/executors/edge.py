@@ -4,7 +4,7 @@ from threading import Event
 from typing import Protocol
 
 from automations.adapters.executors.binding import KnownSecrets
-from automations.adapters.executors.redaction import redactor
+from automations.adapters.redaction import redactor
 from automations.core.expression.cel import EvaluationFailed, ExpressionInvalid
 from automations.core.expression.secret import Reveal
 from automations.core.run.edge import ready

@@ -19,7 +19,7 @@ from automations.adapters.executors import addresses
 from automations.adapters.executors.bounded import EXCERPT_LIMIT, Capture
 from automations.adapters.executors.http_answer import Answer
 from automations.adapters.executors.http_request import Outgoing
-from automations.adapters.executors.redaction import Redactor
+from automations.adapters.redaction import Redactor
 from automations.core.run.execution import Failed
 
 _CONNECT_SECONDS = 10.0

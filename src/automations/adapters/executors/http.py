@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from automations.adapters.executors import addresses, binding
 from automations.adapters.executors.bounded import OUTPUT_LIMIT
 from automations.adapters.executors.http_answer import outcome
-from automations.adapters.executors.redaction import redactor
+from automations.adapters.redaction import redactor
 from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
 from automations.errors import InvalidInput
 

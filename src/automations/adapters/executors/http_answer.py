@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from automations.adapters.executors.bounded import Capture, plain_data
-from automations.adapters.executors.redaction import Redactor
+from automations.adapters.redaction import Redactor
 from automations.core.instant import SECOND
 from automations.core.run.execution import Failed, Outcome, Succeeded
 from automations.errors import InvalidInput

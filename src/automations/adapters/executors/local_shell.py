@@ -14,7 +14,7 @@ from automations.adapters.executors import binding, child, process
 from automations.adapters.executors.bounded import plain_data
 from automations.adapters.executors.child import Surroundings
 from automations.adapters.executors.process import Command, Ended, Limits
-from automations.adapters.executors.redaction import Redactor, redactor
+from automations.adapters.redaction import Redactor, redactor
 from automations.core import canonical
 from automations.core.run.execution import Cancelled, Failed, Invocation, Outcome, Succeeded
 from automations.errors import InvalidInput

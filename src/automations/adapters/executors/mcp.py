@@ -16,7 +16,7 @@ from automations.adapters.executors.child import Surroundings
 from automations.adapters.executors.mcp_servers import McpServers
 from automations.adapters.executors.process import Command, Limits
 from automations.adapters.executors.python import CHILD
-from automations.adapters.executors.redaction import redactor
+from automations.adapters.redaction import redactor
 from automations.core import canonical
 from automations.core.run.execution import Cancelled, Invocation, Outcome
 from automations.errors import InvalidInput

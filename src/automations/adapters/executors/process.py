@@ -22,7 +22,7 @@ from typing import IO, Literal
 from automations.adapters.executors import strays
 from automations.adapters.executors.bounded import OUTPUT_LIMIT, Capture
 from automations.adapters.executors.guardian import GUARDIAN
-from automations.adapters.executors.redaction import Redactor
+from automations.adapters.redaction import Redactor
 
 _TICK = 0.05
 """Seconds between looks at the cancel event, and at the process where the system cannot wake us when it ends."""

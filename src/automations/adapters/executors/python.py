@@ -11,7 +11,7 @@ from threading import Event
 from automations.adapters.executors import answered, binding, child, process
 from automations.adapters.executors.child import Surroundings
 from automations.adapters.executors.process import Command, Limits
-from automations.adapters.executors.redaction import redactor
+from automations.adapters.redaction import redactor
 from automations.core import canonical
 from automations.core.run.execution import Cancelled, Invocation, Outcome
 from automations.errors import InvalidInput
