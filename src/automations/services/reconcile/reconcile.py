@@ -274,27 +274,29 @@ class Reconciler:
             try:
                 authority = Authority(self.actor, term=self._succession.bearing())
                 self._parts.bindings.foresee(each.automation for each in made.changes if each.automation is not None)
-                applied = self._parts.apply.commit(made, authority, prefix=snapshot.prefix)
-                self._known = applied.serial
+                self._known = self._parts.apply.commit(made, authority, prefix=snapshot.prefix).serial
                 self._succession.in_step(committed=bool(made.changes))
             except StalePlan:
                 continue
             except LockNotHeld as held:
                 return Round("raced", held.message)
-            look = Look(snapshot, catalogue, made, verdict, self._drifted)
-            only = None
-            if before.knows(state.serial) and not look.errors:
-                only = before.narrowed(made, speaks=look.spoken)
-            drifted = self._drift(only)
-            look = replace(look, drift=drifted)
-            self._standing.record(look, watching=self.watch_healthy, only=only)
-            self._extent = self._seen(look, state, serial=applied.serial)
+            drifted = self._record(Look(snapshot, catalogue, made, verdict, self._drifted), state, before)
             waits = [settled.again_at, ripens(seen, policy, now=now), now if late else None]
             again_at = min((each for each in waits if each is not None), default=None)
             outcome: Outcome = "settled" if settled.again_at is None else "unsettled"
             message = "" if settled.again_at is None else WRITING
             return Round(outcome, message, made, verdict, again_at, drifted=drifted)
         return Round("raced", "others kept changing definitions meanwhile")
+
+    def _record(self, look: Look, state: State, before: Extent) -> Drift:
+        """Say how everything stands that may stand otherwise than before; what drifted."""
+        only = None
+        if before.knows(state.serial) and not look.errors:
+            only = before.narrowed(look.made, speaks=look.spoken)
+        look = replace(look, drift=self._drift(only))
+        self._standing.record(look, watching=self.watch_healthy, only=only)
+        self._extent = self._seen(look, state, serial=self._known)
+        return self._drifted
 
     def _suspended(self, settled: Settled, catalogue: Catalogue, made: Plan, pause: Pause) -> Round:
         """Nothing is carried out; what would be is said."""
