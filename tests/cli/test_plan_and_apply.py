@@ -17,6 +17,13 @@ PLAN = {
 SUMMARY = {"create", "update", "rename", "move", "adopt", "delete", "unchanged"}
 CHANGE = {"id", "kind", "action", "reason", "file", "line", "fields", "impact"}
 IMPACT = {"running", "queued", "retrying", "waitingApproval", "pending", "dead", "waitingEvents"}
+MANIFEST = """\
+id: x.do
+name: Do
+version: 1.0.0
+inputSchema: {type: object}
+executorBindings: [{kind: local-shell, command: 'true'}]
+"""
 TWELVE = tuple(f"spec-{letter}" for letter in "abcdefghijkl")
 
 
@@ -265,6 +272,75 @@ def test_a_spec_file_is_no_plan_file_whatever_the_options_are(automations: Comma
         error = automations.refused("apply", "automations.d/one.yaml", "--auto-approve", *more, status=1)
         assert error["error"] == "automations.d/one.yaml is not a plan file"
         assert error["hint"] == "apply takes a directory of specs, or what `plan --out` wrote"
+
+
+def test_an_emptied_directory_does_not_delete_the_only_automation_either(automations: CommandLine) -> None:
+    automations.applied(["one"])
+    (automations.specs / "one.yaml").unlink()
+    said = "nothing at all is declared: 1 of 1 automations would be deleted; to do that, say --allow-deletes=1"
+    planned = automations.json("plan")
+    assert [each["message"] for each in planned["hazards"] if each["code"] == "AU001"] == [said]
+    error = automations.refused("apply", "--auto-approve", status=4)
+    hint = "if that is meant: automations apply automations.d --auto-approve --allow-deletes=1"
+    assert (error["error"], error["hint"]) == (said, hint)
+    assert len(automations.json("list")) == 1
+    (automations.specs / "do.yaml").write_text(MANIFEST)  # something is declared: it is no wrong directory
+    assert not [each for each in automations.json("plan")["hazards"] if each["code"] == "AU001"]
+    (automations.specs / "do.yaml").unlink()
+    assert automations.json("apply", "--auto-approve", "--allow-deletes=1")["summary"]["delete"] == 1
+
+
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
+def test_a_name_that_is_nothing_to_take_over_or_to_unprotect_is_told_before_anything_happens(
+    automations: CommandLine, command: tuple[str, ...]
+) -> None:
+    automations.applied(["kept", "guarded"])
+    automations.write("free")
+    (automations.folder / "made.yaml").write_text(SPEC.format(id="loose", type="t"))
+    automations.json("create", "made.yaml")
+    (automations.specs / "guarded.yaml").unlink()
+    for option, name, said, hint in (
+        ("--adopt", "lose", "is declared in none of these files", "see: automations list"),
+        ("--adopt", "free", "is bound nowhere, so there is nothing to take over", "apply it without --adopt"),
+        ("--unprotect", "gaurded", "is not bound by this source", "did you mean guarded?"),
+        ("--unprotect", "kept", "is declared, and stays", "remove it from automations.d/kept.yaml first"),
+        ("--unprotect", "loose", "is not bound by this source", "see: automations list"),
+    ):
+        error = automations.refused(*command, option, name, status=2)
+        assert error["error"] == f"{option} {name}: an automation of that name {said}"
+        assert error["hint"] == hint
+    automations.write("loose")
+    assert automations.refused(*command, "--adopt", "lose", status=2)["hint"] == "did you mean loose?"
+    assert {each["id"] for each in automations.json("list")} == {"kept", "guarded", "loose"}
+    done = automations.json(*command, "--adopt", "loose", "--adopt", "kept", "--unprotect", "guarded")
+    assert (done["summary"]["adopt"], done["summary"]["delete"]) == (1, 1)
+
+
+def test_names_are_no_matter_while_the_files_have_errors(automations: CommandLine) -> None:
+    automations.write("one", "id: [")
+    assert "automations.d/one.yaml:1" in automations("plan", "--adopt", "one").out
+
+
+def test_a_rename_that_cannot_be_is_told_at_its_line(automations: CommandLine) -> None:
+    (automations.folder / "made.yaml").write_text(SPEC.format(id="loose", type="t"))
+    automations.json("create", "made.yaml")
+    automations.applied(["one"])
+    automations.write("new", SPEC + "lifecycle: {{renamedFrom: loose}}\n")
+    shown = automations("plan").out
+    assert "automations.d/new.yaml:11:26: error: automation new cannot be renamed from loose" in shown
+    assert "that one is owned by api [plan/rename]" in shown
+    automations.write("new", SPEC + "lifecycle: {{renamedFrom: one}}\n")
+    (automations.specs / "one.yaml").unlink()
+    automations.write("two")
+    automations.json("apply", "--auto-approve")
+    assert "rename" not in automations("plan").out  # `new` says it for ever
+    (automations.specs / "two.yaml").unlink()
+    automations.json("apply", "--auto-approve")
+    automations.write("later", SPEC + "lifecycle: {{renamedFrom: two}}\n")
+    shown = automations("plan").out
+    assert "automations.d/later.yaml:11:26: warning: automation two was deleted at 20" in shown
+    assert automations("apply", "--auto-approve").status == 0
+    assert "plan/" not in automations("plan").out
 
 
 def test_an_emptied_directory_does_not_empty_the_state(automations: CommandLine) -> None:

@@ -65,6 +65,11 @@ def shown(plan: Plan) -> list[tuple[str, str]]:
     return [(each.action, each.id) for each in plan.changes]
 
 
+def conflicts(plan: Plan) -> list[Diagnostic]:
+    """What is found that no file alone shows."""
+    return [each for each in plan.diagnostics if each.code.startswith("plan/")]
+
+
 def errors(plan: Plan) -> list[Diagnostic]:
     return [each for each in plan.diagnostics if each.severity == "error"]
 
@@ -184,9 +189,35 @@ def test_a_renamed_from_that_names_nothing_bound_is_a_create() -> None:
     assert shown(planned({"b.yaml": renamed("b", "a")}, state_of({}, deleted=["a"]))) == [("create", "b")]
 
 
-def test_a_rename_from_what_another_owns_is_a_create_and_touches_nothing_of_it() -> None:
-    theirs = state_of({"a.yaml": spec("a")}, source="theirs")
-    assert shown(planned({"b.yaml": renamed("b", "a")}, theirs)) == [("create", "b")]
+@pytest.mark.parametrize("deleted", [[], ["b"]])
+def test_a_rename_from_what_another_owns_is_refused_naming_it_and_touches_nothing_of_it(deleted: list[str]) -> None:
+    state = both(state_of({"a.yaml": spec("a")}, source="theirs"), state_of({}, deleted=deleted))
+    plan = planned({"b.yaml": renamed("b", "a")}, state)
+    assert (shown(plan), codes(plan)) == ([], ["plan/rename"])
+    assert errors(plan)[0].message == "automation b cannot be renamed from a: that one is owned by source:theirs"
+    assert errors(plan)[0].path == ("lifecycle", "renamedFrom")
+
+
+def test_a_rename_that_was_carried_out_asks_for_nothing_whoever_has_the_old_id_by_now() -> None:
+    done = state_of({"b.yaml": renamed("b", "a")})
+    for other in (state_of({"a.yaml": spec("a")}, source="theirs"), state_of({}, deleted=["a"])):
+        for text in (renamed("b", "a"), renamed("b", "a") | {"version": "2"}):
+            assert conflicts(planned({"b.yaml": text}, both(done, other))) == []
+    gone = replace(done, automations={"b": replace(done.automations["b"], deleted=True)})
+    back = planned(
+        {"b.yaml": renamed("b", "a") | {"version": "2"}}, both(gone, state_of({"a.yaml": spec("a")}, source="theirs"))
+    )
+    assert (shown(back), conflicts(back)) == ([("create", "b")], [])
+
+
+def test_a_rename_from_what_was_deleted_before_is_told_and_happens_without_its_history() -> None:
+    state = state_of({}, deleted=["a"])
+    at = {"a": replace(state.automations["a"], deleted_at=1_700_000_000_000_000)}
+    plan = planned({"b.yaml": renamed("b", "a")}, replace(state, automations=at))
+    assert (shown(plan), plan.sound) == ([("create", "b")], True)
+    (found,) = conflicts(plan)
+    assert (found.code, found.severity, found.path) == ("plan/renamed-late", "warning", ("lifecycle", "renamedFrom"))
+    assert found.message == "automation a was deleted at 2023-11-14T22:13:20.000Z; its history does not come along to b"
 
 
 @pytest.mark.parametrize("old", [spec("a"), spec("a", version="2")])

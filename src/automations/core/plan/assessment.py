@@ -23,7 +23,8 @@ def assess(changes: tuple[Change, ...], catalogue: Catalogue, *, view: Viewpoint
     found = [Hazard("AU100", each, f"{each} would be deleted") for each in going]
     others = sum(each.destructive for each in changes) - len(going)
     recent = state.destroyed.get(owner, Destroyed())
-    found += mass_hazard(deletes=len(going), others=others, owned=state.owned(owner), recent=recent)
+    owned, empty = state.owned(owner), catalogue.empty
+    found += mass_hazard(deletes=len(going), others=others, owned=owned, recent=recent, empty=empty)
     if state.source_suspended:
         frozen = f"{owner} is suspended {state.source_suspended}; an apply by hand commits all the same"
         found.append(Hazard("AU106", "", frozen))

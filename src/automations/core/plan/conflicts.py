@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from automations.core.diagnostic import Diagnostic, Path, Severity, Span
+from automations.core.instant import iso
 from automations.core.plan.state import Held, HeldRoute, State
 from automations.core.spec.catalogue import Catalogue, Declared
 from automations.core.spec.model import Automation
@@ -43,7 +44,7 @@ def owned_elsewhere(declared: Declared[Automation], held: Held | None, *, owner:
 def protected(held: Held) -> Diagnostic:
     """The finding when a protected automation is declared nowhere any more."""
     message = f"automation {held.id} is protected, and its file is gone; it is not deleted"
-    hint = "put the file back; to delete it, first apply a version without lifecycle.protect"
+    hint = f"put the file back; to delete it, add --unprotect {held.id}, or first apply a version without lifecycle.protect"
     return Diagnostic(
         "plan/protected", Severity.ERROR, message, Span(held.file or held.id), ("lifecycle", "protect"), hint
     )
@@ -59,7 +60,7 @@ def renamed(declared: Declared[Automation], state: State, *, owner: str) -> Held
 
 
 def rename_problems(catalogue: Catalogue, state: State, *, owner: str) -> dict[str, Diagnostic]:
-    """By new id, the renames that cannot be: two of one, of one that is still declared, onto one that lives or was deleted."""
+    """By new id, the renames that cannot be: two of one, of one that is still declared or another's, onto one that is or was."""
     claims: dict[str, list[Declared[Automation]]] = defaultdict(list)
     asking = [each for each in catalogue.automations.values() if each.value.renamed_from is not None]
     for declared in asking:
@@ -79,7 +80,34 @@ def rename_problems(catalogue: Catalogue, state: State, *, owner: str) -> dict[s
             taken, before = declared.value.id, str(declared.value.renamed_from)
             hint = f"give the renamed one an id that is free, or remove renamedFrom to let {before} go its own way"
             found[taken] = _no_rename(declared, before, (f"{taken} is bound already, with a history of its own", hint))
+        elif theirs := _foreign(declared, state, owner=owner):
+            hint = f"take {theirs.id} over first, under that id (see: automations adopt), or remove renamedFrom"
+            found[declared.value.id] = _no_rename(declared, theirs.id, (f"that one is owned by {theirs.owner}", hint))
     return found
+
+
+def late_renames(catalogue: Catalogue, state: State) -> Iterator[Diagnostic]:
+    """A finding for each new automation that says that it was one that is deleted: a rename moves what lives."""
+    for declared in catalogue.automations.values():
+        previous = state.automations.get(declared.value.renamed_from or "")
+        if previous is None or not previous.deleted or declared.value.id in state.automations:
+            continue
+        path: Path = ("lifecycle", "renamedFrom")
+        when = "" if previous.deleted_at is None else f" at {iso(previous.deleted_at)}"
+        message = f"automation {previous.id} was deleted{when}; its history does not come along to {declared.value.id}"
+        hint = f"to keep it, first apply {previous.id} once more, then the rename; else remove renamedFrom"
+        yield Diagnostic("plan/renamed-late", Severity.WARNING, message, declared.document.at(path), path, hint)
+
+
+def _foreign(declared: Declared[Automation], state: State, *, owner: str) -> Held | None:
+    """Who lives under the id that an automation says, and did not say before, that it had, when that is another's."""
+    automation = declared.value
+    held, previous = state.automations.get(automation.id), state.automations.get(automation.renamed_from or "")
+    if previous is None or previous.deleted or previous.owner == owner:
+        return None
+    if held is not None and (not held.deleted or _said_before(declared, held, state)):
+        return None
+    return previous
 
 
 def _merges(declared: Declared[Automation], state: State, *, owner: str) -> bool:
@@ -90,8 +118,13 @@ def _merges(declared: Declared[Automation], state: State, *, owner: str) -> bool
         return False
     if held.deleted or previous.deleted or not held.owner == previous.owner == owner:
         return False
-    old = state.specs.get(held.id, {})
-    return held.digest != automation.digest and old.get("lifecycle", {}).get("renamedFrom") != previous.id
+    return not _said_before(declared, held, state)
+
+
+def _said_before(declared: Declared[Automation], held: Held, state: State) -> bool:
+    """Whether the same `renamedFrom` was applied already: it stays in files for ever, and asks for nothing any more."""
+    old = state.specs.get(held.id, {}).get("lifecycle", {}).get("renamedFrom")
+    return held.digest == declared.value.digest or old == declared.value.renamed_from
 
 
 def _no_rename(declared: Declared[Automation], previous: str, problem: tuple[str, str]) -> Diagnostic:

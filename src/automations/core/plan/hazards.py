@@ -46,14 +46,20 @@ class Destroyed:
     deletes: int = 0
 
 
-def mass_hazard(*, deletes: int, others: int, owned: int, recent: Destroyed = Destroyed()) -> tuple[Hazard, ...]:
-    """The refusal, if one is due, of deleting some and switching others off, of `owned` automations that there are now."""
+def mass_hazard(
+    *, deletes: int, others: int, owned: int, recent: Destroyed = Destroyed(), empty: bool = False
+) -> tuple[Hazard, ...]:
+    """The refusal, if one is due, of deleting some and switching others off, of `owned` automations that there are now.
+
+    `empty` says that no file declares anything: then not even the only one goes unasked.
+    """
     new = deletes + others
-    if not too_many(new, owned=owned, recent=recent):
+    if not too_many(new, owned=owned, recent=recent) and not (empty and new):
         return ()
     done = "deleted" if not others else "deleted or switched off" if deletes else "switched off"
     before = f", after {recent.count} in the last ten minutes" if recent.count else ""
-    message = f"{new} of {owned} automations would be {done}{before}; to do that, say --allow-deletes={new}"
+    why = "nothing at all is declared: " if empty else ""
+    message = f"{why}{new} of {owned} automations would be {done}{before}; to do that, say --allow-deletes={new}"
     return (Hazard("AU001", "", message),)
 
 

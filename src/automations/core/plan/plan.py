@@ -14,6 +14,7 @@ from automations.core.plan.change import ACTIONS, Action, Change, Resource
 from automations.core.plan.conflicts import (
     Rebinding,
     kept_routes,
+    late_renames,
     owned_elsewhere,
     protected,
     rename_problems,
@@ -160,7 +161,7 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
     shown = _suggested(with_parked(standing, state.parked, kept=kept_bound), state)
     pins = pins_of(shown, state, owner=owner)
     shown = with_repins(shown, pins)
-    found += problems.values()
+    found += (*problems.values(), *late_renames(catalogue, state))
     if not request.unattended:  # nobody is there to answer; it is said of the automation, and the rest goes on
         found += [protected(state.automations[each]) for each in kept]
     found += [each for listed in taken.values() for each in listed]

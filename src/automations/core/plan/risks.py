@@ -27,8 +27,9 @@ _ALL = (
         "danger",
         "much is destroyed",
         "More automations would be deleted, switched off or left without a trigger than is likely to be meant: more than "
-        "ten, more than a fifth of what the source owns (one is always allowed), or all of several; what the last ten "
-        "minutes destroyed counts too. It is what a wrong directory, a half-finished checkout or a bad merge looks like. "
+        "ten, more than a fifth of what the source owns (one is always allowed), or all of several, or even the only one "
+        "when no file declares anything any more; what the last ten minutes destroyed counts "
+        "too. It is what a wrong directory, a half-finished checkout or a bad merge looks like. "
         "If it is meant, say the exact number: `automations apply --allow-deletes=4`. A fifth that slips in later is "
         "refused again; a general force does not exist.",
         refused=True,

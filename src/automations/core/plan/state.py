@@ -18,7 +18,10 @@ def source_owner(source: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One automation in the state; `deleted` ones are tombstones whose uid comes back with their id."""
+    """One automation in the state; `deleted` ones are tombstones whose uid comes back with their id.
+
+    `deleted_at` is since when, in microseconds, where that is known.
+    """
 
     uid: str
     id: str
@@ -28,6 +31,7 @@ class Held:
     digest: str
     file: str | None
     deleted: bool = False
+    deleted_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

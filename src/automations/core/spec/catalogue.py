@@ -104,6 +104,11 @@ class Catalogue:
         """One digest over all that is declared: two trees that mean the same have the same."""
         return digest(sorted(self.digests.items()))
 
+    @property
+    def empty(self) -> bool:
+        """Whether no file declares anything, nor might: what a wrong directory looks like."""
+        return not (self.automations or self.manifests or self.claimed or self.bad_files or self.unidentified)
+
 
 def interpret(raw: bytes, file: str, shelf: Shelf | None = None) -> Interpreted:
     """Read and check one file by itself. Never raises for what the file holds.

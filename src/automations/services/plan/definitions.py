@@ -94,6 +94,7 @@ def _held(rows: Iterable[Row], prefix: str) -> dict[str, Held]:
             digest=row["digest"],
             file=_shown(row["file"], prefix),
             deleted=row["deleted_at"] is not None,
+            deleted_at=row["deleted_at"],
         )
         for row in rows
     }
