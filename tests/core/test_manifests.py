@@ -78,6 +78,15 @@ def test_an_action_that_nobody_describes_is_only_a_warning() -> None:
     assert "did you mean" not in warning.hint
 
 
+def test_a_manifest_that_is_there_and_bad_is_not_said_to_be_missing() -> None:
+    broken = {key: value for key, value in action().items() if key != "inputSchema"}
+    found = catalogue({"a.yaml": spec("a"), "b.yaml": broken, "c.yaml": spec("c", actions=[step(actionId="other")])})
+    assert [(each.span.file, each.code) for each in found.diagnostics] == [
+        ("b.yaml", "spec/missing-key"),
+        ("c.yaml", "spec/no-manifest"),
+    ]
+
+
 def test_the_warning_of_a_mistyped_action_names_the_one_that_was_meant() -> None:
     mistyped = spec("a", actions=[step(actionId="todos.craete")])
     (warning,) = catalogue({"a.yaml": mistyped, "b.yaml": action(), "c.yaml": action("mail.send")}).diagnostics

@@ -199,6 +199,9 @@ def assemble(
     advice = _advice((each for each in interpreted if each.file not in bad), shelf)
     diagnostics.extend(finding for each in advice.values() for finding in each.findings)
     diagnostics.extend(_of_bad((each for each in interpreted if each.file in bad), shelf))
+    if broken := _broken_manifests(each for each in interpreted if each.file in bad):
+        documents = {each.file: each.document for each in interpreted}
+        diagnostics = [each for each in diagnostics if _missed(each, documents) not in broken]
     bad |= {diagnostic.span.file for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR}
     automations = {
         each.automation.id: Declared(each.automation, each.document)
@@ -277,6 +280,24 @@ def _of_bad(files: Iterable[Interpreted], shelf: Shelf) -> Iterator[Diagnostic]:
         if each.automation is not None and each.document is not None:
             inputs = inputs_of(each.automation)
             yield from _actions(each.document, each.automation, manifests=shelf, inputs=inputs, guessed=guessed)
+
+
+def _broken_manifests(files: Iterable[Interpreted]) -> frozenset[str]:
+    """The actions whose manifests are there, and bad: that is told, and none of their steps is without one."""
+    documents = (each.document for each in files if each.document is not None and kind_of(each.document) == "action")
+    found = (each.value.get("id") for each in documents if isinstance(each.value, Mapping))
+    return frozenset(each for each in found if isinstance(each, str))
+
+
+def _missed(found: Diagnostic, documents: Mapping[str, Document | None]) -> str | None:
+    """The action that a finding says has no manifest; None for other findings."""
+    document = documents.get(found.span.file)
+    if found.code != "spec/no-manifest" or document is None:
+        return None
+    value = document.value
+    for part in found.path:
+        value = value[part]
+    return str(value)
 
 
 def _claimed(files: Iterable[Interpreted]) -> dict[str, frozenset[str]]:

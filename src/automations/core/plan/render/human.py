@@ -19,6 +19,7 @@ from automations.core.plan.render.words import (
     reason_of,
     summary_line,
     told,
+    unsound_lines,
 )
 
 COLORS = {"+": "32", "~": "33", "→": "36", "±": "35", "-": "31"}
@@ -26,7 +27,7 @@ COLORS = {"+": "32", "~": "33", "→": "36", "±": "35", "-": "31"}
 
 def human(plan: Plan, *, color: bool = False) -> str:
     """The whole text, ending in a newline. Colours are ANSI codes, only when asked for."""
-    lines = [summary_line(plan), ""]
+    lines = [summary_line(plan), *unsound_lines(plan), ""]
     for change in plan.changes:
         lines.extend(_change(change, color=color))
         lines.append("")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from automations.core.canonical import encode
+from automations.core.diagnostic import Severity
 from automations.core.plan import effects
 from automations.core.plan.change import Change
 from automations.core.plan.diff import ABSENT, Field
@@ -47,6 +48,13 @@ def summary_line(plan: Plan) -> str:
         return f"No changes: {_rest(plan)}."
     told = [f"{counts[action]} to {word}" for action, word, _ in _ACTIONS if counts[action] or action in _ALWAYS_TOLD]
     return f"Plan: {', '.join(told)}; {_rest(plan)}."
+
+
+def unsound_lines(plan: Plan) -> Iterator[str]:
+    """That nothing of this can be applied as it is, where that is so: the errors themselves stand at the end."""
+    count = sum(each.severity is Severity.ERROR for each in plan.diagnostics)
+    if count:
+        yield f"{count} {'error' if count == 1 else 'errors'}, listed below: nothing is applied before that is mended."
 
 
 def done_line(plan: Plan) -> str:
