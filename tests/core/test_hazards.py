@@ -41,6 +41,14 @@ def test_the_refusal_names_the_exact_number_and_what_would_be_done() -> None:
     assert "2 of 4 automations would be switched off" in found.message
 
 
+def test_not_even_the_only_one_goes_when_nothing_at_all_is_declared() -> None:
+    (found,) = mass_hazard(deletes=1, others=0, owned=1, empty=True)
+    assert found.message == (
+        "nothing at all is declared: 1 of 1 automations would be deleted; to do that, say --allow-deletes=1"
+    )
+    assert mass_hazard(deletes=0, others=0, owned=0, empty=True) == ()
+
+
 @pytest.mark.parametrize(
     ("deletes", "owned", "recent", "expected"),
     [

@@ -45,9 +45,13 @@ def plan_of(before: dict[str, Any], after: dict[str, Any], **state: Any) -> Plan
 
 
 def codes(before: Any, after: Any, **state: Any) -> list[str]:
-    """Codes for one automation that was and that is."""
-    made = plan_of({"a.yaml": before} if before else {}, {"a.yaml": after} if after else {}, **state)
+    """Codes for one automation that was and that is, beside a manifest that stays: no directory is empty."""
+    made = plan_of(_files(before), _files(after), **state)
     return [each.code for each in made.hazards]
+
+
+def _files(document: Any) -> dict[str, Any]:
+    return {"m.yaml": action("x.other")} | ({"a.yaml": document} if document else {})
 
 
 def hook(path: str = "/x", **keys: Any) -> Any:
