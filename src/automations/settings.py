@@ -72,7 +72,7 @@ SETTINGS = (
     Setting(
         "AUTOMATIONS_SPECS",
         "",
-        "The directory of specs that the daemon reconciles when no PATH is given.",
+        "The directory of specs of source `default`, where no PATH is given: what the daemon reconciles and `plan` reads.",
         key="specs",
         kind="path",
     ),
@@ -199,7 +199,14 @@ SOURCE_SETTINGS = (
     Setting(
         "", "", "The name that the source's automations are owned under; each only once.", key="name", kind="source"
     ),
-    Setting("", "", "The directory of specs.", key="path", kind="path"),
+    Setting(
+        "",
+        "",
+        "The directory of specs: what a daemon reconciles, and what `plan`, `apply`, `diff`, `drift` and `adopt` read for this "
+        "`--source` when no PATH is given.",
+        key="path",
+        kind="path",
+    ),
     Setting(
         "",
         "confirm",

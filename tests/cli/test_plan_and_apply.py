@@ -1,6 +1,7 @@
 """`plan` shows, `apply` commits: what they print, what they exit with, and what they refuse."""
 
 import json
+import os
 import shlex
 from typing import Any
 
@@ -341,6 +342,44 @@ def test_a_rename_that_cannot_be_is_told_at_its_line(automations: CommandLine) -
     assert "automations.d/later.yaml:11:26: warning: automation two was deleted at 20" in shown
     assert automations("apply", "--auto-approve").status == 0
     assert "plan/" not in automations("plan").out
+
+
+@pytest.mark.parametrize("said", ["automations.toml", "AUTOMATIONS_SPECS"])
+def test_a_source_is_read_where_settings_say_that_it_is(
+    automations: CommandLine, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team = () if said == "AUTOMATIONS_SPECS" else ("--source", "team")
+    if team:
+        (automations.folder / "automations.toml").write_text('[[source]]\nname = "team"\npath = "team/specs"\n')
+    else:
+        monkeypatch.setenv(said, str(automations.folder / "team" / "specs"))
+    specs = automations.folder / "team" / "specs"
+    specs.mkdir(parents=True)
+    (specs / "one.yaml").write_text(SPEC.format(id="one", type="t"))
+    automations.write("elsewhere")  # in automations.d, which is nobody's
+    (change,) = automations.json("plan", *team)["changes"]
+    assert (change["id"], change["file"]) == ("one", "team/specs/one.yaml")
+    hint = automations.refused("apply", *team, status=4)["hint"]
+    words = shlex.join(("team/specs", *team))
+    assert hint == f"look at the plan, then: automations apply {words} --auto-approve"
+    assert automations.json("apply", *team, "--auto-approve")["summary"]["create"] == 1
+    assert automations.json("diff", "one", *team)["fields"] == []
+    assert automations.json("drift", *team) == []
+    assert automations.json("plan", *team)["changes"] == []
+    # What is given wins; and a source of another name is read where one is by default.
+    assert automations.json("plan", "automations.d", *team)["summary"]["delete"] == 1
+    assert automations.json("plan", "--source", "other")["changes"][0]["id"] == "elsewhere"
+
+
+def test_files_below_the_working_directory_are_named_from_there(automations: CommandLine) -> None:
+    automations.write("one")
+    for form in ("human", "markdown", "github", "sarif"):
+        shown = automations("plan", str(automations.specs), "--format", form).out
+        assert "automations.d/one.yaml" in shown or form == "markdown"
+        assert str(automations.folder) not in shown
+    (automations.folder / "below").mkdir()
+    os.chdir(automations.folder / "below")
+    assert f"{automations.specs}/one.yaml" in automations("plan", str(automations.specs)).out
 
 
 def test_an_emptied_directory_does_not_empty_the_state(automations: CommandLine) -> None:

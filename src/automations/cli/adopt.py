@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.plan import PATH, SOURCE
+from automations.cli.plan import SOURCE, WHERE
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def run(context: "Context", given: Mapping[str, Any]) -> int:
     """Take over exactly the named ones and change nothing else."""
-    from automations.cli.desired import declared
+    from automations.cli.desired import declared, directory
     from automations.cli.locked import locked
     from automations.cli.rendered import document_of, text_of
     from automations.core.plan.plan import Request
@@ -20,7 +20,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.services.plan.apply import Authority
 
     with locked(context, purpose=f"adopt {' '.join(given['ids'])}", seconds=0) as keeper:
-        snapshot, catalogue = declared(context, given["path"], source=given["source"])
+        path = directory(context, given["path"], source=given["source"])
+        snapshot, catalogue = declared(context, path, source=given["source"])
         now = context.runtime.clock.now()
         request = Request(given["source"], revision=snapshot.revision, adopt=frozenset(given["ids"]), now=now)
         made = takeover(context.runtime.database, catalogue, request, prefix=snapshot.prefix)
@@ -45,6 +46,6 @@ COMMANDS = (
         "Let a source take over automations that others own.",
         run,
         arguments=(Argument("ids", "Automation ids that files declare.", many=True),),
-        options=(Option("--path", PATH.help, default=PATH.default), SOURCE),
+        options=(Option("--path", WHERE), SOURCE),
     ),
 )

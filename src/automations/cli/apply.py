@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.plan import ADOPT, UNPROTECT, planned
+from automations.cli.plan import ADOPT, UNPROTECT, WHERE, planned
 from automations.cli.table import counted
 from automations.errors import InvalidInput, Refused, UsageError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automations.core.plan.plan import Plan
     from automations.services.plan.apply import Applied, Authority
 
-PATH = Argument("path", "The directory of specs, or a plan file.", default="automations.d")
+PATH = Argument("path", f"A plan file, or {WHERE[0].lower()}{WHERE[1:]}", required=False)
 SOURCE = Option("--source", "The name that these automations are owned under (default: default).")
 APPROVE = Option("--auto-approve", "Do not ask.", "flag", default=False)
 ALLOW = Option(
@@ -32,6 +32,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.cli.locked import locked
     from automations.services.plan.apply import Alongside, Authority
 
+    given = {**given, "path": _meant(context, given)}
     with locked(context, purpose=f"apply {given['path']}", seconds=given["lock_timeout"]) as keeper:
         prefix, made, digest = _plan(context, given)
         authority = Authority(context.settings.actor, allow_deletes=given["allow_deletes"])
@@ -41,6 +42,14 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         applied = context.runtime.apply.strict(made, sure, prefix=prefix, alongside=Alongside(digest))
     told(context, made, applied)
     return 0
+
+
+def _meant(context: "Context", given: Mapping[str, Any]) -> str:
+    """The plan file as it was named, or the directory."""
+    from automations.cli.desired import directory
+
+    path = given["path"]
+    return path if path and Path(path).is_file() else directory(context, path, source=given["source"])
 
 
 def _plan(context: "Context", given: Mapping[str, Any]) -> "tuple[str, Plan, str | None]":
@@ -55,7 +64,7 @@ def _plan(context: "Context", given: Mapping[str, Any]) -> "tuple[str, Plan, str
                 message = f"apply takes no --{name} with a plan file: the plan says that already"
                 raise UsageError(message, hint=f"automations apply {path}")
         return prefix, made, digest
-    if path != PATH.default and Path(path).suffix and not Path(path).exists():
+    if Path(path).suffix not in ("", ".d") and not Path(path).exists():
         from automations.adapters.absent import absence
 
         raise InvalidInput(absence(path), hint=TAKES, code="file_unreadable")

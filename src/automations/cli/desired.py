@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 DEFAULT = "automations.d"
+SOURCE = "default"
+"""The source that is meant when none is named."""
 
 
 def snapshot_of(path: str, *, known: dict[str, str] | None = None, absent: str = "source_untrusted") -> Snapshot:
@@ -31,6 +33,19 @@ def snapshot_of(path: str, *, known: dict[str, str] | None = None, absent: str =
     if isinstance(taken, Untrusted):
         raise InvalidInput(taken.message, hint=_hint(path), code="source_untrusted")
     return taken
+
+
+def directory(context: "Context", path: str | None, *, source: str | None) -> str:
+    """The directory that is meant: what was given, else where settings say that this source's specs are, else `automations.d`.
+
+    One that lies below the working directory is named from there, so that files are called what others call them.
+    """
+    if path is None:
+        known = {each.name: each.path for each in context.settings.sources}
+        path = known.get(source or SOURCE, DEFAULT)
+    given = Path(path)
+    here = Path.cwd() if given.is_absolute() else None
+    return str(given.relative_to(here)) if here is not None and given.is_relative_to(here) else path
 
 
 def is_folder(path: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
-from automations.cli.plan import PATH, SOURCE, planned
+from automations.cli.plan import PATH, SOURCE, WHERE, planned
 from automations.cli.table import counted, table
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ def run_diff(context: "Context", given: Mapping[str, Any]) -> int:
     if given["revision"] is not None:
         found = against_generation(database, identity, given["revision"])
     else:
-        from automations.cli.desired import declared
+        from automations.cli.desired import declared, directory
 
-        _, catalogue = declared(context, given["path"], source=given["source"])
+        path = directory(context, given["path"], source=given["source"])
+        _, catalogue = declared(context, path, source=given["source"])
         found = against_file(database, identity, catalogue)
     hide = Redactor(context.runtime.secrets.known())
     if context.json:
@@ -78,7 +79,7 @@ COMMANDS = (
                 "Show what changed since this generation, instead of what the file would change.",
                 "number",
             ),
-            Option("--path", PATH.help, default=PATH.default),
+            Option("--path", WHERE),
             SOURCE,
         ),
     ),

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from automations.core.plan.plan import Plan
     from automations.core.spec.snapshot import Snapshot
 
-PATH = Argument("path", "The directory of specs.", default="automations.d")
+WHERE = "The directory of specs (default: the source's `path` in the settings, else automations.d)."
+PATH = Argument("path", WHERE, required=False)
 SOURCE = Option("--source", "The name that these automations are owned under.", default="default")
 ADOPT = Option("--adopt", "Take over this automation from another owner; may be given more than once.", many=True)
 UNPROTECT = Option("--unprotect", "Let this protected automation be deleted; may be given more than once.", many=True)
@@ -74,13 +75,15 @@ def _replayed(context: "Context", given: Mapping[str, Any], made: "Plan") -> dic
 def planned(context: "Context", given: Mapping[str, Any]) -> "tuple[Snapshot, Plan]":
     """The plan for a directory, and the snapshot that it was made from. Raises InvalidInput for an untrusted tree."""
     from automations.adapters.collector import collector_paused
-    from automations.cli.desired import declared
+    from automations.cli.desired import SOURCE as DEFAULT
+    from automations.cli.desired import declared, directory
     from automations.core.plan.plan import Request
     from automations.services.plan.plan import plan
 
-    source = SOURCE.default if given["source"] is None else given["source"]
+    source = DEFAULT if given["source"] is None else given["source"]
     with collector_paused():
-        snapshot, catalogue = declared(context, given["path"], source=source)
+        path = directory(context, given["path"], source=source)
+        snapshot, catalogue = declared(context, path, source=source)
         request = Request(
             source,
             revision=snapshot.revision,
