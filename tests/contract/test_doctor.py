@@ -6,6 +6,7 @@ import pytest
 
 from automations.core.doctor import Check, Grade
 from automations.services.doctor import Doctor, Surroundings
+from automations.services.reconcile.suspend import Suspend
 from automations.services.trigger import schedule
 from automations.services.trigger.parts import Parts
 from automations.store import leases
@@ -132,3 +133,6 @@ def test_a_schedule_that_nobody_fires_is_found(plane: Examined, database: Databa
     assert "schedules.overdue" not in plane.wrong()
     plane.clock.at += 15 * MINUTE
     assert plane.wrong()["schedules.overdue"].subject == "b (trigger 0)"
+    Suspend(database, plane.clock, plane.telemetry).suspend("b", reason="quiet", until=None, actor="ops")
+    plane.clock.at += 15 * MINUTE
+    assert "schedules.overdue" not in plane.wrong()

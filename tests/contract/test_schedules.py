@@ -1,65 +1,24 @@
 """Schedules, on every store: once each, over restarts, two daemons and outages."""
 
-from typing import Any
-
 import pytest
 
 from automations.core.canonical import decode
-from automations.core.instant import SECOND, parse_iso
+from automations.core.instant import SECOND
 from automations.core.spec.namespaces import SCHEDULE
 from automations.errors import Conflict, InvalidInput
-from automations.services.plan.definitions import Bindings
 from automations.services.trigger.backfill import Backfill, Period
 from automations.services.trigger.parts import Parts
-from automations.services.trigger.schedule import Scheduler
 from automations.services.trigger.schedule_pause import Parts as PauseParts
 from automations.services.trigger.schedule_pause import SchedulePause
-from automations.services.trigger.schedule_view import every_schedule, misfires, next_slots
+from automations.services.trigger.schedule_view import every_schedule, next_slots
 from automations.store.database import Database
-from control_plane import ControlPlane
-from samples import spec, step
-
-MINUTE = 60 * SECOND
-MIDNIGHT = parse_iso("2026-06-01T00:00:00Z")
-
-
-class Scheduled(ControlPlane):
-    """A control plane with daemons that look at the clock."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self.clock.at = MIDNIGHT + MINUTE
-        self.scheduler = self.daemon()
-
-    def daemon(self) -> Scheduler:
-        """One more daemon, or one after a restart."""
-        parts = Parts(self.database, Bindings(self.database), self.clock, self.ids, self.telemetry)
-        return Scheduler(parts)
-
-    def look(self, at: int, *, by: Scheduler | None = None) -> int:
-        """Set the clock and tick; when the daemon wants to look again."""
-        self.clock.at = at
-        return (by or self.scheduler).tick(at)
-
-    def started(self) -> list[str]:
-        """Nominal times of the runs, oldest first."""
-        with self.database.read() as tx:
-            rows = tx.all("SELECT metadata_json FROM runs ORDER BY id")
-        return [decode(row["metadata_json"])["schedule"]["nominalTime"][11:16] for row in rows]
-
-    def hourly(self, **keys: Any) -> dict[str, Any]:
-        """An automation that runs every hour."""
-        trigger = {"kind": "schedule", "cron": "0 * * * *", "overlap": "parallel", **keys}
-        return spec("a", triggers=[trigger], actions=[step(input={"at": "${{ schedule.nominalTime }}"})])
+from samples import step
+from scheduled import Scheduled, at, failing, ledger, standing
 
 
 @pytest.fixture
 def plane(database: Database) -> Scheduled:
     return Scheduled(database)
-
-
-def at(text: str) -> int:
-    return parse_iso(f"2026-06-01T{text}:00Z")
 
 
 def test_a_slot_starts_one_run_that_sees_its_time(plane: Scheduled) -> None:
@@ -79,6 +38,7 @@ def test_what_a_run_sees_of_its_slot_is_what_expressions_may_read(plane: Schedul
 
 
 def test_a_new_schedule_never_backfills(plane: Scheduled) -> None:
+    plane.clock.at = at("05:10")
     plane.apply({"a.yaml": plane.hourly(catchUp="all")})
     plane.look(at("05:10"))
     assert plane.started() == []
@@ -144,6 +104,7 @@ def test_a_deleted_schedule_that_comes_back_begins_then_and_does_not_catch_up(pl
     plane.look(at("01:00"))
     plane.apply({})
     plane.look(at("01:30"))
+    plane.clock.at = at("06:30")
     plane.apply({"a.yaml": plane.hourly(catchUp="all")})
     plane.look(at("06:30"))
     plane.look(at("07:00"))
@@ -214,22 +175,6 @@ def test_a_slot_that_was_skipped_by_a_clock_ahead_fires_when_its_time_comes(plan
 
 
 # --- pausing after failures -----------------------------------------------------------------------------------------------
-
-
-def ledger(plane: Scheduled) -> list[dict[str, Any]]:
-    return misfires(plane.database, "a", before=None, limit=100)
-
-
-def failing(plane: Scheduled, *times: str) -> None:
-    """Look at these times; every run that starts fails."""
-    for time in times:
-        plane.look(at(time))
-        for row in plane.claim(limit=10):
-            plane.undone(row, retryable=False)
-
-
-def standing(plane: Scheduled) -> dict[str, Any]:
-    return every_schedule(plane.database, now=plane.clock.at)[0]
 
 
 def test_a_schedule_pauses_after_that_many_failed_runs_in_a_row(plane: Scheduled) -> None:

@@ -167,6 +167,18 @@ def test_a_schedule_that_the_daemon_takes_in_while_it_runs_fires_when_it_is_due(
     until(lambda: len(site.runs()) > before, what="it fires often again", seconds=25)
 
 
+def test_a_slot_between_an_apply_and_the_first_look_of_a_daemon_is_not_lost(site: Site) -> None:
+    site.write("actions/ticks.yaml", ACTION.format(name="ticks", script="true"))
+    site.write("ticks.yaml", TICKS.replace("OVERLAP", "parallel, catchUp: all"))
+    site.automations("apply", "automations.d", "--auto-approve")
+    (schedule,) = site.automations("schedules", "list")
+    slot = schedule["nextDue"]
+    until(lambda: iso(SystemClock().now()) > slot, what="the first slot has passed")
+    site.start("run", "automations.d")
+    until(site.runs, what="the schedule fires")
+    assert min(site.run(run["id"])["metadata"]["schedule"]["nominalTime"] for run in site.runs()) == slot
+
+
 def _every(site: Site) -> str:
     (schedule,) = site.automations("schedules", "list")
     return str(schedule["every"])

@@ -112,11 +112,12 @@ def _waits_for_a_daemon(automation: Any) -> bool:
 def _overdue(tx: Transaction, table: Table, *, now: int) -> Iterator[dict[str, Any]]:
     """Schedules whose cursor lies further back than their next slot allows."""
     from automations.core.trigger.schedule import next_due, schedule_of  # noqa: PLC0415  # time zones, for few stores
+    from automations.core.trigger.schedule_cursor import marked  # noqa: PLC0415  # as above
 
     bound = {each.uid: each for each in table.bound.values()}
     for row in schedules.every(tx):
         owner = bound.get(row["automation_uid"])
-        if owner is None or owner.automation.status is not AutomationStatus.ACTIVE:
+        if owner is None or not owner.active or marked(row["cursor_at"], row["digest"]).asleep:
             continue
         for trigger in owner.automation.triggers:
             if trigger.id != row["trigger_id"] or trigger.kind is not TriggerKind.SCHEDULE:

@@ -32,9 +32,11 @@ from automations.core.original.runs import run as convert_run
 from automations.core.plan.state import API_OWNER
 from automations.core.spec import build
 from automations.core.spec.manifests import Shelf, shelve
+from automations.core.trigger.bindings import Bound
 from automations.errors import InvalidInput
 from automations.services import audit
 from automations.services.ports import Clock, Ids
+from automations.services.trigger import schedule_cursor
 from automations.store import actions, automations, events, manifests, original, routes, runs, state
 from automations.store.database import Database, Row, Transaction
 
@@ -196,6 +198,10 @@ class ImportStore:
             },
         )
         _generation(tx, row | {"spec_json": as_written(offered.spec), "applied_at": now})
+        if offered.automation is not None:
+            made = Bound(uid, 1, offered.automation, {})
+            moment = schedule_cursor.moment(tx, made, now=now)
+            schedule_cursor.take_in(tx, made, {}, moment=moment, before=lambda _: None)
         return uid
 
     def _runs(self, tx: Transaction, *, batch: Iterable[Group], report: Report, known: _Known) -> None:

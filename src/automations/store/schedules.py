@@ -19,6 +19,16 @@ def hold(tx: Transaction, /, *, uid: str, trigger_id: str) -> Row | None:
     )
 
 
+def hold_of(tx: Transaction, uid: str, /) -> list[Row]:
+    """The cursors of one automation, held until commit."""
+    return tx.all(f"SELECT * FROM schedules WHERE automation_uid = :uid ORDER BY trigger_id{tx.for_update}", uid=uid)
+
+
+def hold_every(tx: Transaction, /) -> list[Row]:
+    """All cursors, held until commit, in the one order in which several are held."""
+    return tx.all(f"SELECT * FROM schedules ORDER BY automation_uid, trigger_id{tx.for_update}")
+
+
 def get(tx: Transaction, /, *, uid: str, trigger_id: str) -> Row | None:
     """One cursor."""
     return tx.one(
@@ -29,7 +39,7 @@ def get(tx: Transaction, /, *, uid: str, trigger_id: str) -> Row | None:
 
 
 def begin(tx: Transaction, row: Row, /) -> None:
-    """Set a cursor without judging what lies before it: a schedule that is new, changed, or was paused."""
+    """Set a cursor without judging what lies before it: a schedule that is new, changed, paused, or was paused."""
     tx.run(
         """INSERT INTO schedules (automation_uid, trigger_id, digest, cursor_at, updated_at)
            VALUES (:uid, :trigger_id, :digest, :cursor_at, :now)

@@ -164,6 +164,12 @@ class Table:
         until = self.pauses[uid]
         return until is None or now < until
 
+    def awake_since(self, bound: Bound, *, now: int) -> int | None:
+        """Since when nothing pauses an automation: the end of a pause that had one, else now; None while something does."""
+        if not bound.active or self.suspended(bound.uid, now=now):
+            return None
+        return self.pauses.get(bound.uid) or now
+
     def serves(self, route: Route) -> bool:
         """Whether a route is there, just as it is."""
         standing = self.routes.get(route.path)

@@ -15,7 +15,8 @@ from automations.core.plan.hazards import WINDOW
 from automations.core.plan.parked import comes_back
 from automations.core.plan.plan import Change, Plan
 from automations.core.spec.build import own_route_id
-from automations.core.spec.model import Automation, Route
+from automations.core.spec.model import Automation, Route, TriggerKind
+from automations.core.trigger.bindings import Bound
 from automations.core.trigger.envelope import route_scope
 from automations.errors import Conflict, Refused, SpecInvalid, StalePlan
 from automations.services import audit
@@ -24,6 +25,7 @@ from automations.services.plan.lock import Lock, check_lock
 from automations.services.ports import Clock, Ids, Telemetry
 from automations.services.run import in_flight
 from automations.services.run.programs import Programs
+from automations.services.trigger import schedule_cursor
 from automations.store import (
     applied_plans,
     automations,
@@ -35,7 +37,7 @@ from automations.store import (
     state,
     texts,
 )
-from automations.store.database import Database, Transaction
+from automations.store.database import Database, Row, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Apply:
         now = self._clock.now()
         with self._database.write() as tx:
             check_unused(tx, alongside.plan_file)
+            cursors = schedule_cursor.hold(tx, (change.uid for change in plan.changes))
             ending = in_flight.doomed(tx, plan.changes)
             if not state.bump(tx, serial=plan.serial):
                 standing = state.read(tx)
@@ -124,7 +127,14 @@ class Apply:
             check_lock(tx, authority.lock, now=now)
             bind(tx, authority.term)
             writer = Writer(
-                tx, owner=plan.owner, actor=authority.actor, prefix=prefix, now=now, ids=self._ids, texts=kept
+                tx,
+                owner=plan.owner,
+                actor=authority.actor,
+                prefix=prefix,
+                now=now,
+                ids=self._ids,
+                texts=kept,
+                cursors=cursors,
             )
             for change in plan.changes:
                 writer.unbind(change)
@@ -216,6 +226,8 @@ class Writer:
     ids: Ids
     texts: Mapping[str, str] = field(default_factory=dict)
     """By automation id, what its file says, to be kept with its generation."""
+    cursors: Mapping[str, Mapping[str, Row]] = field(default_factory=dict)
+    """By uid and trigger, the cursors of what changes, as `schedule_cursor.hold` holds them."""
 
     def unbind(self, change: Change) -> None:
         """Let go of a change's routes: of all changes before any is bound again, so that two can swap their paths."""
@@ -267,6 +279,8 @@ class Writer:
         assert change.uid is not None  # noqa: S101  # only what is held can be deleted
         if not automations.delete(self.tx, change.uid, generation=change.based_on, now=self.now):
             raise Conflict(f"automation {change.id} changed while it was being deleted")
+        before = schedule_cursor.schedules_of(self.tx, change.uid, change.based_on)
+        schedule_cursor.forget(self.tx, self.cursors.get(change.uid, {}).values(), before=before, now=self.now)
 
     def _bind(self, change: Change, *, revision: str | None) -> None:
         automation = change.automation
@@ -299,6 +313,15 @@ class Writer:
             for trigger in automation.triggers:
                 if trigger.route is not None:
                     self._route(trigger.route, trigger_id=trigger.id, raw=trigger.raw)
+            self._schedules(Bound(row["uid"], row["generation"], automation, {}), change)
+
+    def _schedules(self, bound: Bound, change: Change) -> None:
+        """What is scheduled begins with this commit, and not with the first look of a daemon."""
+        held = self.cursors.get(bound.uid, {})
+        if held or any(trigger.kind is TriggerKind.SCHEDULE for trigger in bound.automation.triggers):
+            moment = schedule_cursor.moment(self.tx, bound, now=self.now)
+            before = schedule_cursor.schedules_of(self.tx, bound.uid, change.based_on)
+            schedule_cursor.take_in(self.tx, bound, held, moment=moment, before=before)
 
     def _follow(self, previous: str, automation: Automation) -> None:
         """A renamed automation keeps its dedupe keys also where its routes are named after it, and routes made by hand.

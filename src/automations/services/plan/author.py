@@ -3,6 +3,7 @@
 The same model, the same writer and the same audit as apply; only the owner differs. What a source owns is refused, naming it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from automations.services.ports import Clock, Ids
 from automations.services.run import in_flight
 from automations.services.run.programs import Programs
 from automations.services.spec.catalogue import elsewhere_known
+from automations.services.trigger import schedule_cursor
 from automations.store import automations, routes, state
 from automations.store.database import Database, Row, Transaction
 
@@ -42,18 +44,21 @@ class Author:
             _check_data(tx, interpreted)
             if held is None or held["deleted_at"] is not None or held["digest"] != automation.digest:
                 change = _change(automation, held)
+                cursors = schedule_cursor.hold(tx, [change.uid])
                 ending = in_flight.doomed(tx, [change])
-                self._write(tx, change, actor=actor, now=now)
+                self._write(tx, change, cursors=cursors, actor=actor, now=now)
                 in_flight.end(tx, ending, actor=actor, programs=Programs(), now=now)
             row = automations.get(tx, automation.id)
         assert row is not None  # noqa: S101  # it was just written
         return automation_record(row)
 
-    def _write(self, tx: Transaction, change: Change, *, actor: str, now: int) -> None:
+    def _write(
+        self, tx: Transaction, change: Change, *, cursors: Mapping[str, Mapping[str, Row]], actor: str, now: int
+    ) -> None:
         serial = state.read(tx)["serial"]
         if not state.bump(tx, serial=serial):
             raise StalePlan("another definition was committed at the same moment", hint="try again")
-        writer = Writer(tx, owner=API_OWNER, actor=actor, prefix="", now=now, ids=self.ids)
+        writer = Writer(tx, owner=API_OWNER, actor=actor, prefix="", now=now, ids=self.ids, cursors=cursors)
         writer.unbind(change)
         writer.write(change, revision=None)
         writer.restore_routes([change])

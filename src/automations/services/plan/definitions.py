@@ -245,10 +245,10 @@ class Bindings:
 def _stored(tx: Transaction, row: Row) -> Automation | None:
     """The generation that is bound, as it is stored; None where it is gone, or is no spec."""
     kept = automations.generation(tx, row["uid"], row["generation"])
-    return None if kept is None else _read(kept["spec_json"])
+    return None if kept is None else sound_spec(kept["spec_json"])
 
 
-def _read(text: str) -> Automation | None:
+def sound_spec(text: str) -> Automation | None:
     """A stored spec; None for what is none."""
     try:
         return build.automation(decode(text))

@@ -17,10 +17,11 @@ from automations.core.plan.state import source_owner
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.services import audit
 from automations.services.absent import no_automation
+from automations.services.trigger import schedule_cursor
 from automations.store import automations, sources, state, suspensions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from automations.core.trigger.bindings import Bound, Table
     from automations.services.ports import Clock, Telemetry
@@ -86,6 +87,7 @@ class Suspend:
             raise InvalidInput("a suspension needs a reason", hint="say why with --reason, for whoever finds it later")
         with self.database.write() as tx:
             subject = _subject(tx, name)
+            cursors = schedule_cursor.hold(tx, [subject])
             said = {"owner": actor, "reason": reason, "until_at": until}
             held = suspensions.get(tx, subject)
             if held is not None and all(held[key] == value for key, value in said.items()):
@@ -93,6 +95,7 @@ class Suspend:
             suspensions.put(tx, {"subject": subject, "since": now, **said})
             detail = {"reason": reason, **({} if until is None else {"until": iso(until)})}
             _commit(tx, Entry(now, actor, "suspend", name, detail))
+            _schedules(tx, subject, cursors, now=now)
             kept = suspensions.get(tx, subject)
         assert kept is not None  # noqa: S101  # it was just written
         self.telemetry.emit("suspension.began", subject=name, owner=actor)
@@ -100,11 +103,14 @@ class Suspend:
 
     def resume(self, name: str, *, actor: str) -> dict[str, Any]:
         """End a suspension: `{name, suspended: False}`. Raises NotFound, Conflict when there is none, StoreUnavailable."""
+        now = self.clock.now()
         with self.database.write() as tx:
             subject = _subject(tx, name)
+            cursors = schedule_cursor.hold(tx, [subject])
             if not suspensions.remove(tx, subject):
                 raise Conflict(f"{name} is not suspended", hint="see: automations status")
-            _commit(tx, Entry(self.clock.now(), actor, "resume", name, {}))
+            _commit(tx, Entry(now, actor, "resume", name, {}))
+            _schedules(tx, subject, cursors, now=now)
         self.telemetry.emit("suspension.ended", subject=name, reason="resumed")
         return {"name": name, "suspended": False}
 
@@ -117,6 +123,8 @@ class Suspend:
                 held = suspensions.get(tx, row["subject"])
                 if held is None or held["until_at"] is None or held["until_at"] > now:
                     continue  # somebody prolonged or ended it meanwhile
+                cursors = schedule_cursor.hold(tx, [row["subject"]])
+                _schedules(tx, row["subject"], cursors, now=now)  # as long as it is known when the pause ended
                 suspensions.remove(tx, row["subject"])
                 name = _name(tx, row["subject"])
                 _commit(tx, Entry(now, DAEMON, "resume", name, {"until": iso(held["until_at"])}))
@@ -146,6 +154,15 @@ def _subject(tx: Transaction, name: str) -> str:
     if row is None or row["deleted_at"] is not None:
         raise no_automation(name, automations.bound_ids(tx), also="a source is named source:NAME")
     return str(row["uid"])
+
+
+def _schedules(tx: Transaction, subject: str, cursors: Mapping[str, Mapping[str, Row]], *, now: int) -> None:
+    """A pause begins or ends for schedules in its own commit, whether a daemon looks or not."""
+    name = automations.ids(tx, (subject,)).get(subject) if cursors else None
+    row = None if name is None else automations.get(tx, name)
+    if row is not None:
+        moment = schedule_cursor.awake_since(suspensions.get(tx, subject), now=now)
+        schedule_cursor.paused_or_resumed(tx, row, cursors[subject], moment=moment)
 
 
 def _name(tx: Transaction, subject: str) -> str:

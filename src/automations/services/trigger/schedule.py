@@ -1,7 +1,8 @@
 """The verb schedule: fire what is due, once, however many daemons look and however often they are restarted.
 
-The cursor and the runs of the slots that it passes are one commit. A schedule that is new, changed or was paused begins now and
-never backfills; what passed while nothing ran is caught up as its spec says, and every slot that does not fire is in a ledger.
+The cursor and the runs of the slots that it passes are one commit. A schedule that is new, changed or was paused begins with the
+commit that made it so and never backfills; what passed while nothing ran is caught up as its spec says, and every slot that does
+not fire is in a ledger.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from typing import TYPE_CHECKING
 
 from automations.core.instant import SECOND, iso
 from automations.core.run.materialize import Materialized
-from automations.core.trigger.schedule import Skip, due, next_due, passed
+from automations.core.trigger.schedule import Skip, due, next_due
 from automations.errors import StoreError
 from automations.services.run.admit import admit_runs, tell
 from automations.services.run.programs import Programs
-from automations.services.trigger import schedule_pause
+from automations.services.trigger import schedule_cursor, schedule_pause
+from automations.services.trigger.schedule_cursor import Moment
 from automations.services.trigger.schedule_line import FIRED_BEFORE, Line, keep_skips, lines, start
-from automations.store import schedule_failures, schedules
+from automations.store import schedules, state
 
 if TYPE_CHECKING:
-    from automations.core.trigger.schedule import Due
+    from collections.abc import Callable
+
+    from automations.core.trigger.schedule import Due, Schedule
     from automations.services.ports import Wake
     from automations.services.trigger.parts import Parts
     from automations.store.database import Row, Transaction
@@ -81,19 +85,23 @@ class Scheduler:
         """Begin what is new or changed, forget what is gone, leave the rest where it stands."""
         standing = {}
         with self._parts.database.write() as tx:
+            cursors = {f"{row['automation_uid']}/{row['trigger_id']}": row for row in schedules.hold_every(tx)}
+            state.hold(tx)  # nobody changes definitions meanwhile
             table = self._parts.bindings.within(tx)
-            cursors = {(row["automation_uid"], row["trigger_id"]): row for row in schedules.every(tx)}
             for bound in table.bound.values():
+                moment = Moment(now, table.awake_since(bound, now=now))
                 for line in lines(bound):
-                    row = cursors.get((bound.uid, line.trigger.id))
-                    awake = bound.active and not table.suspended(bound.uid, now=now)
-                    standing[line.key] = _begin(tx, line, row, awake=awake, now=now)
-            # A schedule that comes back later begins then, as any new one does.
-            gone = [row for (uid, trigger), row in cursors.items() if f"{uid}/{trigger}" not in standing]
-            schedules.forget(tx, gone)
-            for row in gone:
-                schedule_failures.forget(tx, uid=row["automation_uid"], trigger_id=row["trigger_id"])
+                    row = cursors.pop(line.key, None) or schedules.get(tx, **line.names)
+                    cursor = schedule_cursor.place(tx, line, row, moment=moment, before=self._before(bound.uid))
+                    standing[line.key] = _stands(line, cursor, awake=moment.awake is not None)
+            for row in cursors.values():
+                schedule_cursor.forget(tx, [row], before=self._before(row["automation_uid"]), now=now)
         self._standing, self._serial = standing, table.serial
+
+    def _before(self, uid: str) -> Callable[[str], Schedule | None]:
+        """What the schedules of an automation were when they were taken in last."""
+        known = self._standing
+        return lambda trigger: known[f"{uid}/{trigger}"].line.schedule if f"{uid}/{trigger}" in known else None
 
     def _look_at_failures(self, pausing: list[_Standing], *, now: int) -> None:
         """Count what ended, pause, and notice a pause that somebody else made or lifted; writes only where there is news."""
@@ -185,27 +193,15 @@ class Scheduler:
                 skipped.append(Skip(nominal, started))
         if line.schedule.overlap != "skip":
             admit_runs(tx, fired, programs=self._programs, now=now)
-        keep_skips(tx, line, skipped, now=now)
+        keep_skips(tx, line.names, skipped, now=now)
         schedules.forget_before(tx, **line.names, nominal_at=now - KEPT)
         return fired, skipped
 
 
-def _begin(tx: Transaction, line: Line, row: Row | None, *, awake: bool, now: int) -> _Standing:
-    """Take a schedule in: where it stands, or from now on when it is new, changed, or was paused by its spec or by hand."""
-    schedule_pause.take_in(tx, line, now=now)
-    digest = line.schedule.digest
-    asleep = f"paused:{digest}"  # marked, so that un-pausing begins anew instead of catching up
+def _stands(line: Line, cursor: int, *, awake: bool) -> _Standing:
     standing = _Standing(line)
-    if not awake:
-        if row is None or row["digest"] != asleep:
-            schedules.begin(tx, {**line.names, "digest": asleep, "cursor_at": now, "now": now})
-        return standing
-    row = schedules.hold(tx, **line.names)
-    if row is not None and row["digest"] == asleep:
-        keep_skips(tx, line, passed(line.schedule, after=row["cursor_at"], until=now, reason="paused"), now=now)
-    if row is None or row["digest"] != digest:
-        schedules.begin(tx, {**line.names, "digest": digest, "cursor_at": now, "now": now})
-    _place(standing, row["cursor_at"] if row is not None and row["digest"] == digest else now)
+    if awake:
+        _place(standing, cursor)
     return standing
 
 

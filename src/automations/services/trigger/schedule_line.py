@@ -63,10 +63,11 @@ def start(tx: Transaction, line: Line, nominal: int, *, now: int, ids: Ids) -> M
     return made
 
 
-def keep_skips(tx: Transaction, line: Line, skipped: Iterable[Skip], *, now: int) -> None:
-    """Write skipped slots into the ledger."""
-    names = {**line.names, "now": now}
-    schedules.keep_skips(tx, [{**names, "nominal_at": skip.nominal, "reason": skip.reason} for skip in skipped])
+def keep_skips(tx: Transaction, names: Row, skipped: Iterable[Skip], *, now: int) -> None:
+    """Write skipped slots of a schedule into the ledger; `names` says of which."""
+    schedules.keep_skips(
+        tx, [{**names, "now": now, "nominal_at": skip.nominal, "reason": skip.reason} for skip in skipped]
+    )
 
 
 def _occasion(line: Line, nominal: int) -> Occasion:

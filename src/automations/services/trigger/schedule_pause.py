@@ -15,7 +15,7 @@ from automations.core.trigger.schedule import passed
 from automations.errors import Conflict
 from automations.services.absent import no_automation
 from automations.services.trigger.schedule_line import Line, keep_skips, lines
-from automations.store import audit, runs, schedule_failures, schedules, state
+from automations.store import audit, automations, runs, schedule_failures, schedules, state
 
 if TYPE_CHECKING:
     from automations.services.plan.definitions import Bindings
@@ -27,17 +27,22 @@ _COUNTED = 100
 """Runs in one count."""
 
 
-def take_in(tx: Transaction, line: Line, *, now: int) -> None:
-    """Begin to count for a schedule that is new, or whose automation was changed; forget one that pauses no longer."""
+def take_in(tx: Transaction, line: Line, *, now: int) -> bool:
+    """Begin to count for a schedule that is new, or whose automation was changed; forget one that pauses no longer.
+
+    Whether its cursor may have moved by that.
+    """
     row = schedule_failures.get(tx, **line.names)
-    if line.schedule.pause_on_failure is None:
-        if row is not None:
-            _skip_to_now(tx, line, row, now=now)
-            schedule_failures.forget(tx, **line.names)
-    elif row is None or row["generation"] != line.bound.generation:
-        if row is not None:
-            _skip_to_now(tx, line, row, now=now)
+    counts = line.schedule.pause_on_failure is not None
+    if counts and row is not None and row["generation"] == line.bound.generation:
+        return False
+    if row is not None:
+        _skip_to_now(tx, line, row, now=now)
+    if counts:
         schedule_failures.begin(tx, {**line.names, "generation": line.bound.generation, "now": now})
+    elif row is not None:
+        schedule_failures.forget(tx, **line.names)
+    return row is not None
 
 
 class Glance(NamedTuple):
@@ -92,7 +97,7 @@ def _skip_to_now(tx: Transaction, line: Line, row: Row, *, now: int) -> None:
     cursor = schedules.hold(tx, **line.names) if row["paused_at"] is not None else None
     if cursor is None or cursor["digest"] != line.schedule.digest:
         return
-    keep_skips(tx, line, passed(line.schedule, after=cursor["cursor_at"], until=now, reason=PAUSED), now=now)
+    keep_skips(tx, line.names, passed(line.schedule, after=cursor["cursor_at"], until=now, reason=PAUSED), now=now)
     schedules.begin(
         tx, {**line.names, "digest": cursor["digest"], "cursor_at": max(now, cursor["cursor_at"]), "now": now}
     )
@@ -122,6 +127,9 @@ class SchedulePause:
         """
         now = self._parts.clock.now()
         with self._parts.database.write() as tx:
+            named = automations.get(tx, automation_id)
+            if named is not None:
+                schedules.hold_of(tx, named["uid"])  # before the serial, as everybody does
             state.hold(tx)
             table = self._parts.bindings.within(tx)
             bound = table.bound.get(automation_id)
