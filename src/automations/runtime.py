@@ -272,7 +272,8 @@ class Runtime:
         """Suspends and resumes."""
         from automations.services.reconcile.suspend import Suspend
 
-        return Suspend(self.database, self.clock, self.telemetry)
+        configured = frozenset(source.name for source in self.settings.sources)
+        return Suspend(self.database, self.clock, self.telemetry, configured)
 
     @cached_property
     def expiry(self) -> "Expiry":

@@ -11,6 +11,7 @@ from command_line import SPEC, CommandLine
 
 AUTOMATION = {
     "id", "spec", "status", "createdAt", "updatedAt", "generation", "digest", "owner", "file", "conditions", "health",
+    "sync",
 }  # fmt: skip
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -31,7 +32,7 @@ def test_the_list_for_people_is_a_table_or_the_next_step(automations: CommandLin
     automations.applied(["one"])
     header, row = automations("list").out.splitlines()
     assert header.split() == ["ID", "STATUS", "SYNC", "HEALTH", "GENERATION", "OWNER", "FILE"]
-    assert row.split() == ["one", "active", "Healthy", "1", "source:default", "one.yaml"]
+    assert row.split() == ["one", "active", "Unknown", "Healthy", "1", "source:default", "one.yaml"]
 
 
 def test_show_gives_the_record_and_any_of_its_generations(automations: CommandLine) -> None:

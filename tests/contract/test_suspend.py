@@ -82,6 +82,46 @@ def test_its_triggers_do_not_fail_over_an_event_either(plane: ControlPlane) -> N
     assert (verdicts["a"]["predicate"], verdicts["b"]["outcome"]) == ("suspended", "error")
 
 
+@pytest.mark.parametrize("name", ["default", "configured"])
+def test_a_source_that_owns_something_or_is_configured_is_suspended_before_anybody_looked_at_it(
+    plane: ControlPlane, name: str
+) -> None:
+    suspending = Suspend(plane.database, plane.clock, plane.telemetry, frozenset({"configured"}))
+    suspending.suspend(f"source:{name}", reason="freeze", until=None, actor="ops")
+    (shown,) = plane.inspect.status()["sources"]
+    assert (shown["name"], shown["sync"], shown["health"], shown["suspension"]["reason"]) == (
+        name, "Unknown", "Suspended", "freeze",
+    )  # fmt: skip
+    later = Suspend(plane.database, plane.clock, plane.telemetry)  # where the settings name it no longer
+    assert later.resume(f"source:{name}", actor="ops")["suspended"] is False
+    assert plane.inspect.status()["sources"] == []
+
+
+def test_the_first_look_at_a_source_that_was_suspended_before_it_binds_nothing(
+    database: Database, tmp_path: Path
+) -> None:
+    loop = Loop(database, tmp_path)
+    loop.write("a.yaml", spec("a"))
+    plane = loop.plane
+    configured = frozenset({"default"})
+    Suspend(database, plane.clock, plane.telemetry, configured).suspend(
+        "source:default", reason="freeze", until=None, actor="ops"
+    )
+    loop.round()
+    assert (loop.last.outcome, plane.automations()) == ("suspended", {})
+
+
+def test_a_source_that_nobody_knows_is_refused_with_what_makes_one_known(plane: ControlPlane) -> None:
+    with pytest.raises(NotFound) as refused:
+        suspend(plane, "source:elsewhere")
+    assert refused.value.hint.startswith("sources: default; another is known once automations.toml names it")
+
+
+def test_what_is_applied_by_hand_is_in_no_known_step_with_its_files_until_somebody_looks(plane: ControlPlane) -> None:
+    assert [each["sync"] for each in plane.inspect.automations()] == ["Unknown", "Unknown"]
+    assert plane.inspect.automation("a")["sync"] == "Unknown"
+
+
 def test_it_starts_neither_by_hand_nor_by_schedule(plane: ControlPlane) -> None:
     nightly = {"kind": "schedule", "every": "1m"}
     plane.apply({"a.yaml": spec("a", triggers=[{"kind": "manual"}, nightly]), "b.yaml": spec("b")})

@@ -32,7 +32,8 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
     for source in status["sources"]:
         yield ""
         stands = f"{source['sync']}, {source['health']}"
-        yield f"source {source['name']}: {stands}, {source['automations']} automations from {source['root']}"
+        where = f"from {source['root']}" if "root" in source else "and nobody has looked at its files yet"
+        yield f"source {source['name']}: {stands}, {source['automations']} automations {where}"
         if "leader" in source and "daemons" in status:
             yield f"  followed by {source['leader']['leaseId']} since {source['leader']['since']}"
         for name, condition in source["conditions"].items():

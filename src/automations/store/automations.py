@@ -79,6 +79,13 @@ def bound_ids(tx: Transaction, /) -> list[str]:
     return [row["id"] for row in tx.all("SELECT id FROM automations WHERE deleted_at IS NULL ORDER BY id")]
 
 
+def owners(tx: Transaction, /) -> list[str]:
+    """Whoever owns something that is not deleted."""
+    return [
+        row["owner"] for row in tx.all("SELECT DISTINCT owner FROM automations WHERE deleted_at IS NULL ORDER BY owner")
+    ]
+
+
 def draining(tx: Transaction, /) -> list[Row]:
     """Deleted automations whose spec bounds how long their runs may go on, and any of which it was said that they took longer.
 

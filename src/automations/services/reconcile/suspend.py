@@ -74,6 +74,8 @@ class Suspend:
     database: Database
     clock: Clock
     telemetry: Telemetry
+    configured: frozenset[str] = frozenset()
+    """Names of sources that the settings declare: they can be suspended before anybody has looked at them."""
 
     def suspend(self, name: str, *, reason: str, until: int | None, actor: str) -> dict[str, Any]:
         """Suspend an automation, or `source:<name>`; the suspension's record. Once more says anew why and until when.
@@ -86,7 +88,7 @@ class Suspend:
         if not reason.strip():
             raise InvalidInput("a suspension needs a reason", hint="say why with --reason, for whoever finds it later")
         with self.database.write() as tx:
-            subject = _subject(tx, name)
+            subject = self._subject(tx, name)
             cursors = schedule_cursor.hold(tx, [subject])
             said = {"owner": actor, "reason": reason, "until_at": until}
             held = suspensions.get(tx, subject)
@@ -105,7 +107,7 @@ class Suspend:
         """End a suspension: `{name, suspended: False}`. Raises NotFound, Conflict when there is none, StoreUnavailable."""
         now = self.clock.now()
         with self.database.write() as tx:
-            subject = _subject(tx, name)
+            subject = self._subject(tx, name)
             cursors = schedule_cursor.hold(tx, [subject])
             if not suspensions.remove(tx, subject):
                 raise Conflict(f"{name} is not suspended", hint="see: automations status")
@@ -131,6 +133,26 @@ class Suspend:
             self.telemetry.emit("suspension.ended", subject=name, reason="due")
         return min((row["until_at"] for row in ends if row["until_at"] > now), default=None)
 
+    def _subject(self, tx: Transaction, name: str) -> str:
+        if name.startswith(SOURCE):
+            self._check_source(tx, name)
+            return name
+        row = automations.get(tx, name)
+        if row is None or row["deleted_at"] is not None:
+            raise no_automation(name, automations.bound_ids(tx), also="a source is named source:NAME")
+        return str(row["uid"])
+
+    def _check_source(self, tx: Transaction, subject: str) -> None:
+        """Raises NotFound for a source that nobody looked at, that owns nothing, and that no settings name."""
+        name = subject.removeprefix(SOURCE)
+        known = {row["name"] for row in sources.every(tx)} | self.configured
+        known |= {owner.removeprefix(SOURCE) for owner in automations.owners(tx) if owner.startswith(SOURCE)}
+        if name not in known and suspensions.get(tx, subject) is None:
+            those = f"sources: {', '.join(sorted(known))}; another" if known else "none is known yet; one"
+            ways = "automations.toml names it as a [[source]], something of it is applied, or a daemon follows it"
+            hint = f"{those} is known once {ways}"
+            raise NotFound(f"source not found: {name}", hint=hint)
+
 
 def record(name: str, row: Row) -> dict[str, Any]:
     """A suspension as the command line shows it."""
@@ -142,18 +164,6 @@ def record(name: str, row: Row) -> dict[str, Any]:
         "since": iso(row["since"]),
     }
     return shown if row["until_at"] is None else {**shown, "until": iso(row["until_at"])}
-
-
-def _subject(tx: Transaction, name: str) -> str:
-    if name.startswith(SOURCE):
-        if sources.get(tx, name.removeprefix(SOURCE)) is None:
-            known = ", ".join(row["name"] for row in sources.every(tx))
-            raise NotFound(f"source not found: {name.removeprefix(SOURCE)}", hint=f"sources: {known or 'none yet'}")
-        return name
-    row = automations.get(tx, name)
-    if row is None or row["deleted_at"] is not None:
-        raise no_automation(name, automations.bound_ids(tx), also="a source is named source:NAME")
-    return str(row["uid"])
 
 
 def _schedules(tx: Transaction, subject: str, cursors: Mapping[str, Mapping[str, Row]], *, now: int) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from automations.store.database import Database, Row, Transaction
 
 
+_OWNED = "source:"
+
+
 class Surroundings(NamedTuple):
     """What an automation's record needs beside its row."""
 
@@ -30,7 +33,7 @@ class Surroundings(NamedTuple):
 def surroundings(tx: Transaction, *, now: int) -> Surroundings:
     """Suspensions that hold now, by subject, and sources by owner."""
     held = {row["subject"]: row for row in suspensions.every(tx) if row["until_at"] is None or now < row["until_at"]}
-    return Surroundings(held, {f"source:{row['name']}": row for row in sources.every(tx)}, leaders(tx, now=now))
+    return Surroundings(held, {f"{_OWNED}{row['name']}": row for row in sources.every(tx)}, leaders(tx, now=now))
 
 
 def standing_record(row: Row, beside: Surroundings) -> dict[str, Any]:
@@ -44,6 +47,8 @@ def standing_record(row: Row, beside: Surroundings) -> dict[str, Any]:
         "health": "Suspended" if row["status"] != "active" else health(conditions),
         "suspension": suspension(paused),
     }
+    if source is None and row["owner"].startswith(_OWNED):
+        said["sync"] = "Unknown"  # it was applied by hand, and no loop has looked at its files yet
     if source is not None:
         held = decode_words(source["conditions_json"])
         trusted = held.get("Source", {}).get("status") == "True" and _looked_at(held, beside.paused.get(row["owner"]))
@@ -69,7 +74,26 @@ def source_records(tx: Transaction, bound: Iterable[Row], *, now: int) -> list[d
     """Every source: how it stands, what is invalid, what waits to be deleted, what is suspended."""
     beside = surroundings(tx, now=now)
     every, going = list(bound), terminating(tx)
-    return [_source(tx, row, (every, going), beside) for row in sources.every(tx)]
+    looked = sources.every(tx)
+    unseen = {owner for owner in beside.paused if owner.startswith(_OWNED)} - {
+        f"{_OWNED}{row['name']}" for row in looked
+    }
+    return [
+        *(_source(tx, row, (every, going), beside) for row in looked),
+        *(_unseen(owner, every, beside.paused[owner]) for owner in sorted(unseen)),
+    ]
+
+
+def _unseen(owner: str, bound: list[Row], paused: Row) -> dict[str, Any]:
+    """A source that was suspended before anybody looked at it."""
+    return {
+        "name": owner.removeprefix(_OWNED),
+        "sync": "Unknown",
+        "health": "Suspended",
+        "automations": sum(each["owner"] == owner for each in bound),
+        "conditions": _with_pause({}, paused),
+        "suspension": suspension(paused),
+    }
 
 
 def known_sources(database: Database) -> list[dict[str, Any]]:
@@ -88,7 +112,7 @@ def known_sources(database: Database) -> list[dict[str, Any]]:
 
 def _source(tx: Transaction, row: Row, found: tuple[list[Row], list[Row]], beside: Surroundings) -> dict[str, Any]:
     """`found` are the automations that are bound, and those that are deleted while runs of them go on."""
-    owner = f"source:{row['name']}"
+    owner = f"{_OWNED}{row['name']}"
     held = decode_words(row["conditions_json"])
     conditions = _with_pause(held, beside.paused.get(owner))
     mine, going = ([each for each in rows if each["owner"] == owner] for rows in found)
