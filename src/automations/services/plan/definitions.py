@@ -119,7 +119,7 @@ _NAMED = re.compile(r'"actionId":\s*"([^"]*)"')
 def load_actions(tx: Transaction, ids: Iterable[str]) -> frozenset[str]:
     """Ids of the actions that these automations use as they are bound."""
     rows = [automations.get(tx, identity) for identity in ids]
-    read = [_read(row["spec_json"]) for row in rows if row]
+    read = [sound_spec(row["spec_json"]) for row in rows if row]
     return frozenset(step.action_id for automation in read if automation for step in automation.steps)
 
 
@@ -131,7 +131,7 @@ def load_users(tx: Transaction, touched: frozenset[str]) -> dict[str, Automation
     for row in automations.specs(tx):
         if touched.isdisjoint(_NAMED.findall(row["spec_json"])):
             continue
-        automation = _read(row["spec_json"])
+        automation = sound_spec(row["spec_json"])
         if automation is not None and any(step.action_id in touched for step in automation.steps):
             found[row["id"]] = automation
     return found
