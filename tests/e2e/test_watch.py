@@ -1,5 +1,6 @@
 """A watch that cannot be had, or dies, or misses something: nothing rests on a notification but speed."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,12 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from e2e.conftest import Site, until
 from e2e.tree_state import condition, in_place, live, put, spec
 
 LONG = 120.0
 """Seconds: a watch that failed is tried again after a minute at most."""
+SOON = 10.0
+"""Seconds for what takes one or two: far less than the minute until the loop would look by itself."""
 SETTING = "/proc/sys/user"
 """Here a user namespace bounds what inotify gives to it, whoever else uses it on this machine."""
 
@@ -74,6 +78,15 @@ def test_a_watch_that_dies_is_told_costs_no_edit_and_heals(site: Site, limit: st
     healthy(site, "True")
     put(site.specs / "team" / "beta.yaml", spec("beta", "2.0.0"))
     until(lambda: live(site)["beta"] == "2.0.0", what="it is watched now")
+
+
+def test_a_file_with_an_ending_in_upper_case_is_watched_like_any_other(site: Site) -> None:
+    put(site.specs / "alpha.yaml", spec("alpha"))
+    site.start("run", "automations.d", "--no-worker")
+    healthy(site, "True")
+    for identity, ending in (("beta", "YAML"), ("gamma", "Yml"), ("delta", "JSON")):
+        put(site.specs / f"{identity}.{ending}", json.dumps(yaml.safe_load(spec(identity))))
+    until(lambda: len(live(site)) == 4, what="all of them are bound", seconds=SOON)
 
 
 def soon(site: Site, version: str) -> bool:

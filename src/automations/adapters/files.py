@@ -123,11 +123,16 @@ class DirectoryTree:
         reading.files.append(SpecFile(name, mark, raw, partial(_bytes, path), settles_at))
 
 
+def named_like_a_spec(name: str) -> bool:
+    """Whether a file of this name is read, in a tree or alone; `.YAML` is an ending like `.yaml`."""
+    return name.lower().endswith(SUFFIXES)
+
+
 def holds_specs(directory: Path) -> bool:
     """Whether any file in a directory could be a spec by its name, hidden ones left out; no more than a glance."""
     for looked_at, (_, folders, names) in enumerate(os.walk(directory)):
         folders[:] = [each for each in folders if not each.startswith(".")]
-        if looked_at == MOST_GLANCED or any(name.endswith(SUFFIXES) and not name.startswith(".") for name in names):
+        if looked_at == MOST_GLANCED or any(named_like_a_spec(name) and not name.startswith(".") for name in names):
             return True
     return False
 
@@ -167,7 +172,7 @@ def _walk(root: Path, reading: _Reading, *, prefix: str) -> Iterator[tuple[str, 
                 reading.problems.append(_problem(prefix + _encodable(name), *problem))
             elif _is_directory(entry, root, seen=seen):
                 pending.append((f"{name}/", Path(entry.path)))
-            elif entry.name.endswith(SUFFIXES):
+            elif named_like_a_spec(entry.name):
                 count += 1
                 if count > MOST_FILES:
                     raise OSError(0, f"more than {MOST_FILES} files", str(root))
@@ -185,14 +190,8 @@ def folders(root: Path, *, most: int) -> tuple[str, ...]:
 
 def _unusable(entry: os.DirEntry[str], root: Path) -> tuple[str, str] | None:
     """Why an entry cannot be part of a snapshot, and what to do; None when it can, or is none of our business."""
-    if not entry.name.endswith(SUFFIXES) and not Path(entry.path).is_dir():
-        stem, dot, ending = entry.name.rpartition(".")
-        if not (dot + ending).lower().endswith(SUFFIXES):
-            return None
-        return (
-            f"its name ends in .{ending}, and only {', '.join(SUFFIXES)} are read",
-            f"call it {stem}.{ending.lower()}",
-        )
+    if not named_like_a_spec(entry.name) and not Path(entry.path).is_dir():
+        return None
     if _encodable(entry.name) != entry.name:
         return "its name is not UTF-8", "rename it"
     if entry.is_symlink() and not _inside(Path(entry.path), root):

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-from automations.adapters.files import SUFFIXES, folders
+from automations.adapters.files import folders, named_like_a_spec
 
 if TYPE_CHECKING:
     from watchfiles import Change
@@ -175,6 +175,6 @@ def _matters(path: str, root: Path) -> bool:
     below = changed.relative_to(root).parts if changed.is_relative_to(root) else changed.parts[-1:]
     if any(part.startswith(".") and not part.startswith("..") for part in below):
         return False
-    if path.endswith(SUFFIXES) or changed.is_symlink() or changed.is_dir():
+    if named_like_a_spec(path) or changed.is_symlink() or changed.is_dir():
         return True
     return not changed.exists() and not changed.suffix

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automations.adapters.absent import absence
-from automations.adapters.files import SUFFIXES, DirectoryTree
+from automations.adapters.files import DirectoryTree, named_like_a_spec
 from automations.cli.progress import shown_progress
 from automations.core.plan.state import source_owner
 from automations.core.source_name import unfit
@@ -50,7 +50,7 @@ def directory(context: "Context", path: str | None, *, source: str | None) -> st
 
 def is_folder(path: str) -> bool:
     """Whether a path is a folder, or was meant to be one: it is not there, and no file of specs is called so."""
-    return Path(path).is_dir() or not (Path(path).exists() or path.endswith(SUFFIXES))
+    return Path(path).is_dir() or not (Path(path).exists() or named_like_a_spec(path))
 
 
 def _hint(path: str) -> str:

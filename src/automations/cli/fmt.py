@@ -49,14 +49,14 @@ def _files(path: str) -> Iterator[_Given]:
 
     if path == "-":
         yield _Given("-", None, sys.stdin.buffer.read(LARGEST + 1))
-    elif path.endswith(".json") and not is_folder(path):
+    elif path.lower().endswith(".json") and not is_folder(path):
         raise InvalidInput(f"{path} is JSON; fmt writes YAML", hint="any formatter of JSON does")
     elif path and not is_folder(path):
         yield _Given(path, Path(path), one_file(Path(path)).files[0].load())
     else:
         snapshot = snapshot_of(path, absent="file_unreadable")
         for file in snapshot.files:
-            if not file.name.endswith(".json"):
+            if not file.name.lower().endswith(".json"):
                 yield _Given(snapshot.prefix + file.name, Path(snapshot.root, file.name), file.load())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automations.adapters.files import SUFFIXES, DirectoryTree, one_file
+from automations.adapters.files import DirectoryTree, named_like_a_spec, one_file
 from automations.cli.desired import DEFAULT
 from automations.core.diagnostic import has_errors
 from automations.core.spec.catalogue import ManifestKey, interpret
@@ -31,7 +31,7 @@ def _files(file: Path, sources: Iterable[SourceSettings]) -> Iterator[tuple[str,
     tree = _tree(file, sources)
     if tree is None:  # nobody says how far the tree goes; looking below any folder could take for ever
         for each in sorted(file.parent.glob("*")):
-            if each.name.endswith(SUFFIXES) and each != file and each.is_file():
+            if named_like_a_spec(each.name) and each != file and each.is_file():
                 try:
                     yield each.name, one_file(each).files[0].load()
                 except InvalidInput:

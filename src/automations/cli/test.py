@@ -130,7 +130,7 @@ def _catalogue(path: str) -> "tuple[Catalogue, str | None]":
     file = Path(path)
     if not file.is_file():
         return of_folder(path), None
-    if not file.name.endswith(TEST_ENDINGS):
+    if not file.name.lower().endswith(TEST_ENDINGS):
         raise InvalidInput(f"{path} is not a test file", hint="give a folder, or a file that ends in .test.yaml")
     for folder in _around(file):
         catalogue = of_folder(str(folder))

@@ -37,7 +37,7 @@ def check(document: Document, schema_name: str) -> tuple[Diagnostic, ...]:
 
 def kind_of(document: Document) -> Kind | None:
     """Tell what a document is meant to be: a test by its file's name, an action by its keys; None for no mapping."""
-    if document.file.endswith(_TEST_ENDINGS):
+    if document.file.lower().endswith(_TEST_ENDINGS):
         return "test"
     if not isinstance(document.value, dict):
         return None
