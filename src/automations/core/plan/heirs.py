@@ -4,12 +4,17 @@ Ids alone do not tell: without one a trigger is called by its index, so that one
 an old id may listen to something else altogether. A trigger has one heir at most, and one predecessor.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
+from automations.core.canonical import encode
 from automations.core.spec.model import Trigger, TriggerKind
 
 Inheritance = tuple[tuple[Trigger | None, ...], tuple[Trigger, ...]]
 """For each new trigger its predecessor, and the old ones that nobody carries on."""
+
+_MOST_PAIRS = 10_000
+"""How many pairs of event triggers are held against each other; beyond that none is said to carry on another."""
 
 
 def inheritance(before: Sequence[Trigger], after: Sequence[Trigger]) -> Inheritance:
@@ -17,44 +22,68 @@ def inheritance(before: Sequence[Trigger], after: Sequence[Trigger]) -> Inherita
     found: dict[int, int] = {}
     left = dict(enumerate(before))
     for sign in (_address, _route_id, _words, _id, _occasion):
-        for index, new in enumerate(after):
-            if index not in found:
-                heir = next((at for at, old in left.items() if old.kind is new.kind and sign(old, new)), None)
-                if heir is not None:
-                    found[index] = heir
-                    del left[heir]
+        found |= _alike(left, after, found, sign)
+    found |= _meeting(left, after, found)
     predecessors = tuple(before[found[index]] if index in found else None for index in range(len(after)))
     return predecessors, tuple(left.values())
 
 
-_Sign = Callable[[Trigger, Trigger], bool]
+_Sign = Callable[[Trigger], Hashable]
+"""What two triggers of one kind have in common; None where there is nothing of it."""
 
 
-def _address(old: Trigger, new: Trigger) -> bool:
-    return bool(old.route and new.route and old.route.path == new.route.path)
+def _alike(left: dict[int, Trigger], after: Sequence[Trigger], found: Mapping[int, int], sign: _Sign) -> dict[int, int]:
+    """New triggers to old ones, which are no longer left then."""
+    if not left:
+        return {}
+    waiting: dict[Hashable, deque[int]] = defaultdict(deque)
+    for at, old in left.items():
+        waiting[old.kind, sign(old)].append(at)
+    heirs = {}
+    for index, new in enumerate(after):
+        mine = sign(new) if index not in found else None
+        queue = waiting.get((new.kind, mine)) if mine is not None else None
+        if queue and (sign is not _id or new.kind is not TriggerKind.EVENT or _meet(left[queue[0]], new)):
+            heirs[index] = queue.popleft()
+            del left[heirs[index]]
+    return heirs
 
 
-def _route_id(old: Trigger, new: Trigger) -> bool:
-    return bool(old.route and new.route and old.route.id == new.route.id)
+def _meeting(left: dict[int, Trigger], after: Sequence[Trigger], found: Mapping[int, int]) -> dict[int, int]:
+    """The same of those that one event may fire."""
+    mine = [index for index, new in enumerate(after) if index not in found and new.kind is TriggerKind.EVENT]
+    heirs = {}
+    if len(mine) * len(left) <= _MOST_PAIRS:
+        for index in mine:
+            fitting = (at for at, old in left.items() if old.kind is TriggerKind.EVENT and _meet(old, after[index]))
+            heir = next(fitting, None)
+            if heir is not None:
+                heirs[index] = heir
+                del left[heir]
+    return heirs
 
 
-def _words(old: Trigger, new: Trigger) -> bool:
-    return _said(old) == _said(new)
+def _address(trigger: Trigger) -> Hashable:
+    return trigger.route.path if trigger.route else None
 
 
-def _said(trigger: Trigger) -> dict[str, object]:
-    return {key: value for key, value in trigger.raw.items() if key != "id"}
+def _route_id(trigger: Trigger) -> Hashable:
+    return trigger.route.id if trigger.route else None
 
 
-def _id(old: Trigger, new: Trigger) -> bool:
-    return old.id == new.id and (old.kind is not TriggerKind.EVENT or _meet(old, new))
+def _words(trigger: Trigger) -> Hashable:
+    return encode({key: value for key, value in trigger.raw.items() if key != "id"})
 
 
-def _occasion(old: Trigger, new: Trigger) -> bool:
-    """Whether both fire at one time or for one event; people and programs start it in one way only."""
-    if old.kind is TriggerKind.SCHEDULE:
-        return times(old) == times(new)
-    return old.kind is not TriggerKind.WEBHOOK and _meet(old, new)
+def _id(trigger: Trigger) -> Hashable:
+    return trigger.id
+
+
+def _occasion(trigger: Trigger) -> Hashable:
+    """When a schedule fires; people and programs start it in one way only."""
+    if trigger.kind is TriggerKind.SCHEDULE:
+        return times(trigger)
+    return None if trigger.kind in (TriggerKind.WEBHOOK, TriggerKind.EVENT) else True
 
 
 def times(trigger: Trigger) -> tuple[object, ...]:
