@@ -34,6 +34,7 @@ class Runner:
         }
         self.path = project.environment["PATH"]
         self.log = ""
+        self.outcomes: dict[str, str] = {}
 
     def value(self, name: str, inputs: dict[str, str], outputs: dict[str, str]) -> str:
         """What a name in an expression stands for."""
@@ -43,6 +44,7 @@ class Runner:
             "github.event.pull_request.number": inputs.get("pull_request", ""),
             **{f"inputs.{key}": value for key, value in inputs.items()},
             **{f"steps.plan.outputs.{key}": value for key, value in outputs.items()},
+            **self.outcomes,
         }
         if name.startswith("steps.plan.outputs."):
             return known.get(name, "")
@@ -71,6 +73,7 @@ class Runner:
         }
         inputs["pull_request"] = given.get("pull_request", "7")
         outputs: dict[str, str] = {}
+        self.outcomes = {f"steps.{step['id']}.outcome": "skipped" for step in ACTION["runs"]["steps"] if "id" in step}
         done: dict[str, subprocess.CompletedProcess[str]] = {}
         failed = False
         for step in ACTION["runs"]["steps"]:
@@ -79,8 +82,9 @@ class Runner:
                 continue
             if condition and not self.evaluated(condition, inputs, outputs):
                 continue
-            done[step["name"]] = self.step(step, inputs, outputs)
-            failed = failed or done[step["name"]].returncode != 0
+            ended = done[step["name"]] = self.step(step, inputs, outputs)
+            self.outcomes[f"steps.{step.get('id')}.outcome"] = "failure" if ended.returncode else "success"
+            failed = failed or ended.returncode != 0
         return done
 
     def step(
@@ -184,15 +188,54 @@ def test_what_was_merged_is_applied_under_the_name_of_who_did_it(runner: Runner,
     assert project.forge.comments == {}
 
 
-def test_nothing_is_planned_or_written_when_a_spec_is_wrong(runner: Runner, project: Project) -> None:
+def test_a_wrong_spec_is_annotated_at_its_line_and_takes_the_place_of_the_last_plan(
+    runner: Runner, project: Project
+) -> None:
     project.branch("slip")
+    project.write("one", name="Another name")
+    project.commit("Rename one")
+    project.pull_request("slip")
+    runner.run()
+    assert "1 to change" in project.forge.comments[1]
+
+    project.git("checkout", "--quiet", "slip")
     project.write("one", name="[")
     project.commit("A slip")
     project.pull_request("slip")
     done = runner.run()
-    assert statuses(done) == {"Install": 0, "Validate": 1}, runner.log
-    assert "automations.d/one.yaml:" in done["Validate"].stdout
-    assert project.forge.comments == {}
+    assert statuses(done) == {"Install": 0, "Validate": 1, "Plan": 1, "Comment": 0}, runner.log
+    (annotation,) = [line for line in done["Validate"].stdout.splitlines() if line.startswith("::error ")]
+    assert annotation.startswith("::error file=automations.d/one.yaml,line=")
+    assert "::error" not in done["Plan"].stdout  # once is enough
+    assert len(project.forge.comments) == 1
+    assert "1 to change" not in project.forge.comments[1]
+    assert "automations.d/one.yaml:" in project.forge.comments[1]
+
+
+def test_an_error_that_only_the_state_shows_is_annotated_by_the_plan(runner: Runner, project: Project) -> None:
+    done = runner.run(source="other")
+    assert statuses(done) == {**GREEN, "Plan": 1, "Comment": 0}, runner.log
+    assert "::error file=automations.d/one.yaml,line=2" in done["Plan"].stdout
+
+
+def test_a_plan_that_could_not_be_made_says_so_where_the_last_one_stood(runner: Runner, project: Project) -> None:
+    runner.run()
+    assert "No changes" in project.forge.comments[1]
+    broken = f"{project.store}.broken"
+    Path(broken.removeprefix("sqlite:///")).write_text("nothing that a store could be" * 40)
+    done = runner.run(store=broken)
+    assert statuses(done) == {**GREEN, "Plan": 1, "Comment": 0}, runner.log
+    assert "is not a database" in done["Plan"].stderr
+    (comment,) = project.forge.comments.values()
+    assert comment.startswith("<!-- automations plan of default -->\n")
+    assert "**Planning failed**" in comment
+    assert re.search(r"^    automations: .* is not a database", comment, re.MULTILINE)
+    assert "No changes" not in comment
+
+
+def test_what_is_wrong_is_not_applied(runner: Runner, project: Project) -> None:
+    project.write("one", name="[")
+    assert statuses(runner.run(apply="true", pull_request="")) == {"Install": 0, "Validate": 1, "Plan": 1}
 
 
 def test_without_a_store_there_is_no_plan_that_would_call_everything_new(runner: Runner, project: Project) -> None:

@@ -117,6 +117,21 @@ def test_a_wrong_spec_fails_the_check_and_the_plan(runner: Runner, project: Proj
     assert "automations.d/one.yaml" in project.forge.comments[1]
 
 
+def test_a_plan_that_could_not_be_made_says_so_where_the_last_one_stood(runner: Runner, project: Project) -> None:
+    assert runner.plan().returncode == 0
+    assert "No changes" in project.forge.comments[1]
+    broken = f"{project.store}.broken"
+    Path(broken.removeprefix("sqlite:///")).write_text("nothing that a store could be" * 40)
+    done = runner.plan(AUTOMATIONS_STORE=broken)
+    assert done.returncode == 1
+    assert "is not a database" in done.stderr
+    (note,) = project.forge.comments.values()
+    assert note.startswith("<!-- automations plan of default -->\n")
+    assert "**Planning failed**" in note
+    assert re.search(r"^    automations: .* is not a database", note, re.MULTILINE)
+    assert "No changes" not in note
+
+
 def test_what_was_merged_is_applied_under_the_name_of_who_did_it(runner: Runner, project: Project) -> None:
     project.branch("change")
     project.write("one", name="Another name")

@@ -1,11 +1,14 @@
 """`validate`: every problem of everything at once, each with its place, in an order that never changes."""
 
 import json
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from command_line import SPEC, CommandLine
 
+SARIF = Path(__file__).parents[1] / "data" / "sarif-2.1.0.json"
 DIAGNOSTIC = {"code", "severity", "message", "file", "line", "column", "path", "hint"}
 SLIPS = (
     ("version: 1.0.0", "versoin: 1.0.0", "spec/unknown-key"),
@@ -101,6 +104,24 @@ def test_a_person_reads_place_first_then_the_next_step(automations: CommandLine)
     assert lines[0].endswith("[spec/value]")
     assert lines[1].startswith('    did you mean "event"?')
     assert lines[-1] == "invalid: 1 error, 0 warnings in 1 file"
+
+
+def test_a_pipeline_reads_findings_as_annotations_and_as_sarif(automations: CommandLine) -> None:
+    automations.write("bad", SPEC.replace("version: 1.0.0", "versoin: 1.0.0"))
+    automations.write("good")
+    for path in ("automations.d", str(automations.specs)):
+        ended = automations("validate", path, "--format", "github")
+        assert (ended.status, ended.err) == (1, "")
+        assert "::error file=automations.d/bad.yaml,line=4,col=1,title=spec/unknown-key::" in ended.out
+        assert "::warning file=automations.d/good.yaml,line=9,col=15,title=spec/no-manifest::" in ended.out
+        assert ended.out.splitlines()[-1].startswith("invalid: ")
+        log = automations("validate", path, "--format", "sarif").document
+        jsonschema.Draft7Validator(json.loads(SARIF.read_text())).validate(log)
+        (run,) = log["runs"]
+        places = {each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in run["results"]}
+        assert places == {"automations.d/bad.yaml", "automations.d/good.yaml"}
+    assert automations("validate", "--format", "json").document == automations("--json", "validate").document
+    assert automations.refused("validate", "--format", "markdown", status=2)["error"] == "unknown format: markdown"
 
 
 @pytest.mark.parametrize("text", [SPEC.format(id="one", type="t"), json.dumps({"schemaVersion": "1.0", "id": "x"})])

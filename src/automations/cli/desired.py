@@ -43,6 +43,11 @@ def directory(context: "Context", path: str | None, *, source: str | None) -> st
     if path is None:
         known = {each.name: each.path for each in context.settings.sources}
         path = known.get(source or SOURCE, DEFAULT)
+    return from_here(path)
+
+
+def from_here(path: str) -> str:
+    """The same path, named from the working directory where it lies below it."""
     given = Path(path)
     here = Path.cwd() if given.is_absolute() else None
     return str(given.relative_to(here)) if here is not None and given.is_relative_to(here) else path

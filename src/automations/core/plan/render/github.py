@@ -3,9 +3,9 @@
 Source: GitHub's "Workflow commands": data escapes `%`, CR and LF, properties `:` and `,` as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from automations.core.diagnostic import Severity
+from automations.core.diagnostic import Diagnostic, Severity
 from automations.core.plan.change import Change
 from automations.core.plan.plan import Plan
 from automations.core.plan.render.pin_lines import pin_lines
@@ -32,10 +32,7 @@ def github(plan: Plan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    for each in plan.diagnostics:
-        place = {"file": each.span.file, "line": str(each.span.line), "col": str(each.span.column)}
-        hint = f" ({each.hint})" if each.hint else ""
-        yield _command(_LEVELS[each.severity], f"{each.message}{hint}", {**place, "title": each.code})
+    yield from annotations(plan.diagnostics)
     for hazard in told(plan):
         level = "error" if hazard.refused else "warning" if hazard.severity == "danger" else "notice"
         place = {"file": hazard.file, "line": str(hazard.line)} if hazard.file else {}
@@ -44,6 +41,14 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from _change(change)
     for line in held_lines(plan):
         yield _command("warning", line, {"title": "withheld"})
+
+
+def annotations(found: Iterable[Diagnostic]) -> Iterator[str]:
+    """What was found in files, a command for each, where it stands."""
+    for each in found:
+        place = {"file": each.span.file, "line": str(each.span.line), "col": str(each.span.column)}
+        hint = f" ({each.hint})" if each.hint else ""
+        yield _command(_LEVELS[each.severity], f"{each.message}{hint}", {**place, "title": each.code})
 
 
 def _change(change: Change) -> Iterator[str]:

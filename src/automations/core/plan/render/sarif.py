@@ -3,7 +3,7 @@
 Source: OASIS, Static Analysis Results Interchange Format 2.1.0 (errata 01); the test suite validates against its schema.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -25,7 +25,16 @@ def sarif(plan: Plan) -> dict[str, Any]:
     """The log as plain data: one run, with every finding, hazard and change."""
     results = [*map(_finding, plan.diagnostics), *map(_hazard, plan.hazards), *map(_change, plan.changes)]
     results += [_waiting(change, word) for word, changes in _waits(plan) for change in changes]
-    rules = list(_rules(plan))
+    properties = {"summary": summary_line(plan), "source": clipped(plan.source), "serial": plan.serial}
+    return _log(results, list(_rules(plan)), properties)
+
+
+def sarif_of(found: Sequence[Diagnostic]) -> dict[str, Any]:
+    """The log of what was found in files, without a plan."""
+    return _log([*map(_finding, found)], list(_rules_of(found)), {})
+
+
+def _log(results: list[dict[str, Any]], rules: list[dict[str, Any]], properties: dict[str, Any]) -> dict[str, Any]:
     index = {rule["id"]: at for at, rule in enumerate(rules)}
     return {
         "$schema": SCHEMA,
@@ -34,7 +43,7 @@ def sarif(plan: Plan) -> dict[str, Any]:
             {
                 "tool": {"driver": {"name": "automations", "version": __version__, "rules": rules}},
                 "columnKind": "unicodeCodePoints",
-                "properties": {"summary": summary_line(plan), "source": clipped(plan.source), "serial": plan.serial},
+                **({"properties": properties} if properties else {}),
                 "results": [{**each, "ruleIndex": index[each["ruleId"]]} for each in results],
             }
         ],
@@ -46,16 +55,7 @@ def _rules(plan: Plan) -> Iterator[dict[str, Any]]:
         risk = RISKS[code]
         level = "error" if risk.refused else "warning" if risk.severity == "danger" else "note"
         yield _rule(code, risk.title, risk.text, level)
-    for code in sorted({each.code for each in plan.diagnostics}):
-        title = clipped(code.rpartition("/")[2].replace("-", " "))
-        hints = sorted({each.hint for each in plan.diagnostics if each.code == code and each.hint})
-        text = clipped(hints[0], 1_000) if hints else f"See {code} in docs/reference/diagnostics.md."
-        worst = (
-            "error"
-            if any(each.severity is Severity.ERROR for each in plan.diagnostics if each.code == code)
-            else "warning"
-        )
-        yield _rule(code, title, text, worst)
+    yield from _rules_of(plan.diagnostics)
     for action in ACTIONS:
         if any(change.action == action for change in plan.changes):
             yield _rule(f"plan/{action}", f"{action} in this plan", "What applying the plan would do.", "note")
@@ -64,6 +64,15 @@ def _rules(plan: Plan) -> Iterator[dict[str, Any]]:
             yield _rule(
                 f"plan/{word}", f"{word} in this plan", "What the plan would do, and leaves out for now.", "warning"
             )
+
+
+def _rules_of(found: Sequence[Diagnostic]) -> Iterator[dict[str, Any]]:
+    for code in sorted({each.code for each in found}):
+        title = clipped(code.rpartition("/")[2].replace("-", " "))
+        hints = sorted({each.hint for each in found if each.code == code and each.hint})
+        text = clipped(hints[0], 1_000) if hints else f"See {code} in docs/reference/diagnostics.md."
+        worst = "error" if any(each.severity is Severity.ERROR for each in found if each.code == code) else "warning"
+        yield _rule(code, title, text, worst)
 
 
 def _rule(code: str, title: str, text: str, level: str) -> dict[str, Any]:
