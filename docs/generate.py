@@ -115,7 +115,13 @@ def settings() -> str:
     for each in SETTINGS:
         words = " | ".join(f"`{word}`" if word else "" for word in (each.name, each.key, each.default))
         lines.append(f"| {words} | {each.description} |")
-    lines += ["", "## Sources", "", "The keys of each `[[source]]` table.", ""]
+    lines += [
+        "",
+        "## Sources",
+        "",
+        "The keys of each `[[source]]` table. Without a path of their own, `plan`, `apply`, `diff`, `drift`",
+    ]
+    lines += ["and `adopt` read the `path` of the source that `--source` names, as the daemon does.", ""]
     lines += ["| key | default | what it is for |", "|---|---|---|"]
     for each in SOURCE_SETTINGS:
         default = f"`{each.default}`" if each.default else "required"

@@ -200,12 +200,7 @@ SOURCE_SETTINGS = (
         "", "", "The name that the source's automations are owned under; each only once.", key="name", kind="source"
     ),
     Setting(
-        "",
-        "",
-        "The directory of specs: what a daemon reconciles, and what `plan`, `apply`, `diff`, `drift` and `adopt` read for this "
-        "`--source` when no PATH is given.",
-        key="path",
-        kind="path",
+        "", "", "The directory of specs; without a PATH, `plan --source NAME` reads it too.", key="path", kind="path"
     ),
     Setting(
         "",

@@ -70,7 +70,10 @@ def test_diff_compares_with_the_file_and_with_an_earlier_generation(applied: Com
     assert (found["before"], found["after"]) == ("generation 1", "generation 2")
     assert applied("diff", "one", "--revision", "1").out.endswith('~ name: "Another" → "one"\n')
     assert applied.refused("diff", "one", "--revision", "7", status=1)["code"] == "not_found"
-    assert applied.refused("diff", "nope", status=1)["code"] == "not_found"
+    assert applied.refused("diff", "nope", status=1)["error"] == "automation not found: nope"
+    applied.write("fresh")
+    error = applied.refused("diff", "fresh", status=1)
+    assert error["error"] == "automation fresh is declared in automations.d/fresh.yaml and bound nowhere yet"
 
 
 def test_drift_lists_every_way_in_which_state_and_files_part(applied: CommandLine) -> None:

@@ -74,6 +74,18 @@ def test_a_plan_file_is_for_its_owner_s_eyes_and_shows_like_the_plan(automations
     assert '~ name: "one" → "Another"  (line 4, was 3)' in shown
 
 
+def test_hazards_keep_their_places_in_a_plan_file_and_in_what_apply_answers(automations: CommandLine) -> None:
+    automations.applied(["one", "two"])
+    automations.write("one", SPEC + "status: paused\n")
+    assert automations("plan", "--out", "plan.json").status == 0
+    line = "! AU102 one becomes paused: nothing starts it any more  automations.d/one.yaml:11"
+    assert line in automations("apply", "plan.json").out.splitlines()
+    (hazard,) = automations.json("apply", "plan.json", "--auto-approve")["hazards"]
+    assert {key: hazard[key] for key in ("code", "severity", "id", "file", "line")} == {
+        "code": "AU102", "severity": "danger", "id": "one", "file": "automations.d/one.yaml", "line": 11,
+    }  # fmt: skip
+
+
 def test_a_plan_file_is_good_for_one_use(automations: CommandLine, plan: Path) -> None:
     automations.json("apply", "plan.json", "--auto-approve")
     error = automations.refused("apply", "plan.json", "--auto-approve", status=5)

@@ -61,6 +61,12 @@ def test_a_rename_and_a_delete_are_told_apart(recorded: CommandLine) -> None:
     assert found(plan, "two")["onlyBefore"][0] == 10
 
 
+def test_one_event_is_one_event(automations: CommandLine) -> None:
+    automations.write("one")
+    text = json.dumps(event("e1", "ticket")).encode()
+    assert "Replay of 1 event (standard input)" in automations("plan", "--events", "-", stdin=text).out
+
+
 @pytest.mark.parametrize("shape", ["lines", "array", "pretty", "one after another"])
 def test_a_bundle_of_events_needs_no_history(automations: CommandLine, shape: str) -> None:
     automations.write("one")
@@ -99,26 +105,35 @@ def test_what_was_listed_can_be_played_elsewhere_webhooks_too(automations: Comma
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        (b"{", "event 1 cannot be read"),
-        (b'{"id":"a","source":"s","type":"t"}\nnope', "event 2 cannot be read"),
-        (b'[{"id":"a","source":"s","type":"t"}] {"id":"b"}', "event id is missing"),
-        (b"[", "the array has no end"),
+        (b"{", ":1: event 1 cannot be read"),
+        (b'{"id":"a","source":"s","type":"t"}\nnope', ":2: event 2 cannot be read"),
+        (b'[{"id":"a","source":"s","type":"t"}] {"id":"b"}', ":1: event 2 is none: event source is missing"),
+        (b"\n[", ":2: event 1 cannot be read: the array has no end"),
         (b'[{"id":"a","source":"s","type":"t"},', "event 2 cannot be read: the array has no end"),
         (b'[{"id":"a","source":"s","type":"t"}', "event 2 cannot be read: the array has no end"),
         (b"[" * 100_000, "event 1 cannot be read"),
-        (b'{"id":"a"}', "event source is missing"),
-        (b'{"a":1,"a":2}', "stands twice"),
-        (b"\xff", "not UTF-8"),
-        (b'"' + b"x" * 5_000_000, "event 1 cannot be read"),
+        (
+            b'{"id":"a","source":"s","type":"t"}\n' * 9_000 + b'{"id":"a"}',
+            ":9001: event 9001 is none: event source is missing",
+        ),
+        (
+            b'[{"id":"a",\n"source":"s","type":"t"},\n{"id":"a",\n"source":5}]',
+            ":3: event 2 is none: event source must be",
+        ),
+        (b'\n{"a":1,"a":2}', ":2: event 1 cannot be read: "),
+        (b"\n\xff", ":2: event 1 cannot be read: it is not UTF-8"),
+        (b'"' + b"x" * 5_000_000, ":1: event 1 cannot be read"),
     ],
 )
-def test_a_bad_bundle_is_one_line(automations: CommandLine, text: bytes, error: str) -> None:
+def test_a_bad_bundle_is_one_line_that_says_where(automations: CommandLine, text: bytes, error: str) -> None:
     automations.write("one")
     ended = automations("plan", "--events", "-", stdin=text)
     assert ended.status == 1, ended
     assert "Traceback" not in ended.err
-    if "id is missing" not in error:
-        assert error in ended.err
+    assert ended.err.startswith("automations: standard input:")
+    assert error in ended.err
+    (automations.folder / "events.json").write_bytes(text)
+    assert automations("plan", "--events", "events.json").err == ended.err.replace("standard input", "events.json")
 
 
 @pytest.mark.parametrize("words", [["--replay", "x"], ["--replay", "7d", "--events", "-"]])

@@ -131,7 +131,7 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(plane: ControlPlane) -> N
 @pytest.mark.parametrize(
     ("owned", "left", "refused"),
     [
-        (1, 0, False),
+        (1, 0, True),  # a directory with nothing in it
         (2, 1, False),
         (2, 0, True),
         (9, 8, False),

@@ -310,6 +310,45 @@ def test_a_comment_on_a_thousand_changes_fits_and_names_every_one() -> None:
     assert all(f"`team.service-{number}.deploy-to-production`" in text for number in range(1000))
 
 
+def expanded(text: str) -> set[str]:
+    """Every name that a comment writes as code, those in braces one by one."""
+    found = set()
+    for word in re.findall("`([^`]+)`", text):
+        start, brace, rest = word.partition("{")
+        found |= {start + end for end in rest.removesuffix("}").split(", ")} if brace else {word}
+    return found
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda number: f"platform.payments.{'x' * 38}.job-{number:04d}",
+        lambda number: f"{'platform.payments.ledger.'[: number % 3 * 8]}{'y' * 40}{number:06d}{'z' * 17}",
+        lambda number: f"team-{number % 40:02d}.{'service' * 20}.{number:04d}",
+        lambda number: digest(number)[7:60],
+    ],
+    ids=["one beginning", "several", "long", "nothing in common"],
+)
+@pytest.mark.parametrize("risky", [False, True])
+def test_names_are_written_together_before_any_is_left_out(named: Callable[[int], str], *, risky: bool) -> None:
+    names = {named(number) for number in range(1000)}
+    before = {f"{number}.yaml": spec(named(number), timeout="1h") for number in range(1000)}
+    after = {name: changed(each, status="paused" if risky else "active", timeout="2h") for name, each in before.items()}
+    text = markdown(plan_of(Case(before, after)))
+    assert len(text.encode()) <= ROOM
+    assert names <= expanded(text)
+    assert bool(re.search(r"and \d+ more warnings \(AU102: \d+\)", text)) is risky
+
+
+def test_names_that_fit_in_no_way_are_counted() -> None:
+    names = [f"{digest(number)[7:]}{digest(-number)[7:]}" for number in range(1000)]
+    made = plan_of(Case({}, {f"{number}.yaml": spec(name) for number, name in enumerate(names)}))
+    text = markdown(made)
+    assert ROOM - 1_500 < len(text.encode()) <= ROOM
+    left = int(re.findall(r"and (\d+) more; see", text)[0])
+    assert left == 1000 - len(expanded(text) & set(names)) > 0
+
+
 def test_a_comment_that_is_too_long_still_says_what_is_wrong_what_waits_and_what_is_dangerous() -> None:
     zone = {"kind": "schedule", "cron": "0 3 * * *"}
     before = {f"{number}.yaml": spec(f"team.service-{number}.nightly", triggers=[zone]) for number in range(1000)}

@@ -117,7 +117,8 @@ def told(context: "Context", made: "Plan", applied: "Applied") -> None:
     through = next((each for each in made.hazards if each.code == "AU106" and made.changes), None)
     if context.json:
         shown = document_of(context, made)
-        answer = {"ok": True, "serial": applied.serial, "summary": shown["summary"], "changes": shown["changes"]}
+        answer = {key: shown[key] for key in ("summary", "changes", "hazards")}
+        answer = {"ok": True, "serial": applied.serial} | answer
         context.document(answer | ({"throughSuspension": True} if through else {}))
     elif made.changes:
         context.say(f"Applied at serial {applied.serial}: {done_line(made)}")

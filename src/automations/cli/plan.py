@@ -1,6 +1,7 @@
 """`plan`: what applying a directory of specs would change, and what that does to work in flight. Writes nothing."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
@@ -57,11 +58,12 @@ def _replayed(context: "Context", given: Mapping[str, Any], made: "Plan") -> dic
 
     now, database = context.runtime.clock.now(), context.runtime.database
     if given["events"] is not None:
-        from automations.cli.event_file import event_documents
+        from automations.cli.event_file import event_documents, taken
 
         if given["replay"] is not None:
             raise UsageError("plan takes --replay or --events, not both", hint="--events FILE needs no history")
-        found = what_if(database, made, (recorded(each, now=now) for each in event_documents(given["events"])))
+        envelopes = taken(event_documents(given["events"]), partial(recorded, now=now))
+        found = what_if(database, made, envelopes)
         return {"origin": "standard input" if given["events"] == "-" else given["events"], **found}
     from automations.core.instant import parse_duration
 
@@ -73,7 +75,10 @@ def _replayed(context: "Context", given: Mapping[str, Any], made: "Plan") -> dic
 
 
 def planned(context: "Context", given: Mapping[str, Any]) -> "tuple[Snapshot, Plan]":
-    """The plan for a directory, and the snapshot that it was made from. Raises InvalidInput for an untrusted tree."""
+    """The plan for a directory, and the snapshot that it was made from.
+
+    Raises InvalidInput for an untrusted tree, UsageError for a name that is nothing to take over or to unprotect.
+    """
     from automations.adapters.collector import collector_paused
     from automations.cli.desired import SOURCE as DEFAULT
     from automations.cli.desired import declared, directory
@@ -91,7 +96,10 @@ def planned(context: "Context", given: Mapping[str, Any]) -> "tuple[Snapshot, Pl
             unprotect=frozenset(given["unprotect"]),
             now=context.runtime.clock.now(),
         )
-        return snapshot, plan(context.runtime.database, catalogue, request, prefix=snapshot.prefix)
+        made = plan(context.runtime.database, catalogue, request, prefix=snapshot.prefix)
+    if made.misnamed:
+        raise UsageError(made.misnamed.message, hint=made.misnamed.hint)
+    return snapshot, made
 
 
 COMMANDS = (

@@ -86,7 +86,7 @@ def _content(change: Change) -> dict[str, Any]:
 def _plan(body: Mapping[str, Any]) -> Plan:
     summary = body["summary"]
     changes = tuple(_change(shown, kept) for shown, kept in zip(body["changes"], body["contents"], strict=True))
-    hazards = [Hazard(each["code"], each["id"], each["message"]) for each in body["hazards"]]
+    hazards = [_hazard(each) for each in body["hazards"]]
     unknown = [each.code for each in hazards if each.code not in RISKS]
     if unknown:
         raise InvalidInput(f"the plan file warns of {unknown[0]}, which this program does not know", hint="plan again")
@@ -105,6 +105,11 @@ def _plan(body: Mapping[str, Any]) -> Plan:
     if made.summary() != summary:
         raise ValueError("summary")
     return made
+
+
+def _hazard(shown: Mapping[str, Any]) -> Hazard:
+    line = int(shown.get("line", 1))
+    return Hazard(shown["code"], shown["id"], shown["message"], file=shown.get("file"), line=line)
 
 
 def _change(shown: Mapping[str, Any], kept: Mapping[str, Any]) -> Change:

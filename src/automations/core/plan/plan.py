@@ -30,6 +30,7 @@ from automations.core.plan.differences import (
     viewpoint,
 )
 from automations.core.plan.hazards import Hazard
+from automations.core.plan.named import Misnamed, misnamed
 from automations.core.plan.parked import with_parked
 from automations.core.plan.pins import pins_of, with_repins
 from automations.core.plan.resemblance import alike
@@ -47,7 +48,8 @@ class Plan:
     `withheld` are deletes that would follow if the request allowed them and no bad file might hold what seems to be gone;
     `held_back` are changes that the request holds back, or to what a rollback rejected. `moved_on` are uids of automations
     whose source declares something else than what was rejected. `by_hand` says that no source owns what it binds. `protected`
-    are automations that are gone from the files and stay; an error as well, but for an unattended request.
+    are automations that are gone from the files and stay; an error as well, but for an unattended request. `misnamed` is a name
+    that the request gave and that is nothing of the kind: who gave it must be told before anything happens.
     """
 
     lineage: str
@@ -64,6 +66,7 @@ class Plan:
     moved_on: tuple[str, ...] = ()
     by_hand: bool = False
     protected: tuple[str, ...] = ()
+    misnamed: Misnamed | None = None
 
     @property
     def owner(self) -> str:
@@ -181,6 +184,7 @@ def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:
         moved_on=_moved_on(catalogue, state),
         by_hand=request.by_hand,
         protected=tuple(kept),
+        misnamed=misnamed(catalogue, state, request),
     )
 
 

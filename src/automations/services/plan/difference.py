@@ -35,8 +35,16 @@ class Difference:
 
 def against_file(database: Database, automation_id: str, catalogue: Catalogue) -> Difference:
     """What is bound against what a file declares. Raises NotFound for an id that only one of them has."""
-    row = _live(database, automation_id)
     declared = catalogue.automations.get(automation_id)
+    try:
+        row = _live(database, automation_id)
+    except NotFound:
+        if declared is None:
+            raise
+        where = f"is declared in {declared.document.file} and bound nowhere yet"
+        raise NotFound(
+            f"automation {automation_id} {where}", hint="see what would be bound: automations plan"
+        ) from None
     if declared is None and automation_id in catalogue.claimed:
         file = min(catalogue.claimed[automation_id])
         raise NotFound(f"automation {automation_id} is not valid in {file}", hint=f"see: automations validate {file}")

@@ -3,29 +3,22 @@
 from dataclasses import replace
 
 from automations.core.canonical import decode
-from automations.core.plan.named import misnamed
 from automations.core.plan.pins import touched_actions
 from automations.core.plan.plan import Plan, Request, changed_ids, make_plan, with_specs
 from automations.core.plan.standing import Pause
 from automations.core.plan.state import InFlight, State
 from automations.core.spec.catalogue import Catalogue
-from automations.errors import UsageError
 from automations.services.plan.definitions import load_actions, load_specs, load_state, load_users
 from automations.store import manifests, suspensions, texts, timers
 from automations.store.database import Database, Transaction
 
 
 def plan(database: Database, catalogue: Catalogue, request: Request, *, prefix: str = "") -> Plan:
-    """What applying the catalogue would do to the state as it is now. `prefix` as in the snapshot.
-
-    Raises UsageError for a name that is to be taken over or unprotected, and that is nothing of the kind.
-    """
+    """What applying the catalogue would do to the state as it is now. `prefix` as in the snapshot."""
     with database.read() as tx:
         state = load_state(tx, prefix=prefix, now=request.now)
         state = with_old(tx, state, catalogue, request)
         state = replace(_with_waiting(tx, state), source_suspended=_suspended(tx, request))
-    if wrong := misnamed(catalogue, state, request):
-        raise UsageError(wrong.message, hint=wrong.hint)
     return make_plan(catalogue, state, request)
 
 

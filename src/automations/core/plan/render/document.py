@@ -7,6 +7,7 @@ from automations.core.canonical import digest, encode
 from automations.core.instant import iso
 from automations.core.plan.change import Change
 from automations.core.plan.diff import ABSENT, Field
+from automations.core.plan.hazards import Hazard
 from automations.core.plan.plan import Plan
 from automations.core.plan.render.words import HIDDEN, concealed, revealed
 
@@ -34,10 +35,7 @@ def document(plan: Plan, *, now: int) -> dict[str, Any]:
         "summary": plan.summary(),
         "changes": changes,
         "withheld": [_waiting(change) for change in (*plan.withheld, *plan.held_back)],
-        "hazards": [
-            {"code": hazard.code, "severity": hazard.severity, "id": hazard.id, "message": hazard.message}
-            for hazard in plan.hazards
-        ],
+        "hazards": [_hazard(hazard) for hazard in plan.hazards],
         "diagnostics": [diagnostic.document() for diagnostic in plan.diagnostics],
     }
     sealed = digest(body)
@@ -45,6 +43,11 @@ def document(plan: Plan, *, now: int) -> dict[str, Any]:
         if change.effects.fires:
             shown["impact"]["schedules"] = change.effects.schedules()
     return {**body, "planDigest": sealed, "expiresAt": iso(now + LIFETIME)}
+
+
+def _hazard(hazard: Hazard) -> dict[str, Any]:
+    body = {"code": hazard.code, "severity": hazard.severity, "id": hazard.id, "message": hazard.message}
+    return body | ({"file": hazard.file, "line": hazard.line} if hazard.file else {})
 
 
 def _waiting(change: Change) -> dict[str, Any]:

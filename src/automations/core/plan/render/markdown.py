@@ -1,18 +1,21 @@
 """A plan as a comment on a pull request: errors and names first, details as far as the room goes.
 
 Comments hold 65,536 characters; this stays below 65,000 bytes. When there is too much, details go first, then reasons, then
-notices, then dangers beyond the first ones, and each time a word says so. How many errors there are and how much is withheld
-stands in the head, whatever is cut.
+notices, then dangers beyond the first ones; then names that begin alike are written together, then dangers are only counted and
+errors cut, and only when even that is not enough are names left out. Each time a word says so. How many errors there are and how
+much is withheld stands in the head, whatever is cut.
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from automations.core.diagnostic import Diagnostic, Severity
 from automations.core.plan.change import ACTIONS, Change
 from automations.core.plan.hazards import Hazard
 from automations.core.plan.plan import Plan
+from automations.core.plan.render.names import folded
 from automations.core.plan.render.words import (
     SYMBOLS,
     clipped,
@@ -42,6 +45,8 @@ _ERRORS = 12_000
 _DANGERS = 6_000
 """Bytes of dangers that come before the names when not everything fits."""
 _MOST_ERRORS = 20
+_LEAST = 500
+"""Bytes for the counts of dangers where there is no room for themselves."""
 
 
 def markdown(plan: Plan) -> str:
@@ -70,11 +75,14 @@ def _size(*texts: str) -> int:
 
 def _shortened(plan: Plan, *, room: int) -> tuple[list[str], str]:
     """Errors, then some dangers, then the names of all that changes or waits, then the other hazards, as far as they fit."""
-    errors = _errors(plan, room=_ERRORS)
-    room -= _size(*errors) + _RESERVE
-    dangers = [line for each, line in zip(told(plan), _hazards(plan), strict=True) if each.severity == "danger"]
-    names = _names(plan, room=room - min(_DANGERS, _size(*dangers)))
-    return [*errors, *_hazards(plan, room=room - _size(names))], names
+    dangers = _size(*(line for each, line in zip(told(plan), _hazards(plan), strict=True) if each.severity == "danger"))
+    for fewest, first in ((_ERRORS, _DANGERS), (_ERRORS, _LEAST), (_LEAST, _LEAST)):
+        errors = _errors(plan, room=fewest)
+        left = room - _size(*errors) - _RESERVE
+        names, missing = _names(plan, room=left - min(first, dangers))
+        if not missing:
+            break
+    return [*errors, *_hazards(plan, room=left - _size(names))], names
 
 
 def _fitting(lines: list[str], *, room: int, note: Callable[[int], str], most: int | None = None) -> list[str]:
@@ -142,27 +150,39 @@ def _table(plan: Plan) -> str:
     return f"\n| | what | why | in flight |\n|---|---|---|---|\n{rows}"
 
 
-def _names(plan: Plan, *, room: int) -> str:
-    """All names, first of what waits, then by action; if not even these fit, as many as do."""
-    lines = [""]
-    left = 0
+def _names(plan: Plan, *, room: int) -> tuple[str, int]:
+    """All names, first of what waits, then by action; if not even these fit, as many as do, and how many are missing."""
     groups = {"withheld": plan.withheld, "held back": plan.held_back}
     groups |= {action: tuple(each for each in plan.changes if each.action == action) for action in ACTIONS}
+    room -= 80  # the word about what is missing
+    total = sum(map(len, groups.values()))
+    for together in (False, True):
+        text = _listed(groups, total, together=together)
+        if _size(text) <= room:
+            return text, 0
+    fits = bisect_right(range(total + 1), room, key=lambda most: _size(_listed(groups, most, together=True))) - 1
+    left = total - max(fits, 0)
+    text = _listed(groups, max(fits, 0), together=True)
+    return f"{text}\nand {left} more; see `automations plan`\n", left
+
+
+def _listed(groups: Mapping[str, tuple[Change, ...]], most: int, *, together: bool) -> str:
+    """A line for each group with its count and its names, at most so many in all."""
+    lines = [""]
     for word, changes in groups.items():
-        if not changes:
-            continue
-        room -= 40
-        shown = []
-        for name in map(_name, changes):
-            room -= _size(name) + 2
-            if room < 0:
-                break
-            shown.append(name)
-        left += len(changes) - len(shown)
-        lines.append(f"{SYMBOLS.get(word, '⚠️')} **{word}** ({len(changes)}): {', '.join(shown)}\n")
-    if left:
-        lines.append(f"and {left} more; see `automations plan`\n")
+        if changes:
+            shown = changes[:most]
+            most -= len(shown)
+            names = list(_together(shown)) if together else [*map(_name, shown)]
+            lines.append(f"{SYMBOLS.get(word, '⚠️')} **{word}** ({len(changes)}): {', '.join(names)}\n")
     return "\n".join(lines)
+
+
+def _together(changes: tuple[Change, ...]) -> Iterator[str]:
+    """Names in little room, those of automations before those of actions."""
+    for kind, before in (("automation", ""), ("action", "action ")):
+        names = [clipped(each.id) for each in changes if each.resource == kind]
+        yield from (f"{before}{_code(each)}" for each in folded(names))
 
 
 def _details(plan: Plan, *, room: int) -> str:
@@ -199,10 +219,14 @@ def _longest_run(blocks: Iterable[str]) -> int:
 
 def _name(change: Change) -> str:
     kind = "" if change.resource == "automation" else "action "
-    shown = clipped(change.id)
+    return f"{kind}{_code(clipped(change.id))}"
+
+
+def _code(shown: str) -> str:
+    """A name as code, whatever is in it."""
     mark = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     inner = shown.replace("|", "\\|")
-    return f"{kind}{mark}{inner}{mark}" if mark == "`" else f"{kind}{mark} {inner} {mark}"
+    return f"{mark}{inner}{mark}" if mark == "`" else f"{mark} {inner} {mark}"
 
 
 def _text(text: str) -> str:

@@ -13,7 +13,8 @@ _WORDS = (("onlyBefore", "only before"), ("both", "before and after"), ("onlyAft
 def replay_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The lines, without indentation of the first."""
     listed = found["automations"]
-    yield f"Replay of {found['events']} events ({found['origin']}), triggers only: {_total(listed)}"
+    events = f"{found['events']} {'event' if found['events'] == 1 else 'events'}"
+    yield f"Replay of {events} ({found['origin']}), triggers only: {_total(listed)}"
     for each in listed[:MOST]:
         yield clipped(f"  {each['id']}")
         for side, words in _WORDS:
@@ -22,7 +23,8 @@ def replay_lines(found: Mapping[str, Any]) -> Iterator[str]:
                 more = ", …" if count > len(samples) else ""
                 yield clipped(f"    {words}: {count} ({', '.join(samples)}{more})")
     if len(listed) > MOST:
-        yield f"  and {len(listed) - MOST} more automations"
+        rest = len(listed) - MOST
+        yield f"  and {rest} more {'automation' if rest == 1 else 'automations'}"
 
 
 def _total(listed: list[Mapping[str, Any]]) -> str:
