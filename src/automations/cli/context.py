@@ -4,12 +4,15 @@ import json
 import os
 import sys
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from automations.adapters.clock import SystemClock
 from automations.adapters.ids import UuidIds
 from automations.runtime import Runtime, open_runtime
 from automations.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def drop_output(stream: TextIO | None = None) -> None:
@@ -30,6 +33,8 @@ class Context:
         self.verbose = verbose
         self.out = sys.stdout
         self.err = sys.stderr
+        self.hinted: Callable[[str], str] = str
+        """Puts the options that said where into commands that a remark tells to run."""
         self._runtime: Runtime | None = None
 
     @property
@@ -77,7 +82,7 @@ class Context:
 
     def note(self, text: str) -> None:
         """Print progress or a remark on stderr."""
-        print(text, file=self.err)
+        print(self.hinted(text), file=self.err)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -8,6 +8,7 @@ from automations.cli.action_card import card, state_of, title, why_dead
 from automations.cli.command import Argument, Command, Option
 from automations.cli.cursor import given_cursor
 from automations.cli.table import clean, counted, table
+from automations.cli.unattended import tell_unattended
 from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def run_replay(context: "Context", given: Mapping[str, Any]) -> int:
     else:
         context.say(f"{title(action_record(row))}: {_AGAIN.get(row['status'], 'begun again')}; its run goes on")
         context.say(f"  see: automations runs show {row['run_id']}")
+        tell_unattended(context)
     return 0
 
 

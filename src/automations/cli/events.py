@@ -8,6 +8,7 @@ from automations.cli.command import Argument, Command, Option
 from automations.cli.cursor import given_cursor
 from automations.cli.given import given_time
 from automations.cli.table import clean, counted, suspension, table
+from automations.cli.unattended import tell_unattended
 from automations.core.instant import iso
 from automations.errors import UsageError
 
@@ -39,6 +40,8 @@ def run_send(context: "Context", given: Mapping[str, Any]) -> int:
         held = {one["name"] for each in answers.each if each.taken for one in each.taken.suspended}
         for name in sorted(held):
             context.note(f"to go on: automations resume {name}; then send again what started nothing")
+        if any(each.taken and (each.taken.materialized or each.taken.outcomes) for each in answers.each):
+            tell_unattended(context)
     return 1 if any(each.problem for each in answers.each) else 0
 
 

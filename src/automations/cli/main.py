@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from automations import __version__
 from automations.cli import registry
@@ -17,7 +18,7 @@ from automations.cli.command import Command
 from automations.cli.context import Context, drop_output
 from automations.cli.globals import VALUED, Globals, lift
 from automations.errors import AutomationsError, StoreDamaged
-from automations.settings import Settings, load
+from automations.settings import NOTHING_SAID, Settings, load
 
 INTERRUPTED = 130
 BUG = 70
@@ -40,6 +41,7 @@ def _boundary(program: str, argv: Sequence[str]) -> int:
     _ready_streams()
     as_json = any(word in ("--json", "-j") for word in argv)
     settings: Settings | None = None
+    given = Globals()
     try:
         known = _known(argv, daemon=program == "automations-daemon")
         given = lift(argv, valued=_valued(known))
@@ -48,6 +50,7 @@ def _boundary(program: str, argv: Sequence[str]) -> int:
         status = _run(program, known, given=given, settings=settings)
         sys.stdout.flush()
     except AutomationsError as error:
+        error.hint = _hinted(given, error.hint)
         _tell(program, error, as_json=as_json)
         return error.exit_status
     except KeyboardInterrupt:
@@ -74,6 +77,7 @@ def _run(program: str, known: tuple[Command, ...], *, given: Globals, settings: 
         print(json.dumps({"version": __version__}) if given.json else __version__)
         return 0
     context = Context(settings, json=given.json, verbose=given.verbose)
+    context.hinted = partial(_hinted, given)
     try:
         command = registry.among(known, given.rest)
         if command and command.quick and not {"--help", "-h"} & set(given.rest):
@@ -87,6 +91,15 @@ def _run(program: str, known: tuple[Command, ...], *, given: Globals, settings: 
         raise located(context.runtime.database, damage) from None
     finally:
         context.close()
+
+
+def _hinted(given: Globals, text: str) -> str:
+    """A hint whose commands can be pasted: they say where, as this command line did."""
+    if given.words == NOTHING_SAID and not any(word.startswith("--source") for word in given.rest):
+        return text
+    from automations.cli.repeated import repeated, said
+
+    return repeated(text, said(given.words, given.rest))
 
 
 def _typer(program: str, given: Globals, *, context: Context) -> int:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
 from automations.cli.table import clean, counted, table
+from automations.cli.unattended import tell_unattended
 from automations.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def run_replay(context: "Context", given: Mapping[str, Any]) -> int:
         _tell(context, found)
         if not given["current"]:
             _of_today(context, found)
+        if not found["dryRun"]:
+            tell_unattended(context)
     return 0
 
 

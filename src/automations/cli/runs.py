@@ -9,6 +9,7 @@ from automations.cli.command import Argument, Command, Option
 from automations.cli.cursor import given_cursor
 from automations.cli.replay import COMMAND as REPLAY
 from automations.cli.table import clean, table
+from automations.cli.unattended import tell_unattended
 from automations.cli.watch import run_watch
 from automations.errors import UsageError
 
@@ -62,6 +63,8 @@ def run_show(context: "Context", given: Mapping[str, Any]) -> int:
         context.say("\n".join(story(record)))
         for line in _again(context, record):
             context.note(line)
+        if "completedAt" not in record:
+            tell_unattended(context)
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from automations.cli.command import Argument, Command, Option
 from automations.cli.given import given_time
 from automations.cli.table import clean, counted, table
+from automations.cli.unattended import tell_unattended
 from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ def run_backfill(context: "Context", given: Mapping[str, Any]) -> int:
         ]
         context.say(table(("UTC", "LOCAL", "TRIGGER", "OUTCOME", "RUN"), rows))
         context.note(_counts(slots))
+        if any(each["outcome"] == "started" for each in slots):
+            tell_unattended(context)
     else:
         context.say("no slot lies in that time")
     return 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
 from automations.cli.table import clean
+from automations.cli.unattended import tell_unattended
 from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         context.say(f"{reference['automationId']}: run {reference['runId']}")
     for name, hint in unlisted(schema, inputs).items():
         context.note(clean(f"its spec lists no input {name}, which was passed on all the same; {hint}"))
+    tell_unattended(context)
     return 0
 
 

@@ -5,6 +5,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.table import clean
+from automations.cli.unattended import tell_unattended
 from automations.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def _one(context: "Context", run_id: str) -> int:
     from automations.core.run.timeline import timeline
 
     told: set[tuple[str, str | None, str]] = set()
+    if "completedAt" not in context.runtime.inspect.run(run_id):
+        tell_unattended(context)
     while True:
         record = context.runtime.inspect.run(run_id)
         for moment in timeline(record):

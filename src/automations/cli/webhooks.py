@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
 from automations.cli.table import clean, table
+from automations.cli.unattended import tell_unattended
 from automations.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def run_test(context: "Context", given: Mapping[str, Any]) -> int:
     if not materialized:
         context.say("no run was started")
         context.note(f"see why: automations why {taken.event_row_id}")
+    else:
+        tell_unattended(context)
     return 0
 
 

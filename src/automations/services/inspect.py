@@ -190,6 +190,11 @@ class Inspect:
             shown["event"] = event
         return shown
 
+    def attended(self) -> bool:
+        """Whether a daemon lives on this store, by its lease."""
+        with self._database.read() as tx:
+            return any(row["expires_at"] > self._clock.now() for row in leases.daemons(tx))
+
     def _daemons(self, tx: Transaction) -> dict[str, Any]:
         """The contract's `daemon`, the one that was heard of last; `daemons` where several live."""
         rows = leases.daemons(tx)
