@@ -15,16 +15,33 @@ from automations.core.plan.hazards import Hazard
 from automations.core.spec.graph import succeeded
 from automations.core.spec.model import Approval, Automation, Step
 
+_MOST_PAIRS = 200_000
+"""Of steps and approvals; where there are more, each approval is held against that of its own step only."""
+
 
 def approval_hazards(pair: Comparison) -> Iterator[Hazard]:
     """A hazard for every approval that a step, or what follows it, lost or has a weaker one for."""
-    if pair.before is None or not any(step.approval for step in pair.before.steps):
+    gates = sum(step.approval is not None for step in pair.before.steps) if pair.before is not None else 0
+    if pair.before is None or not gates:
+        return
+    if gates * len(pair.before.steps) > _MOST_PAIRS:
+        yield from _by_ids(pair, pair.before)
         return
     look = _Look(pair, pair.before)
     for gate in pair.before.steps:
         if gate.approval is not None:
             for path, message in _of_gate(look, gate, gate.approval):
                 yield Hazard("AU320", pair.id, f"{pair.id}: {message}", path)
+
+
+def _by_ids(pair: Comparison, before: Automation) -> Iterator[Hazard]:
+    now = {step.id: (path, step) for path, step, _ in pair.steps()}
+    for gate in before.steps:
+        if gate.approval is not None and gate.id not in now:
+            goes = f"step {gate.id} goes, and with it the approval of {_people(gate.approval.count)}"
+            yield Hazard("AU320", pair.id, f"{pair.id}: {goes}", ("actions",))
+        elif weaker := _weaker(gate.approval, now[gate.id][1].approval) if gate.id in now else None:
+            yield Hazard("AU320", pair.id, f"{pair.id}: step {gate.id} {weaker}", (*now[gate.id][0], "approval"))
 
 
 _Told = tuple[Path, str]

@@ -246,7 +246,8 @@ def _lifecycle(raw: Data) -> Lifecycle:
 
 
 def _approval(raw: Data) -> Approval | None:
-    if not raw.get("requiresApproval", raw.get("mode") == "manual"):
+    """Whom a step asks: who says whom, how many or until when, and not that nobody is asked, wants somebody to be asked."""
+    if not raw.get("requiresApproval", raw.get("mode", "manual") == "manual"):
         return None
     return Approval(
         count=int(raw.get("count", 1)),

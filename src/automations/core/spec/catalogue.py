@@ -199,9 +199,7 @@ def assemble(
     advice = _advice((each for each in interpreted if each.file not in bad), shelf)
     diagnostics.extend(finding for each in advice.values() for finding in each.findings)
     diagnostics.extend(_of_bad((each for each in interpreted if each.file in bad), shelf))
-    if broken := _broken_manifests(each for each in interpreted if each.file in bad):
-        documents = {each.file: each.document for each in interpreted}
-        diagnostics = [each for each in diagnostics if _missed(each, documents) not in broken]
+    diagnostics = _but_of_broken(diagnostics, interpreted, bad)
     bad |= {diagnostic.span.file for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR}
     automations = {
         each.automation.id: Declared(each.automation, each.document)
@@ -282,11 +280,12 @@ def _of_bad(files: Iterable[Interpreted], shelf: Shelf) -> Iterator[Diagnostic]:
             yield from _actions(each.document, each.automation, manifests=shelf, inputs=inputs, guessed=guessed)
 
 
-def _broken_manifests(files: Iterable[Interpreted]) -> frozenset[str]:
-    """The actions whose manifests are there, and bad: that is told, and none of their steps is without one."""
-    documents = (each.document for each in files if each.document is not None and kind_of(each.document) == "action")
-    found = (each.value.get("id") for each in documents if isinstance(each.value, Mapping))
-    return frozenset(each for each in found if isinstance(each, str))
+def _but_of_broken(found: list[Diagnostic], files: Sequence[Interpreted], bad: Collection[str]) -> list[Diagnostic]:
+    """Findings without those that miss a manifest which is there, and bad: that is told already."""
+    documents = {each.file: each.document for each in files}
+    manifests = [each for file in bad if (each := documents[file]) is not None and kind_of(each) == "action"]
+    broken = {str(each.value.get("id")) for each in manifests if isinstance(each.value, Mapping)}
+    return [each for each in found if _missed(each, documents) not in broken] if broken else found
 
 
 def _missed(found: Diagnostic, documents: Mapping[str, Document | None]) -> str | None:
