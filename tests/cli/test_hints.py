@@ -101,3 +101,14 @@ def test_errors_and_remarks_of_a_command_can_be_pasted(automations: CommandLine,
     told = automations("runs", "list", "--limit", "1", *there)
     assert f"more: automations --dir {automations.root} runs list --limit 1" in told.err
     assert automations("show", "two").err.splitlines()[-1] == "  see: automations list"
+
+
+def test_what_a_source_waits_for_is_confirmed_where_one_asked_for_it(automations: CommandLine) -> None:
+    automations.applied(["one", "two"])
+    (automations.folder / "automations.toml").write_text('[[source]]\nname = "default"\npath = "automations.d"\n')
+    (automations.specs / "two.yaml").unlink()
+    there = ("--dir", str(automations.root))
+    automations("reconcile", *there)
+    told = automations("status", *there).out
+    assert f"automations --dir {automations.root} reconcile --confirm-deletes 1" in told
+    assert "automations reconcile --confirm-deletes 1" in automations("status").out

@@ -34,7 +34,7 @@ class Context:
         self.out = sys.stdout
         self.err = sys.stderr
         self.hinted: Callable[[str], str] = str
-        """Puts the options that said where into commands that a remark tells to run."""
+        """Puts the options that said where into commands that a text tells to run."""
         self._runtime: Runtime | None = None
 
     @property

@@ -27,7 +27,7 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     if context.json:
         context.document([record(name, found) for name, found in rounds])
     else:
-        context.say("\n".join(clean(line) for name, found in rounds for line in card(name, found)))
+        context.say(context.hinted("\n".join(clean(line) for name, found in rounds for line in card(name, found))))
     return 0 if all(found.outcome in ("settled", "suspended") for _, found in rounds) else 1
 
 

@@ -1,6 +1,7 @@
 """Commands in hints are told with the options that said where: without them they would lead to another store or source.
 
-This is done where hints are printed, to errors and to what is noted on stderr, so that no message has to think of it.
+This is done where hints are printed, to errors, to what is noted on stderr and to how sources stand, so that no message has to
+think of it.
 """
 
 import re

@@ -17,7 +17,7 @@ def run(context: "Context", _: Mapping[str, Any]) -> int:
     if context.json:
         context.document(status)
     else:
-        context.say("\n".join(clean(line) for line in card(status)))
+        context.say(context.hinted("\n".join(clean(line) for line in card(status))))
     return 0
 
 
