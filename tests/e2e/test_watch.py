@@ -110,3 +110,48 @@ def test_a_change_that_no_watch_tells_of_is_taken_in_by_the_next_resync(site: Si
         pytest.fail("every change was told of, so that this shows nothing")
     until(lambda: live(site)["alpha"] == f"{number}.0.0", what="the untold change is bound", seconds=LONG)
     assert condition(site, "WatchHealthy")[0] == "True"
+
+
+def in_namespace(process: "subprocess.Popen[str]", *words: str) -> None:
+    """Run a command where a process sees its file systems."""
+    entered = ("nsenter", "--user", "--mount", "--preserve-credentials", "--target", str(process.pid))
+    subprocess.run([*entered, *words], check=True, capture_output=True, text=True)
+
+
+def mounting() -> tuple[str, ...]:
+    """Words before a command that let it run where file systems can be mounted that nobody else sees."""
+    words = ("unshare", "--user", "--map-root-user", "--mount")
+    if shutil.which("unshare") is None or shutil.which("nsenter") is None:
+        pytest.skip("there is no unshare or nsenter")
+    tried = subprocess.run(
+        [*words, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, text=True, check=False
+    )
+    if tried.returncode != 0:
+        pytest.skip(f"file systems cannot be mounted in a namespace here: {tried.stderr.strip()}")
+    return words
+
+
+@pytest.mark.parametrize("below", ["", "team"])
+def test_what_is_mounted_over_the_root_or_a_folder_of_it_is_watched_and_what_comes_back_below_it(
+    site: Site, below: str
+) -> None:
+    folder, other = site.specs / below, site.folder / "other"
+    other.mkdir()
+    folder.mkdir(exist_ok=True)
+    put(site.specs / "beside.yaml", spec("beside"))
+    put(folder / "alpha.yaml", spec("alpha"))
+    put(other / "alpha.yaml", spec("alpha", "2.0.0"))
+    put(other / "beside.yaml" if not below else other / "more.yaml", spec("beside" if not below else "more"))
+    daemon, _ = site.start("run", "automations.d", "--no-worker", through=mounting())
+    healthy(site, "True")
+    in_namespace(daemon, "mount", "--bind", str(other), str(folder))
+    assert soon(site, "2.0.0")
+    for version in ("3.0.0", "4.0.0"):
+        put(other / "alpha.yaml", spec("alpha", version))
+        assert soon(site, version)
+    in_namespace(daemon, "umount", "--lazy", str(folder))
+    assert soon(site, "1.0.0")
+    for version in ("5.0.0", "6.0.0"):
+        put(folder / "alpha.yaml", spec("alpha", version))
+        assert soon(site, version)
+    assert condition(site, "WatchHealthy")[0] == "True"

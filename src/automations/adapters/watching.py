@@ -7,7 +7,7 @@ so nobody may rely on it: the resync finds everything. It is healthy while both 
 
 import os
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ TREE, PARENT = "watch-tree", "watch-parent"
 LOOK_MS = 1_000
 """Milliseconds between looks at whether to stop, or at whether the root leads elsewhere now."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
+LOOKED_AT = 500
+"""Folders whose identity is compared at a look; of more, some at each."""
 MOST_FOLDERS = 20_000
 """A tree with more folders is not watched but looked at every few seconds."""
 
@@ -91,14 +93,15 @@ class Watcher:
             return stood
 
     def _watch_tree(self) -> None:
-        """Until the root leads elsewhere or its folders are others.
+        """Until the root leads elsewhere or its folders are others, be it that something was mounted over one of them.
 
         What happened until a watch stands, which its first round shows, is looked for then.
         """
         from watchfiles import watch  # noqa: PLC0415  # only a daemon watches
 
         target = self._root.resolve(strict=True)
-        watched = frozenset(folders(target, most=MOST_FOLDERS))
+        named = folders(target, most=MOST_FOLDERS)
+        watched, standing = frozenset(named), _Standing(named)
         self._moved.clear()
         if self._stop.is_set():
             return
@@ -118,7 +121,7 @@ class Watcher:
                 begun = True
                 self._stands(TREE, stands=True)
                 self._changed()
-            if self._root.resolve(strict=True) != target:
+            if self._root.resolve(strict=True) != target or standing.replaced():
                 break
             telling = [path for _, path in changes if path in watched or _matters(path, target)]
             if telling:
@@ -134,6 +137,7 @@ class Watcher:
         from watchfiles import watch  # noqa: PLC0415  # only a daemon watches
 
         name, begun = self._root.name, False
+        standing = _Standing((str(self._root.parent),))
         for changes in watch(
             self._root.parent,
             watch_filter=None,
@@ -148,9 +152,40 @@ class Watcher:
             if not begun:
                 begun = True
                 self._stands(PARENT, stands=True)
+            if standing.replaced():
+                break
             if any(Path(path).name == name for _, path in changes):
                 self._moved.set()
                 self._changed()
+
+
+class _Standing:
+    """Which folders stood under these names when a watch began: inotify watches a folder, not a name.
+
+    What is mounted over a name, or unmounted from it, tells neither the folder below nor its parent anything.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._known = [_identity(name) for name in names]
+        self._next = 0
+
+    def replaced(self) -> bool:
+        """Whether another folder stands under one of the names: of the first always, of the others each in its turn."""
+        begin, self._next = self._next, self._next + LOOKED_AT
+        if self._next >= len(self._names):
+            self._next = 0
+        looked_at = (0, *range(begin, min(begin + LOOKED_AT, len(self._names))))
+        return any(_identity(self._names[each]) != self._known[each] for each in looked_at)
+
+
+def _identity(name: str) -> tuple[int, int] | None:
+    """The device and inode that stand under a name; None when nothing does."""
+    try:
+        status = os.stat(name)  # noqa: PTH116  # by name
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _made_anew(changes: "Collection[tuple[Change, str]]", watched: Collection[str]) -> bool:
