@@ -8,7 +8,7 @@ import pytest
 from automations.core.instant import SECOND
 from automations.core.plan.prune import Policy
 from automations.errors import Refused
-from automations.store import absences, routes
+from automations.store import absences, manifests, routes
 from automations.store.database import Database
 from samples import action, spec, step, webhook_trigger
 from watched_source import Loop
@@ -265,6 +265,65 @@ def test_a_manifest_goes_with_the_same_care(database: Database, directory: Path)
     assert loop.sync() == "Synced"
 
 
+def with_action(database: Database, directory: Path, *, version: str | None = None) -> Loop:
+    """A loop whose `a` uses an action of version 1.0.0, which `m.yaml` declares."""
+    loop = loop_of(database, directory, prune="confirm")
+    loop.write("m.yaml", action("known"))
+    loop.write("a.yaml", using(version))
+    loop.round()
+    return loop
+
+
+def using(version: str | None) -> dict[str, Any]:
+    return spec("a", actions=[step(actionId="known", **({} if version is None else {"manifestVersion": version}))])
+
+
+def held_versions(loop: Loop) -> list[str]:
+    with loop.plane.database.read() as tx:
+        return [row["version"] for row in manifests.live(tx)]
+
+
+@pytest.mark.parametrize("version", [None, "1.0.0"])
+def test_the_bump_of_a_manifest_is_one_plan_and_waits_for_nobody(
+    database: Database, directory: Path, version: str | None
+) -> None:
+    loop = with_action(database, directory, version=version)
+    loop.write("m.yaml", action("known", "1.1.0"))
+    loop.write("a.yaml", using(version and "1.1.0"))
+    serial = loop.plane.serial()
+    assert loop.round()
+    assert (held_versions(loop), loop.sync()) == (["1.1.0"], "Synced")
+    assert loop.condition("PruneBlocked")["status"] == "False"
+    assert loop.plane.serial() == serial + 1
+
+
+def test_a_manifest_version_that_is_still_pinned_waits_and_counts_as_one(database: Database, directory: Path) -> None:
+    loop = with_action(database, directory, version="1.0.0")
+    loop.write("m.yaml", action("known", "1.1.0"))
+    loop.round()
+    said = loop.condition("PruneBlocked")
+    assert (said["reason"], held_versions(loop), loop.sync()) == ("Unconfirmed", ["1.0.0", "1.1.0"], "OutOfSync")
+    assert said["message"].endswith("automations reconcile --source default --confirm-deletes 1")
+    with pytest.raises(Refused, match="1 would be removed"):
+        loop.round(confirm=0)
+    assert held_versions(loop) == ["1.0.0", "1.1.0"]
+    assert loop.round(confirm=1)
+    assert held_versions(loop) == ["1.1.0"]
+
+
+def test_a_superseded_version_goes_once_its_last_user_does(database: Database, directory: Path) -> None:
+    loop = with_action(database, directory, version="1.0.0")
+    loop.write("m.yaml", action("known", "1.1.0"))
+    loop.round()
+    assert held_versions(loop) == ["1.0.0", "1.1.0"]
+    loop.write("n.yaml", action("known", "1.0.0"))
+    loop.round()
+    loop.write("a.yaml", using("1.1.0"))
+    loop.remove("n.yaml")
+    loop.round()
+    assert held_versions(loop) == ["1.1.0"]
+
+
 def test_a_source_that_is_suspended_is_left_alone_and_says_so(database: Database, directory: Path) -> None:
     loop = loop_of(database, directory)
     loop.suspend("source:default", until=loop.plane.clock.at + 60 * SECOND)
@@ -299,7 +358,7 @@ def test_what_is_protected_is_not_deleted_by_the_loop_whatever_the_policy_and_th
     assert said["message"].startswith("a: protected, and gone from the files")
     own = loop.plane.inspect.automation("a")["conditions"]
     assert (own["SpecValid"]["status"], own["PruneBlocked"]["reason"]) == ("True", "Protected")
-    assert own["PruneBlocked"]["message"].endswith("automations apply --unprotect a")
+    assert own["PruneBlocked"]["message"].endswith(f"automations apply {directory} --unprotect a")
     with pytest.raises(Refused):
         loop.round(confirm=1)
     assert "a" in loop.generations()

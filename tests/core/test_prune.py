@@ -1,5 +1,6 @@
 """Pruning in the loop: a table of when something may go, and laws that hold for any tree."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automations.core.instant import SECOND
+from automations.core.plan.change import Change
 from automations.core.plan.hazards import Destroyed
 from automations.core.plan.plan import Plan, Request, make_plan
 from automations.core.plan.prune import Absence, Policy, Situation, Verdict, confirmed, judge, observed
@@ -100,6 +102,58 @@ def test_too_much_at_once_waits_though_the_policy_is_auto(
 def test_what_waits_goes_when_a_person_says_so() -> None:
     plan = planned(20, gone=5, paused=2)
     assert confirmed(verdict(plan), plan).allowed == {change.id for change in plan.withheld}
+
+
+def with_manifest(plan: Plan) -> Plan:
+    change = Change("act@1.0.0", "action", "delete", "file removed", "m.yaml", 1)
+    return replace(plan, withheld=(*plan.withheld, change))
+
+
+@pytest.mark.parametrize(("prune", "reason"), [("off", "PruneOff"), ("confirm", "Unconfirmed"), ("auto", "NotYetGone")])
+def test_a_manifest_that_is_gone_counts_in_the_number(prune: Any, reason: str) -> None:
+    plan = with_manifest(planned(20, gone=0))
+    found = verdict(plan, Policy(prune=prune), absences={})
+    assert (found.reason, found.count, found.allowed) == (reason, 1, frozenset())
+
+
+@pytest.mark.parametrize(("prune", "goes"), [("off", False), ("confirm", True), ("auto", True)])
+def test_a_superseded_manifest_that_nothing_takes_goes_without_a_word_and_is_in_no_number(
+    prune: Any, goes: bool
+) -> None:
+    plan = with_manifest(planned(20, gone=1))
+    found = verdict(plan, Policy(prune=prune), absences={}, superseded=frozenset({"act@1.0.0"}))
+    assert found.allowed == (frozenset({"act@1.0.0"}) if goes else frozenset())
+    assert found.count == (1 if goes else 2)
+
+
+def test_a_superseded_manifest_goes_while_too_much_else_waits() -> None:
+    found = verdict(with_manifest(planned(20, gone=5)), superseded=frozenset({"act@1.0.0"}))
+    assert (found.reason, found.count, found.allowed) == ("TooMany", 5, frozenset({"act@1.0.0"}))
+
+
+def test_a_superseded_manifest_waits_as_well_while_a_file_is_a_riddle() -> None:
+    found = verdict(with_manifest(planned(20, gone=0)), mystery=True, superseded=frozenset({"act@1.0.0"}))
+    assert (found.reason, found.count, found.allowed) == ("UnreadableFile", 1, frozenset())
+
+
+def test_what_stopped_just_before_is_told_where_it_is_why_more_waits() -> None:
+    assert verdict(planned(20, gone=1), recent=Destroyed(6, 6)).recent == 6
+
+
+@given(
+    st.integers(0, 6), st.integers(0, 3), st.booleans(), st.booleans(), st.sampled_from(("off", "confirm", "auto")),
+    st.booleans(),
+)  # fmt: skip
+def test_the_number_is_exactly_what_a_word_would_let_go_and_0_lets_nothing_go(
+    gone: int, paused: int, manifest: bool, unused: bool, prune: Any, mystery: bool
+) -> None:
+    plan = planned(20, gone=gone, paused=paused)
+    plan = with_manifest(plan) if manifest else plan
+    free = frozenset({"act@1.0.0"}) if unused else frozenset()
+    found = verdict(plan, Policy(prune=prune), superseded=free, mystery=mystery, recent=Destroyed(1, 1))
+    waits = {change.id for change in plan.withheld} - found.allowed
+    assert found.count == len(waits | found.held)
+    assert (found.reason is None) == (found.count == 0)
 
 
 def test_a_held_pause_stays_out_of_the_plan_and_the_rest_goes_on() -> None:

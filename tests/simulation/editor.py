@@ -9,18 +9,23 @@ from simulation.outside import VirtualTree
 
 KINDS = {"sim.local": "local-shell", "sim.http": "http"}
 """The actions that have a manifest, and what carries them out."""
+VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "1.10.0")
+PINNED = 6
+"""Every how many edits an automation names the versions that are declared just then."""
 
 
 class Editor:
-    """Writes, spoils, moves, renames and removes files of a tree."""
+    """Writes, spoils, moves, renames and removes files of a tree. One that `bumps` gives manifests other versions too."""
 
-    def __init__(self, tree: VirtualTree, random: Random, *, count: Callable[[str], None]) -> None:
+    def __init__(self, tree: VirtualTree, random: Random, *, count: Callable[[str], None], bumps: bool = False) -> None:
         self._tree = tree
         self._random = random
         self._count = count
         self._revision = 0
         self._names = 0
         self._kept: dict[str, specs.Text] = {}
+        self._bumps = bumps
+        self._versions = dict.fromkeys(KINDS, VERSIONS[0])
         for action, kind in KINDS.items():
             tree.files[f"actions/{action}.yaml"] = specs.manifest(action, self._next(), kind=kind)
         for identity, path in (("a1", PATHS[0]), ("a2", None), ("b1", PATHS[1]), ("b2", None), ("c1", PATHS[2])):
@@ -51,7 +56,7 @@ class Editor:
         for name, text in sorted(self._tree.files.items()):
             if name.startswith("actions/"):
                 action = name.removeprefix("actions/").removesuffix(".yaml")
-                self._tree.files[name] = specs.manifest(action, self._next(), kind=KINDS[action])
+                self._put_manifest(action)
             elif text.claims is None:
                 del self._tree.files[name]
         seen: set[str | None] = set()
@@ -73,7 +78,8 @@ class Editor:
         paused = self._random.random() < 0.05
         limits = self._random.choice(tuple(specs.LIMITS)) if self._random.random() < 0.6 else ""
         sharing, times = self._random.choice(specs.SHARINGS), self._random.choice(specs.TIMES)
-        wish = specs.Wish(identity, self._next(), shape, door, renamed_from, paused, limits, sharing, times)
+        pinned = self._versions if self._bumps and self._revision % PINNED == 0 else {}
+        wish = specs.Wish(identity, self._next(), shape, door, renamed_from, paused, limits, sharing, times, pinned)
         self._tree.files[name or f"{identity}.yaml"] = specs.automation(wish)
 
     def _good(self) -> list[tuple[str, str, specs.Text]]:
@@ -170,9 +176,15 @@ class Editor:
         return f"{other} takes {text.door and text.door.path} of {identity}"
 
     def _manifest(self) -> str:
-        action, kind = self._random.choice(tuple(KINDS.items()))
-        self._tree.files[f"actions/{action}.yaml"] = specs.manifest(action, self._next(), kind=kind)
-        return action
+        action, _ = self._random.choice(tuple(KINDS.items()))
+        if self._bumps:
+            self._versions[action] = VERSIONS[self._revision % len(VERSIONS)]
+        self._put_manifest(action)
+        return f"{action}@{self._versions[action]}"
+
+    def _put_manifest(self, action: str) -> None:
+        made = specs.manifest(action, self._next(), kind=KINDS[action], version=self._versions[action])
+        self._tree.files[f"actions/{action}.yaml"] = made
 
     def _trouble(self) -> str:
         self._tree.trouble = self._random.choice(("Missing", "Unreadable", "Unstable"))

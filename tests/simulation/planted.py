@@ -10,7 +10,10 @@ from unittest.mock import patch
 
 from automations.core.plan import plan as plan_module
 from automations.core.plan import prune
+from automations.core.plan.plan import Plan
 from automations.core.plan.prune import Absence
+from automations.core.plan.state import State
+from automations.core.plan.superseded import replaced
 from automations.core.run import approval as approval_machine
 from automations.core.run import machine
 from automations.core.run import queue as queue_machine
@@ -19,6 +22,8 @@ from automations.core.run import stop as stop_machine
 from automations.core.run.queue import Action, Change, Holder, Refusal, lose
 from automations.core.run.readiness import Ready, Waiting
 from automations.core.run.states import ActionStatus
+from automations.core.spec.catalogue import Catalogue
+from automations.core.spec.model import Automation
 from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.core.trigger.bindings import Table
 from automations.services.reconcile import prune as prune_service
@@ -428,6 +433,17 @@ def replays_go_on_counting() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def what_another_version_replaces_goes_though_it_is_taken() -> Iterator[None]:
+    """A manifest version is deleted at once where the files declare another one, whoever pins it."""
+
+    def superseded(made: Plan, declared: Catalogue, state: State, _bound: Iterable[Automation]) -> frozenset[str]:
+        return frozenset(replaced(made, declared, state))
+
+    with patch.object(prune_service, "superseded", superseded):
+        yield
+
+
 PLANTED: Mapping[str, Planted] = {
     each.__name__: each
     for each in (
@@ -443,6 +459,7 @@ PLANTED: Mapping[str, Planted] = {
         gone_at_first_sight,
         absence_is_remembered_though_the_thing_came_back,
         a_riddle_blocks_nothing,
+        what_another_version_replaces_goes_though_it_is_taken,
         any_number_may_go,
         a_pause_is_read_before_the_state,
         suspended_automations_fire,

@@ -1,7 +1,10 @@
 """Invariants on what the loop takes away: only what two trusted trees in a row lacked for long enough, never much at once."""
 
+import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
+from automations.store.database import Row
 from simulation.definitions import BINDS, suspended, told_only
 from simulation.mirror import Moment
 from simulation.specs import GONE_AFTER, SOURCE
@@ -38,7 +41,10 @@ def _absences(moment: Moment) -> Problems:
 
 
 def _deletes(moment: Moment) -> Problems:
-    """The loop deletes what is remembered as missing twice and long enough, and nothing while a file is a riddle."""
+    """The loop deletes what is remembered as missing twice and long enough, and nothing while a file is a riddle.
+
+    A manifest goes sooner where another version took its place and nothing takes it any more.
+    """
     if moment.frame.service != "reconcile":
         return
     gone = [each for each in moment.of("automations") if each.new and each.new["deleted_at"] and not told_only(each)]
@@ -46,6 +52,8 @@ def _deletes(moment: Moment) -> Problems:
     for change in gone:
         row = change.new or {}
         name = row["id"] if change.table == "automations" else f"{row['action_id']}@{row['version']}"
+        if change.table == "manifests" and _superseded(moment, row["action_id"], row["version"]):
+            continue
         absence = moment.mirror.get("absences", SOURCE, name)
         if absence is None or absence["snapshots"] < 2 or absence["first_at"] + GONE_AFTER > moment.frame.latest:
             yield f"{name} was deleted, remembered as missing: {absence}"
@@ -59,6 +67,30 @@ def _deletes(moment: Moment) -> Problems:
     ]
     if gone and riddles:
         yield f"something was deleted while nobody can read {riddles}"
+
+
+def _superseded(moment: Moment, action: str, version: str) -> bool:
+    """Whether other versions of an action are left, and no step of anything that lives takes this one."""
+    left = [
+        row["version"]
+        for row in moment.mirror.rows["manifests"].values()
+        if row["action_id"] == action and row["deleted_at"] is None
+    ]
+    newest = max((version, *left), key=lambda text: [int(part) for part in text.split(".")])
+    taken = {
+        step.get("manifestVersion", newest)
+        for row in moment.mirror.rows["automations"].values()
+        if row["deleted_at"] is None
+        for step in _steps(moment, row)
+        if step["actionId"] == action
+    }
+    return bool(left) and version not in taken
+
+
+def _steps(moment: Moment, row: Row) -> list[dict[str, Any]]:
+    generation = moment.mirror.get("generations", row["uid"], row["generation"])
+    document = json.loads(generation["spec_json"]) if generation else {}
+    return [*document.get("actions", ()), *document.get("finally", ())]
 
 
 def _never_much(moment: Moment) -> Problems:

@@ -1,8 +1,8 @@
 """The files that the simulated editor writes, each with what its author knows about it: a second opinion on our own reader."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from automations.core.instant import SECOND
@@ -49,6 +49,8 @@ class Wish:
     sharing: dict[str, Any] | None = None
     times: dict[str, Any] | None = None
     """`timeout` and `finallyTimeout` of the run, `step` for those of every step."""
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    """Versions that steps name, by action."""
 
 
 LIMITS: dict[str, dict[str, Any]] = {
@@ -66,7 +68,7 @@ LIMITS: dict[str, dict[str, Any]] = {
 """What may stand between an event and its run, by a name."""
 
 
-def manifest(action_id: str, revision: int, *, kind: str) -> Text:
+def manifest(action_id: str, revision: int, *, kind: str, version: str = "1.0.0") -> Text:
     """An action's manifest; its output must hold a whole number."""
     binding = {"kind": kind, "command": "true"}
     if kind == "http":
@@ -75,7 +77,7 @@ def manifest(action_id: str, revision: int, *, kind: str) -> Text:
     document = {
         "id": action_id,
         "name": action_id,
-        "version": "1.0.0",
+        "version": version,
         "inputSchema": {"type": "object", "required": ["n", "rev"], "properties": {"n": whole, "rev": whole}},
         "outputSchema": {"type": "object", "required": ["value"], "properties": {"value": whole}},
         "executorBindings": [binding],
@@ -111,6 +113,8 @@ def automation(wish: Wish) -> Text:
     times = dict(wish.times or {})
     for step in (*steps, *final):
         step.update(times.get("step", {}))
+        if step["actionId"] in wish.pinned:
+            step["manifestVersion"] = wish.pinned[step["actionId"]]
     document.update({word: each for word, each in times.items() if word != "step"})
     if wish.renamed_from:
         document["lifecycle"] = {"renamedFrom": wish.renamed_from}

@@ -74,7 +74,7 @@ class World:
         self.launcher = VirtualLauncher(self.clock, self.random, launched=self._launched)
         self.sender = Sender(self.random, self.count)
         self.runner = Runner(self.random, self.count)
-        self.editor = Editor(self.outside.tree, self.random, count=self.count)
+        self.editor = Editor(self.outside.tree, self.random, count=self.count, bumps=seed % 3 == 0)
         self.canceller = Canceller(self.random, self.mirror, count=self.count)
         self.operator = Operator(self.outside.tree, self.clock, count=self.count)
         self.decider = Decider(self.mirror, self.random, count=self.count)

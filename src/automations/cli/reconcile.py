@@ -23,11 +23,12 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
     chosen = _chosen(context, given["source"])
     if number is not None and len(chosen) != 1:
         raise UsageError("--confirm-deletes needs one source", hint="name it with --source")
-    rounds = [(source.name, _round(context, source, number, heal=given["heal"])) for source in chosen]
+    rounds = [(source, _round(context, source, number, heal=given["heal"])) for source in chosen]
     if context.json:
-        context.document([record(name, found) for name, found in rounds])
+        context.document([record(source.name, found) for source, found in rounds])
     else:
-        context.say(context.hinted("\n".join(clean(line) for name, found in rounds for line in card(name, found))))
+        lines = (clean(line) for source, found in rounds for line in card(source, found))
+        context.say(context.hinted("\n".join(lines)))
     return 0 if all(found.outcome in ("settled", "suspended") for _, found in rounds) else 1
 
 
@@ -84,11 +85,12 @@ def record(name: str, found: "Round") -> dict[str, Any]:
     return {key: value for key, value in shown.items() if value is not None}
 
 
-def card(name: str, found: "Round") -> Iterator[str]:
+def card(source: "SourceSettings", found: "Round") -> Iterator[str]:
     """A round for a person."""
     from automations.core.plan.render.words import summary_line
-    from automations.services.reconcile.standing import BLOCKED, PROTECTED
+    from automations.services.reconcile.next_steps import NextSteps
 
+    name, steps = source.name, NextSteps(source.name, source.path)
     if found.plan is None:
         yield f"source {name}: {found.outcome}: {found.message}"
         return
@@ -107,9 +109,9 @@ def card(name: str, found: "Round") -> Iterator[str]:
     for change in (*found.plan.withheld, *found.plan.held_back):
         yield f"  waits: {change.action} {change.id}: {change.reason}"
     for identity in found.plan.protected:
-        yield f"  stays: {identity}: {PROTECTED.format(id=identity)}"
-    if found.verdict.reason:
-        yield f"  {BLOCKED[found.verdict.reason].format(count=found.verdict.count)}"
+        yield f"  stays: {identity}: {steps.protected(identity)}"
+    if waits := steps.waits(found.verdict):
+        yield f"  {waits}"
     for each in found.plan.diagnostics:
         if each.severity == "error":
             yield f"  {each.span}: {each.message}"

@@ -56,20 +56,23 @@ def observed(held: Mapping[str, Absence], gone: Iterable[str], *, now: int) -> d
 class Verdict:
     """What may go now (`allowed`), which other changes must wait as well (`held`), and why something waits, if it does.
 
-    `reason` is a word for `PruneBlocked`. `count` is how many automations would stop if everything that waits went.
+    `reason` is a word for `PruneBlocked`. `count` is how many automations would stop and manifests go if everything that
+    waited went: never 0 where anything would. `recent` is how many stopped just before, where that is why something waits.
     """
 
     allowed: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     reason: str | None = None
     count: int = 0
+    recent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What a verdict is made from: the absences, how many automations the source owns, and what was destroyed of late.
 
-    `mystery` says that a bad file may hold what seems to be gone.
+    `mystery` says that a bad file may hold what seems to be gone. `superseded` are manifests, by name, that another version
+    took the place of and that nothing takes any more; see `core.plan.superseded`.
     """
 
     absences: Mapping[str, Absence]
@@ -77,25 +80,30 @@ class Situation:
     recent: Destroyed
     now: int
     mystery: bool = False
+    superseded: frozenset[str] = frozenset()
 
 
 def judge(plan: Plan, policy: Policy, situation: Situation) -> Verdict:
     """What of a plan that deletes nothing (`plan.withheld` lists what is gone) may happen in the loop, and what waits."""
-    gone = frozenset(change.id for change in plan.withheld)
+    missing = frozenset(change.id for change in plan.withheld)
     deletes = frozenset(change.id for change in plan.withheld if change.resource == "automation")
     stops = frozenset(change.id for change in plan.changes if change.destructive)
-    riddle = situation.mystery and bool(gone)
+    riddle = situation.mystery and bool(missing)
+    free = missing & situation.superseded if policy.prune != "off" and not riddle else frozenset()
+    gone = missing - free
     ripe = frozenset(each for each in gone if _ripe(situation, each, policy))
     would_go = ripe if policy.prune == "auto" and not riddle else frozenset()
     owned, recent = situation.owned, situation.recent
     if mass_hazard(deletes=len(would_go & deletes), others=len(stops), owned=owned, recent=recent):
-        return Verdict(held=stops, reason="UnreadableFile" if riddle else "TooMany", count=len(deletes | stops))
+        if riddle:
+            return Verdict(held=stops, reason="UnreadableFile", count=len(gone | stops))
+        return Verdict(free, held=stops, reason="TooMany", count=len(gone | stops), recent=recent.count)
     if riddle:
-        return Verdict(reason="UnreadableFile", count=len(deletes))
+        return Verdict(reason="UnreadableFile", count=len(gone))
     if gone == would_go:
-        return Verdict(allowed=gone)
+        return Verdict(allowed=missing)
     reasons = {"off": "PruneOff", "confirm": "Unconfirmed", "auto": "NotYetGone"}
-    return Verdict(would_go, reason=reasons[policy.prune], count=len(deletes - would_go))
+    return Verdict(free | would_go, reason=reasons[policy.prune], count=len(gone - would_go))
 
 
 def confirmed(verdict: Verdict, plan: Plan) -> Verdict:

@@ -188,6 +188,11 @@ def _keys_only(schema: Mapping[str, Any], filled: set[str | int]) -> dict[str, A
     return {**kept, "properties": properties, "patternProperties": patterns}
 
 
+def newest(versions: Iterable[str]) -> str:
+    """The highest of some versions."""
+    return max(versions, key=_order)
+
+
 def _order(version: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     """Versions by numeric parts where they have them (`1.10.0` after `1.9.0`), else as text."""
     return tuple(_part(part) for part in version.split(".")), version

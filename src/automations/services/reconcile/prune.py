@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from automations.core.plan.hazards import Destroyed
 from automations.core.plan.prune import Absence, Policy, Situation, Verdict, judge, observed
 from automations.core.plan.state import source_owner
+from automations.core.plan.superseded import replaced, superseded
 from automations.store import absences
 from automations.store import state as state_row
 
@@ -15,9 +17,20 @@ if TYPE_CHECKING:
 
     from automations.core.plan.plan import Plan
     from automations.core.plan.state import State
+    from automations.core.spec.catalogue import Catalogue
+    from automations.services.plan.definitions import Bindings
     from automations.store.database import Database
 
 Absences = dict[str, Absence]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look came to: what is missing, whether some file is a riddle, and which manifests nothing takes any more."""
+
+    absences: Mapping[str, Absence]
+    mystery: bool
+    superseded: frozenset[str]
 
 
 def counted(database: Database, plan: Plan, *, now: int, count: bool) -> Absences:
@@ -40,14 +53,27 @@ def counted(database: Database, plan: Plan, *, now: int, count: bool) -> Absence
     return seen
 
 
-def weigh(
-    plan: Plan, state: State, *, policy: Policy, situation: tuple[Mapping[str, Absence], bool], now: int
-) -> Verdict:
-    """The verdict on a plan that deletes nothing; `situation` is what is missing, and whether some file is a riddle."""
+def weigh(plan: Plan, state: State, *, policy: Policy, situation: Seen, now: int) -> Verdict:
+    """The verdict on a plan that deletes nothing."""
     owner = source_owner(plan.source)
-    seen, mystery = situation
     recent = state.destroyed.get(owner, Destroyed())
-    return judge(plan, policy, Situation(seen, state.owned(owner), recent, now, mystery))
+    owned = state.owned(owner)
+    return judge(
+        plan, policy, Situation(situation.absences, owned, recent, now, situation.mystery, situation.superseded)
+    )
+
+
+def nothing_takes(plan: Plan, catalogue: Catalogue, state: State, bindings: Bindings) -> frozenset[str]:
+    """Manifests that went by another version's coming, and that nothing takes any more.
+
+    The table is only asked for where there may be any; of another serial than the state's it says nothing.
+    """
+    if not replaced(plan, catalogue, state):
+        return frozenset()
+    table = bindings.current()
+    if table.serial != state.serial:
+        return frozenset()
+    return superseded(plan, catalogue, state, [each.automation for each in table.by_uid.values()])
 
 
 def ripens(seen: Mapping[str, Absence], policy: Policy, *, now: int) -> int | None:

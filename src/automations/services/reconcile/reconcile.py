@@ -25,7 +25,7 @@ from automations.services.plan.plan import with_old
 from automations.services.ports import Clock, Ids, Telemetry, Tree
 from automations.services.reconcile.extent import Extent, touched
 from automations.services.reconcile.heal import Drift, Scope, drift, heal
-from automations.services.reconcile.prune import counted, ripens, weigh
+from automations.services.reconcile.prune import Seen, counted, nothing_takes, ripens, weigh
 from automations.services.reconcile.standing import Look, Standing
 from automations.services.reconcile.succession import STANDBY, Succession
 from automations.services.reconcile.suspend import pause_of_source
@@ -267,7 +267,8 @@ class Reconciler:
                 return self._behind()
             mystery = settled.again_at is not None or mysterious(catalogue, state, owner=self._source.owner)
             seen = counted(self._parts.database, first, now=now, count=race == 0 and not mystery)
-            verdict = weigh(first, state, policy=policy, situation=(seen, mystery), now=now)
+            unused = nothing_takes(first, catalogue, state, self._parts.bindings)
+            verdict = weigh(first, state, policy=policy, situation=Seen(seen, mystery, unused), now=now)
             if confirm is not None:
                 verdict = _agreed(verdict, first, confirm, unreadable=catalogue.unidentified)
             made, late = _with_removals(catalogue, state, request=request, first=first, verdict=verdict)

@@ -12,6 +12,7 @@ from automations.core.plan.conditions import Condition, differ, updated
 from automations.core.plan.health import looked_since
 from automations.core.plan.standing import Facts, conditions_of, worth_keeping
 from automations.errors import StoreError
+from automations.services.reconcile.next_steps import NextSteps
 from automations.store import automations, sources
 
 if TYPE_CHECKING:
@@ -27,22 +28,6 @@ if TYPE_CHECKING:
     from automations.store.database import Database, Row, Transaction
 
 MOST_IN_MESSAGE = 3
-BLOCKED = {
-    "UnreadableFile": "gone from the files, or in one that cannot be read: mend it first",
-    "Unconfirmed": "gone from the files; confirm with: automations apply, or automations reconcile --confirm-deletes {count}",
-    "PruneOff": "gone from the files, and this source deletes nothing by itself; delete with: automations apply",
-    "NotYetGone": "gone from the files; deleted when it is missing from another look and for long enough",
-    "Suspended": "not carried out while the source is suspended",
-    "TooMany": "too many would stop within ten minutes; confirm with: automations reconcile --confirm-deletes {count}",
-}
-"""Why something waits, by the verdict's reason; `{count}` is how many automations wait."""
-
-
-PROTECTED = (
-    "protected, and gone from the files: put the file back, or delete it with: automations apply --unprotect {id}"
-)
-"""Why something protected stays."""
-HELD_BACK = ("RolledBack", "its file says what a rollback rejected; change the file, or: automations apply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +56,13 @@ class Look:
         waits = {change.id for change in self.made.withheld}
         return frozenset((*waits, *self.made.protected, *self.drift)) | self.verdict.held | self.rejected
 
-    @property
-    def waits(self) -> tuple[str, str] | None:
-        """Reason and message for what had to wait, or None."""
-        if self.verdict.reason is None:
-            return None
-        return self.verdict.reason, BLOCKED[self.verdict.reason].format(count=self.verdict.count)
-
 
 class Standing:
     """How one source stands, in the store."""
 
     def __init__(self, source: Source, database: Database, clock: Clock, telemetry: Telemetry) -> None:
         self._source = source
+        self._steps = NextSteps(source.name, source.root)
         self._database = database
         self._clock = clock
         self._telemetry = telemetry
@@ -102,7 +81,7 @@ class Standing:
         """The loop leaves this source alone, and says what it would do: everything of that is held in the verdict."""
         said = Condition("Suspended", "True", "ByHand", f"{looked_since(pause.since)} {pause.words()}")
         ready = Condition("Ready", "False", "Suspended", f"suspended {pause.words()}; what is bound keeps running")
-        facts = replace(self._facts(look), blocked=None, waiting=_of_source(look))
+        facts = replace(self._facts(look), blocked=None, waiting=_of_source(look, self._steps))
         trusted = Condition("Source", "True", "Trusted")
         with self._database.write() as tx:
             self._put(tx, (*conditions_of(facts), trusted, ready, said, *_watch(watching=watching)), {})
@@ -161,9 +140,11 @@ class Standing:
         some = list(look.drift.items())[:MOST_IN_MESSAGE]
         return Facts(
             invalid=summary(look.errors) if look.errors else "",
-            blocked=_of_source(look),
+            blocked=_of_source(look, self._steps),
             drift="; ".join(f"{identity}: {words}" for identity, words in some),
-            stalled=(HELD_BACK[0], f"{_some(sorted(look.rejected))}: {HELD_BACK[1]}") if look.rejected else None,
+            stalled=("RolledBack", f"{_some(sorted(look.rejected))}: {self._steps.held_back()}")
+            if look.rejected
+            else None,
         )
 
     def _mark(
@@ -174,7 +155,7 @@ class Standing:
         for error in errors:
             by_file[error.span.file].append(error)
         waits = {change.id for change in look.made.withheld}
-        rejected = look.rejected
+        rejected, held_back = look.rejected, ("RolledBack", self._steps.held_back())
         changed: list[Row] = []
         now = self._clock.now()
         for row in automations.every(tx) if only is None else automations.some(tx, only):
@@ -183,10 +164,10 @@ class Standing:
             mine = self._errors_of(row, look, by_file) if errors else []
             facts = Facts(
                 invalid=f"{summary(mine)}; generation {row['generation']} keeps running" if mine else "",
-                blocked=_blocked(row["id"], look, waits),
+                blocked=_blocked(row["id"], look, waits, self._steps),
                 drift=look.drift.get(row["id"], ""),
-                waiting=look.waits if row["id"] in look.verdict.held else None,
-                stalled=HELD_BACK if row["id"] in rejected else None,
+                waiting=_waits(look, self._steps) if row["id"] in look.verdict.held else None,
+                stalled=held_back if row["id"] in rejected else None,
             )
             as_before = (row["conditions_json"], row["generation"], row["observed_generation"], facts)
             if self._marked.get(row["uid"]) == as_before:
@@ -241,17 +222,24 @@ def marked(row: Row, facts: Facts, *, now: int) -> list[Row]:
     return [{"uid": row["uid"], "conditions": encode(conditions), "observed": row["generation"]}]
 
 
-def _blocked(identity: str, look: Look, withheld: Collection[str]) -> tuple[str, str] | None:
+def _waits(look: Look, steps: NextSteps) -> tuple[str, str] | None:
+    """Reason and message for what had to wait, or None."""
+    said = steps.waits(look.verdict)
+    return None if look.verdict.reason is None or said is None else (look.verdict.reason, said)
+
+
+def _blocked(identity: str, look: Look, withheld: Collection[str], steps: NextSteps) -> tuple[str, str] | None:
     if identity in look.made.protected:
-        return "Protected", PROTECTED.format(id=identity)
-    return look.waits if identity in withheld and identity not in look.verdict.held else None
+        return "Protected", steps.protected(identity)
+    return _waits(look, steps) if identity in withheld and identity not in look.verdict.held else None
 
 
-def _of_source(look: Look) -> tuple[str, str] | None:
+def _of_source(look: Look, steps: NextSteps) -> tuple[str, str] | None:
     ids = (*(change.id for change in look.made.withheld), *sorted(look.verdict.held))
-    found = [] if look.waits is None else [(look.waits[0], f"{_some(ids)}: {look.waits[1]}")]
+    waits = _waits(look, steps)
+    found = [] if waits is None else [(waits[0], f"{_some(ids)}: {waits[1]}")]
     if look.made.protected:
-        found.append(("Protected", f"{_some(look.made.protected)}: {PROTECTED.format(id='ID')}"))
+        found.append(("Protected", f"{_some(look.made.protected)}: {steps.protected('ID')}"))
     return (found[0][0], "; ".join(message for _, message in found)) if found else None
 
 
