@@ -111,7 +111,7 @@ SETTINGS = (
         "",
         "Set for the processes of a run; `automations events send` passes its hop count on with every event.",
     ),
-    Setting("NO_COLOR", "", "Any value turns colour off."),
+    Setting("NO_COLOR", "", "Any value turns colour off; an empty one is none."),
     Setting(
         "AUTOMATIONS_LISTEN_HOST",
         DEFAULT_HOST,
@@ -326,7 +326,7 @@ def load(environment: Mapping[str, str] | None = None, words: Words = NOTHING_SA
         secrets_dir=said.get("secrets_dir"),
         named_actor=said.get("actor") if words.actor is None else chosen_actor(words.actor),
         log_format=said.get("log_format", ""),
-        color="NO_COLOR" not in given,
+        color=not given.get("NO_COLOR"),
         environment=dict(given),
         python=said.get("python"),
         mcp_servers=Path(said.get("mcp_servers") or data_dir / "mcp.json").absolute(),

@@ -77,6 +77,30 @@ def test_without_a_command_the_daemon_shows_its_help(automations: CommandLine, w
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("AUTOMATIONS_TTL_MS", "100", "AUTOMATIONS_TTL_MS must be greater than or equal to --interval-ms"),
+        ("AUTOMATIONS_INTERVAL_MS", "20000", "--ttl-ms must be greater than or equal to AUTOMATIONS_INTERVAL_MS"),
+    ],
+)
+def test_what_a_variable_says_is_told_by_its_name(
+    automations: CommandLine, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    ended = automations("run", daemon=True)
+    assert (ended.status, ended.out) == (2, "")
+    assert said in ended.err
+
+
+def test_what_the_file_says_is_told_by_its_key(automations: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "automations.toml"
+    file.write_text("[daemon]\nttl_ms = 100\n")
+    ended = automations("--config", str(file), "run", daemon=True)
+    assert (ended.status, ended.out) == (2, "")
+    assert f"ttl_ms in [daemon] of {file} must be greater than or equal to --interval-ms" in ended.err
+
+
+@pytest.mark.parametrize(
     ("line", "said"),
     [
         ("run --interval-ms 99", "--interval-ms must be at least 100"),

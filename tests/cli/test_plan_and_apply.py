@@ -446,6 +446,8 @@ def test_colour_is_for_terminals_that_want_it(automations: CommandLine, monkeypa
     assert "\x1b[" not in automations("--json", "plan", terminal=True).out
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[" not in automations("plan", terminal=True).out
+    monkeypatch.setenv("NO_COLOR", "")  # "when present and not an empty string", no-color.org
+    assert "\x1b[" in automations("plan", terminal=True).out
 
 
 def test_what_a_spec_says_cannot_drive_the_terminal(automations: CommandLine) -> None:

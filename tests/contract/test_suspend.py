@@ -50,6 +50,15 @@ def fired(plane: ControlPlane, identity: str) -> list[str]:
     return sorted(each["automationId"] for each in plane.send(identity).materialized)
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"), [(" ", "needs a reason"), ("x" * 501, "at most 500 characters, not of 501")]
+)
+def test_a_reason_is_some_words_and_no_document(plane: ControlPlane, reason: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        suspend(plane, reason=reason)
+    suspend(plane, reason="x" * 500)
+
+
 def test_a_suspended_automation_fires_nothing_until_it_is_resumed(plane: ControlPlane) -> None:
     assert fired(plane, "e1") == ["a", "b"]
     shown = suspend(plane)

@@ -13,8 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automations.core.instant import SECOND
+from automations.core.spec import schemas
 from automations.core.spec.model import Signature
-from automations.core.trigger.signature import MAX_CANDIDATES, PRESETS, Accepted, Headers, Rejected, verify
+from automations.core.trigger.signature import (
+    DEFAULT_HEADER,
+    DEFAULT_TOLERANCE,
+    MAX_CANDIDATES,
+    PRESETS,
+    Accepted,
+    Headers,
+    Rejected,
+    verify,
+)
 
 VECTORS = json.loads((Path(__file__).parent.parent / "data/vectors/signatures.json").read_text())["cases"]
 
@@ -413,3 +423,9 @@ def test_whatever_the_headers_hold_there_is_a_verdict(name: str, data: st.DataOb
     header = data.draw(st.sampled_from(sorted(headers)))
     headers[header] = tuple(data.draw(st.lists(st.text(st.characters(max_codepoint=0x2FF)), max_size=2)))
     assert reason(preset(name), headers, secrets=secrets_of(name)) in {"missing", "invalid"}
+
+
+def test_what_is_taken_where_a_spec_says_nothing_stands_in_the_schema() -> None:
+    told = schemas.schema("automation")["$defs"]["signature"]["properties"]
+    assert told["toleranceSeconds"]["default"] == DEFAULT_TOLERANCE
+    assert told["header"]["default"] == DEFAULT_HEADER

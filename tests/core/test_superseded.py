@@ -36,7 +36,7 @@ def state_of(versions: Mapping[str, str], bound: Mapping[str, tuple[str, Data]])
 def found(files: Mapping[str, Data], state: State, bound: Mapping[str, tuple[str, Data]]) -> frozenset[str]:
     declared = catalogue(files)
     plan: Plan = make_plan(declared, state, Request("s", prune=False))
-    return superseded(plan, declared, state, [build.automation(document) for _, document in bound.values()])
+    return superseded(plan, declared, state=state, bound=[build.automation(document) for _, document in bound.values()])
 
 
 @pytest.mark.parametrize(

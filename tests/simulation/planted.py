@@ -437,7 +437,7 @@ def replays_go_on_counting() -> Iterator[None]:
 def what_another_version_replaces_goes_though_it_is_taken() -> Iterator[None]:
     """A manifest version is deleted at once where the files declare another one, whoever pins it."""
 
-    def superseded(made: Plan, declared: Catalogue, state: State, _bound: Iterable[Automation]) -> frozenset[str]:
+    def superseded(made: Plan, declared: Catalogue, *, state: State, bound: Iterable[Automation]) -> frozenset[str]:
         return frozenset(replaced(made, declared, state))
 
     with patch.object(prune_service, "superseded", superseded):

@@ -11,7 +11,7 @@ import pytest
 
 from automations.errors import AutomationsError, InvalidInput, Refused
 from automations.web.limits import Limits
-from automations.web.listening import listen
+from automations.web.listening import authority, listen
 from automations.web.protocol import _BODY, Connection
 from automations.web.server import WebConfig, WebServer
 from web_server import Serve, Served, eventually, read_all
@@ -139,3 +139,8 @@ def test_a_stop_answers_what_was_being_committed(served: Served) -> None:
         except ConnectionResetError:
             answers.append(b"")
     assert answers.count(b"HTTP/1.1 202") == len(served.rows("events"))
+
+
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80"), ("host", "host:80")])
+def test_an_address_is_told_as_a_url_has_it(host: str, told: str) -> None:
+    assert authority(host, 80) == told

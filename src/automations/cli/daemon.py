@@ -7,7 +7,7 @@ from automations.cli import status
 from automations.cli.command import Argument, Command, Option
 from automations.cli.context import drop_output
 from automations.errors import UsageError
-from automations.settings import HIGHEST_PORT, SHORTEST_INTERVAL_MS, SourceSettings
+from automations.settings import HIGHEST_PORT, SETTINGS, SHORTEST_INTERVAL_MS, DaemonSettings, SourceSettings
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -38,6 +38,7 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
     from automations.daemon.daemon import Daemon
     from automations.web.api import Verbs
     from automations.web.limits import Limits
+    from automations.web.listening import authority
     from automations.web.route_secrets import looked_for, without_secret
     from automations.web.server import Parts, WebConfig, WebServer
 
@@ -45,9 +46,9 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
     if not host:
         raise UsageError("--host is required")
     if not 0 <= port <= HIGHEST_PORT:
-        raise UsageError(f"--port must be an integer from 0 to {HIGHEST_PORT}")
+        raise UsageError(f"{_named(context, given, 'port')} must be an integer from 0 to {HIGHEST_PORT}")
     if largest < 1:
-        raise UsageError("--max-body-bytes must be a positive integer")
+        raise UsageError(f"{_named(context, given, 'max_body_bytes')} must be a positive integer")
     options = _options(context, given, mode="serve")
     runtime = context.runtime
 
@@ -70,11 +71,11 @@ def serve(context: "Context", given: Mapping[str, Any]) -> int:
     bound = [each.route for each in runtime.bindings.last().routes.values() if not each.gone]
     for route in without_secret(bound, runtime.secrets):
         runtime.telemetry.emit("webhook.secret_missing", route=route.id, path=route.path, detail=looked_for(route))
-    facts = describe()["webhooks"]
+    facts, place = describe()["webhooks"], authority(host, web.port)
     announce(
         context,
         {"ok": True, "mode": "serve", **started, **facts},
-        text=f"automations-daemon listening on http://{host}:{web.port} ({facts['routes']} routes), {started['leaseId']}",
+        text=f"automations-daemon listening on http://{place} ({facts['routes']} routes), {started['leaseId']}",
     )
     return daemon.run()
 
@@ -92,9 +93,10 @@ def _options(context: "Context", given: Mapping[str, Any], *, mode: str) -> "Opt
 
     interval, ttl = _chosen(context, given, "interval_ms"), _chosen(context, given, "ttl_ms")
     if interval < SHORTEST_INTERVAL_MS:
-        raise UsageError(f"--interval-ms must be at least {SHORTEST_INTERVAL_MS}")
+        raise UsageError(f"{_named(context, given, 'interval_ms')} must be at least {SHORTEST_INTERVAL_MS}")
     if ttl < interval:
-        raise UsageError("--ttl-ms must be greater than or equal to --interval-ms")
+        least, named = _named(context, given, "interval_ms"), _named(context, given, "ttl_ms")
+        raise UsageError(f"{named} must be greater than or equal to {least}")
     return Options(
         mode=mode,
         sources=_sources(context, given),
@@ -133,6 +135,19 @@ def _sources(context: "Context", given: Mapping[str, Any]) -> tuple[SourceSettin
 def _chosen(context: "Context", given: Mapping[str, Any], key: str) -> Any:
     """What the command line says, else what settings say."""
     return getattr(context.settings.daemon, key) if given[key] is None else given[key]
+
+
+def _named(context: "Context", given: Mapping[str, Any], key: str) -> str:
+    """What a person wrote that says this: the option, the variable or the key of the file; the option where nobody did."""
+    settings, option = context.settings, f"--{key.replace('_', '-')}"
+    variable = next(each.name for each in SETTINGS if each.key == f"daemon.{key}")
+    if given[key] is not None:
+        return option
+    if settings.environment.get(variable):
+        return variable
+    default = DaemonSettings._field_defaults[key]
+    told = settings.file is not None and getattr(settings.daemon, key) != default
+    return f"{key} in [daemon] of {settings.file}" if told else option
 
 
 def log_lines(context: "Context") -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from automations.core.reason import shown
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Left-aligned columns two spaces apart, without trailing space."""
@@ -20,7 +22,7 @@ def counted(number: int, word: str, several: str = "") -> str:
 def suspension(record: Mapping[str, Any]) -> str:
     """Who suspended something, until when, and why: what follows "suspended"."""
     until = f", until {record['until']}" if "until" in record else ""
-    return f"by {record['owner']}{until}: {record['reason']}"
+    return f"by {record['owner']}{until}: {shown(record['reason'])}"
 
 
 def clean(text: str) -> str:

@@ -91,7 +91,7 @@ class Inspect:
             if row is None or row["deleted_at"] is None:
                 raise no_automation(identity, automations.bound_ids(tx))
         hint = f"it was deleted at {iso(row['deleted_at'])}, and nothing of it runs; its history: "
-        raise NotFound(f"automation not found: {identity}", hint=f"{hint}automations runs list --automation {identity}")
+        raise NotFound(f"automation not found: {identity}", hint=f"{hint}automations history {identity}")
 
     def automation(self, identity: str, *, generation: int | None = None) -> dict[str, Any]:
         """One automation, or one of its generations. Raises NotFound."""

@@ -37,6 +37,11 @@ def listen(host: str, port: int, *, guarded: bool = False) -> socket.socket:
     return listener
 
 
+def authority(host: str, port: int) -> str:
+    """A host and a port as a URL has them: an IPv6 address stands in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

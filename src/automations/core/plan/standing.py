@@ -7,6 +7,7 @@ from typing import Any
 from automations.core.instant import iso
 from automations.core.plan.conditions import Condition
 from automations.core.plan.health import QUIET
+from automations.core.reason import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Pause:
     def words(self) -> str:
         """For a person: who, why, until when."""
         until = "" if self.until is None else f", until {iso(self.until)}"
-        return f"by {self.owner}{until}: {self.reason}"
+        return f"by {self.owner}{until}: {shown(self.reason)}"
 
 
 @dataclass(frozen=True, slots=True)

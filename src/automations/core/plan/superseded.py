@@ -21,7 +21,7 @@ def replaced(plan: Plan, catalogue: Catalogue, state: State) -> dict[str, Manife
     return {name: key for name, key in found.items() if name in gone}
 
 
-def superseded(plan: Plan, catalogue: Catalogue, state: State, bound: Iterable[Automation]) -> frozenset[str]:
+def superseded(plan: Plan, catalogue: Catalogue, *, state: State, bound: Iterable[Automation]) -> frozenset[str]:
     """Of the replaced manifests those that no automation of any owner takes once the plan is carried out, by name.
 
     Each is held against those that stay, not against others that may go later: a step that names no version would take it yet.

@@ -63,7 +63,7 @@ def weigh(plan: Plan, state: State, *, policy: Policy, situation: Seen, now: int
     )
 
 
-def nothing_takes(plan: Plan, catalogue: Catalogue, state: State, bindings: Bindings) -> frozenset[str]:
+def nothing_takes(plan: Plan, catalogue: Catalogue, *, state: State, bindings: Bindings) -> frozenset[str]:
     """Manifests that went by another version's coming, and that nothing takes any more.
 
     The table is only asked for where there may be any; of another serial than the state's it says nothing.
@@ -73,7 +73,7 @@ def nothing_takes(plan: Plan, catalogue: Catalogue, state: State, bindings: Bind
     table = bindings.current()
     if table.serial != state.serial:
         return frozenset()
-    return superseded(plan, catalogue, state, [each.automation for each in table.by_uid.values()])
+    return superseded(plan, catalogue, state=state, bound=[each.automation for each in table.by_uid.values()])
 
 
 def ripens(seen: Mapping[str, Absence], policy: Policy, *, now: int) -> int | None:

@@ -267,8 +267,8 @@ class Reconciler:
                 return self._behind()
             mystery = settled.again_at is not None or mysterious(catalogue, state, owner=self._source.owner)
             seen = counted(self._parts.database, first, now=now, count=race == 0 and not mystery)
-            unused = nothing_takes(first, catalogue, state, self._parts.bindings)
-            verdict = weigh(first, state, policy=policy, situation=Seen(seen, mystery, unused), now=now)
+            situation = Seen(seen, mystery, nothing_takes(first, catalogue, state=state, bindings=self._parts.bindings))
+            verdict = weigh(first, state, policy=policy, situation=situation, now=now)
             if confirm is not None:
                 verdict = _agreed(verdict, first, confirm, unreadable=catalogue.unidentified)
             made, late = _with_removals(catalogue, state, request=request, first=first, verdict=verdict)

@@ -14,6 +14,7 @@ from automations.core.audit import Entry
 from automations.core.instant import iso
 from automations.core.plan.standing import Pause
 from automations.core.plan.state import source_owner
+from automations.core.reason import unfit
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.services import audit
 from automations.services.absent import no_automation
@@ -80,13 +81,13 @@ class Suspend:
     def suspend(self, name: str, *, reason: str, until: int | None, actor: str) -> dict[str, Any]:
         """Suspend an automation, or `source:<name>`; the suspension's record. Once more says anew why and until when.
 
-        Raises NotFound, InvalidInput for an end in the past or an empty reason, Conflict, StoreUnavailable.
+        Raises NotFound, InvalidInput for an end in the past or a reason that is none or too long, Conflict, StoreUnavailable.
         """
         now = self.clock.now()
         if until is not None and until <= now:
             raise InvalidInput(f"{iso(until)} is not in the future", hint="give a later --until, or none")
-        if not reason.strip():
-            raise InvalidInput("a suspension needs a reason", hint="say why with --reason, for whoever finds it later")
+        if problem := unfit(reason):
+            raise InvalidInput(f"a suspension {problem}", hint="say why with --reason, for whoever finds it later")
         with self.database.write() as tx:
             subject = self._subject(tx, name)
             cursors = schedule_cursor.hold(tx, [subject])

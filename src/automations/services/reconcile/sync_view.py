@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from automations.core.canonical import decode_words
 from automations.core.instant import iso
 from automations.core.plan.health import health, looked_at, suspended, sync
+from automations.core.reason import shown
 from automations.core.record import automation_record
 from automations.services.lead import leaders
 from automations.services.reconcile.terminating import conditions as conditions_of
@@ -169,4 +170,6 @@ def _with_pause(conditions: dict[str, Any], row: Row | None) -> dict[str, Any]:
     if row is None:
         return conditions
     until = "" if row["until_at"] is None else f", until {iso(row['until_at'])}"
-    return dict(suspended(conditions, words=f"by {row['owner']}{until}: {row['reason']}", since=iso(row["since"])))
+    return dict(
+        suspended(conditions, words=f"by {row['owner']}{until}: {shown(row['reason'])}", since=iso(row["since"]))
+    )
