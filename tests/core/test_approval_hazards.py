@@ -115,3 +115,23 @@ def test_a_guarded_step_that_goes_with_nothing_behind_it_is_told() -> None:
     assert told([act("build"), act("ship", "build", ask=1)], [act("build")]) == [
         "step ship goes, and with it the approval of 1 person"
     ]
+
+
+def chain(name: str, *, ask: int = 1, action: str = "do") -> list[Any]:
+    """Thousands of steps with an approval each, that all wait for each other."""
+    listed = [act(f"{name}{number}", *([f"{name}{number - 1}"] if number else []), ask=ask) for number in range(3000)]
+    return [each | {"actionId": f"{action}.{number}"} for number, each in enumerate(listed)]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("after", [chain("s"), chain("t"), chain("t", action="other"), list(reversed(chain("s")))])
+def test_thousands_of_approvals_are_compared_at_once(after: list[Any]) -> None:
+    assert told(chain("s"), after) == []
+
+
+@pytest.mark.timeout(30)
+def test_thousands_of_steps_behind_a_gate_are_told_in_a_sentence() -> None:
+    behind = [act(f"s{number}", "gate") for number in range(3000)]
+    assert told([act("gate", ask=1), *behind], [each | {"dependsOn": []} for each in behind]) == [
+        "step gate goes, and with it the approval of 1 person: s0, s1, s2, s3, s4 and more no longer wait for it"
+    ]

@@ -1,6 +1,6 @@
 """The graph of an automation's steps: who waits for whom."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from automations.core.spec.model import Dependency, Step
@@ -55,21 +55,56 @@ def succeeded(steps: Sequence[Step]) -> Mapping[str, frozenset[str]]:
     """
     known = {step.id: step for step in steps}
     found: dict[str, frozenset[str]] = {}
+    for step in _dependencies_first(steps):
+        parts = []
+        for each in _counting(step, known):
+            # Whichever way it ended, it was ready once, and what had to succeed for that had.
+            parts.append(found.get(each.step, frozenset()))
+            if _certain(each, known[each.step]):
+                parts.append(frozenset((each.step,)))
+        found[step.id] = frozenset[str]().union(*parts)
+    return {step.id: found[step.id] for step in steps}
 
-    def before(name: str) -> frozenset[str]:
-        if name not in found:
-            found[name] = frozenset()  # while it is worked out, and for good where steps wait in a circle
-            found[name] = frozenset[str]().union(*(through(each) for each in known[name].depends_on))
-        return found[name]
 
-    def through(dependency: Dependency) -> frozenset[str]:
-        step = known.get(dependency.step)
-        if step is None or dependency.on == "completed":
-            return frozenset()
-        sure = dependency.on == "succeeded" or (
-            dependency.on == "default" and step.when is None and step.on_failure == "stop"
-        )
-        # Whichever way it ended, it was ready once, and what had to succeed for that had.
-        return before(step.id) | {step.id} if sure else before(step.id)
+def succeeded_bits(steps: Sequence[Step], places: Mapping[str, int]) -> Mapping[str, int]:
+    """The same as numbers, for thousands of steps: bit `n` stands for the step whose place is `n`."""
+    known = {step.id: step for step in steps}
+    found: dict[str, int] = {}
+    for step in _dependencies_first(steps):
+        before = 0
+        for each in _counting(step, known):
+            before |= found.get(each.step, 0)
+            if _certain(each, known[each.step]):
+                before |= 1 << places[each.step]
+        found[step.id] = before
+    return found
 
-    return {step.id: before(step.id) for step in steps}
+
+def _counting(step: Step, known: Mapping[str, Step]) -> Iterator[Dependency]:
+    """Dependencies through which anything is sure: `{on: completed}` lets a step begin whatever became of the other."""
+    return (each for each in step.depends_on if each.step in known and each.on != "completed")
+
+
+def _certain(dependency: Dependency, step: Step) -> bool:
+    """Whether what depends on a step in this way begins only when it succeeded."""
+    return dependency.on == "succeeded" or (
+        dependency.on == "default" and step.when is None and step.on_failure == "stop"
+    )
+
+
+def _dependencies_first(steps: Sequence[Step]) -> list[Step]:
+    """Every step after those that it waits for. Without recursion: chains are as long as their authors like."""
+    known = {step.id: step for step in steps}
+    entered: set[str] = set()
+    done: dict[str, Step] = {}
+    for step in steps:
+        pending = [step]
+        while pending:
+            top = pending[-1]
+            if top.id in entered:
+                done.setdefault(top.id, pending.pop())
+                continue
+            entered.add(top.id)
+            waits = (known[each.step] for each in top.depends_on if each.step in known)
+            pending.extend(each for each in waits if each.id not in entered)
+    return list(done.values())
