@@ -237,7 +237,7 @@ def test_the_catalogue_speaks_for_itself() -> None:
         assert risk.title[0].islower()
 
 
-def test_thousands_of_approvals_are_compared_each_with_that_of_its_own_step() -> None:
+def test_thousands_of_approvals_are_each_told() -> None:
     two, one, three = (build.automation(spec("a", actions=_gates(count))) for count in (2, 1, 3))
     assert len(list(approval_hazards(Comparison("a", two, one)))) == 3_000
     assert not list(approval_hazards(Comparison("a", two, three)))
