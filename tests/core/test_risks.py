@@ -81,7 +81,7 @@ def ways(*triggers: Any) -> Any:
 W1_SIGNED = door("w", "r1", signature=SIGNED)
 BOTH = spec("a", triggers=[*hook(signature=SIGNED)["triggers"], webhook_trigger("/z")])
 CANCELS = spec("a", lifecycle={"onUpdate": "cancel-queued"})
-LIVE = {"in_flight": {"a": InFlight(running=1, queued=1)}}
+LIVE = {"in_flight": {"a": InFlight(running=1, queued=1, begun=1, not_begun=1)}}
 CASES: list[tuple[str, Any, Any, dict[str, Any], list[str]]] = [
     ("a new one", None, spec("a"), {}, []),
     ("a word changes", spec("a"), spec("a", description="d"), LIVE, []),

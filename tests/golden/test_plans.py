@@ -97,7 +97,11 @@ CASES = {
             **MANIFESTS,
             "actions/deploy.yaml": action("k8s.deploy", description="now with one"),
         },
-        in_flight={"deploys.production": InFlight(running=2, queued=1, retrying=1, waiting_approval=3, dead=4)},
+        in_flight={
+            "deploys.production": InFlight(
+                running=2, queued=1, retrying=1, waiting_approval=3, dead=4, begun=2, not_begun=3
+            )
+        },
     ),
     "everything": Case(
         {
@@ -120,7 +124,7 @@ CASES = {
             "actions/m.yaml": action("todos.create"),
         },
         owners={"f": "api"},
-        in_flight={"d": InFlight(running=1)},
+        in_flight={"d": InFlight(running=1, begun=1)},
         request={"adopt": frozenset({"f"}), "revision": "0123abcd"},
     ),
     "refused": Case(
@@ -174,8 +178,8 @@ CASES = {
             "off.yaml": spec("off", status="paused"),
         },
         in_flight={
-            "payments.refund": InFlight(running=3, queued=2, waiting_approval=1, pending=4),
-            "quiet": InFlight(running=1, dead=2),
+            "payments.refund": InFlight(running=3, queued=2, waiting_approval=1, pending=4, begun=3, not_begun=5),
+            "quiet": InFlight(running=1, dead=2, begun=1),
         },
         request={"now": NOW},
         state={"suspended": {"reports.nightly": "by ann until 2026-12-01T00:00:00.000Z: inventory"}},

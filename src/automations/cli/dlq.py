@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.action_card import card, state_of, title, why_dead
+from automations.cli.became import tell_became
 from automations.cli.command import Argument, Command, Option
 from automations.cli.cursor import given_cursor
 from automations.cli.table import clean, counted, table
@@ -53,6 +54,8 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
         context.say(table(("ACTION", "AUTOMATION", "STEP", "DOES", "STATE", "ATTEMPTS", "REASON"), rows))
     else:
         context.say("no such dead letters" if filtered(given) or given["cursor"] else "no dead letters")
+    if not context.json:
+        tell_became(context, given["automation"])
     if len(records) == limit and not context.json:
         chosen = "".join(f" {each.name} {_quoted(given[each.key])}" for each in FILTERS if given[each.key])
         context.note(f"more: automations dlq list{chosen} --limit {limit} --cursor {records[-1]['id']}")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli import cancel
 from automations.cli.action_card import gone, state_of
+from automations.cli.became import tell_became
 from automations.cli.command import Argument, Command, Option
 from automations.cli.cursor import given_cursor
 from automations.cli.replay import COMMAND as REPLAY
@@ -42,12 +43,14 @@ def run_list(context: "Context", given: Mapping[str, Any]) -> int:
     if not records:
         narrowed = any(given[name] for name in ("automation", "status", "cursor"))
         context.say("no such runs" if narrowed else "no runs yet")
+        tell_became(context, given["automation"])
         return 0
     rows = [
         (each["id"], each["automationId"], each["status"], each["createdAt"], each.get("triggerEventId", ""))
         for each in records
     ]
     context.say(table(("RUN", "AUTOMATION", "STATUS", "CREATED", "EVENT"), rows))
+    tell_became(context, given["automation"])
     if len(records) == limit:
         chosen = "".join(f" --{name} {given[name]}" for name in ("automation", "status") if given[name])
         context.note(f"more: automations runs list{chosen} --limit {limit} --cursor {records[-1]['id']}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from automations.core.audit import CUT, broken_at
 from automations.core.canonical import decode
 from automations.core.instant import iso
-from automations.services.absent import no_automation
+from automations.services.identity import not_there
 from automations.store import audit, automations
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def history(database: Database, automation_id: str) -> list[dict[str, Any]]:
     with database.read() as tx:
         row = automations.get(tx, automation_id)
         if row is None:
-            raise no_automation(automation_id, automations.bound_ids(tx))
+            raise not_there(tx, automation_id, see="history")
         kept = automations.generations(tx, row["uid"])
     return [
         {

@@ -10,6 +10,7 @@ from automations.core.record import action_record, replay_record, run_record
 from automations.core.run.states import ActionStatus
 from automations.errors import NotFound
 from automations.services.absent import no_automation
+from automations.services.identity import not_there, whose
 from automations.services.reconcile import terminating
 from automations.services.reconcile.sync_view import source_records, standing_record, surroundings
 from automations.services.run.dead_letters import page
@@ -89,7 +90,7 @@ class Inspect:
                 return {**terminating.record(found), "waitsFor": terminating.waits_for(tx, found)}
             row = automations.get(tx, identity)
             if row is None or row["deleted_at"] is None:
-                raise no_automation(identity, automations.bound_ids(tx))
+                raise not_there(tx, identity)
         hint = f"it was deleted at {iso(row['deleted_at'])}, and nothing of it runs; its history: "
         raise NotFound(f"automation not found: {identity}", hint=f"{hint}automations history {identity}")
 
@@ -98,7 +99,7 @@ class Inspect:
         with self._database.read() as tx:
             row = automations.get(tx, identity)
             if row is None or row["deleted_at"] is not None:
-                raise no_automation(identity, automations.bound_ids(tx))
+                raise not_there(tx, identity)
             if generation is not None:
                 kept = automations.generation(tx, row["uid"], generation)
                 if kept is None:
@@ -148,21 +149,20 @@ class Inspect:
     def runs(self, wanted: Filter) -> list[dict[str, Any]]:
         """Runs, newest first."""
         with self._database.read() as tx:
-            rows = runs.page(
-                tx,
-                automation_id=wanted.automation_id,
-                status=wanted.status,
-                before=wanted.before,
-                limit=wanted.limit,
-            )
-        return [run_record(row) for row in rows]
+            return [run_record(row) for row in _page(tx, wanted)]
+
+    def became(self, name: str) -> str:
+        """What became of the automation that an id means, in words; empty where it is bound by that id."""
+        with self._database.read() as tx:
+            meant = whose(tx, name)
+            return meant.became(name) if meant else str(no_automation(name, automations.bound_ids(tx)))
 
     def runs_of(self, wanted: Filter, *, since: int | None, code: str | None) -> list[dict[str, Any]]:
         """All runs that a filter finds, newest first: made since an instant (microseconds), ended with an error code."""
         found: list[dict[str, Any]] = []
         with self._database.read() as tx:
             while True:
-                rows = runs.page(tx, **wanted._asdict())
+                rows = _page(tx, wanted)
                 recent = [row for row in rows if since is None or row["created_at"] >= since]
                 found += [each for each in map(run_record, recent) if code in (None, each.get("error", {}).get("code"))]
                 if len(rows) < wanted.limit or len(recent) < len(rows):
@@ -213,6 +213,15 @@ class Inspect:
             "active": row["expires_at"] > self._clock.now(),
             "metadata": metadata,
         }
+
+
+def _page(tx: Transaction, wanted: Filter) -> list[Row]:
+    """A page of runs, whatever their automation was called when they began."""
+    meant = None if wanted.automation_id is None else whose(tx, wanted.automation_id)
+    if meant is None and wanted.automation_id is not None:
+        return []
+    uid = None if meant is None else meant.uid
+    return runs.page(tx, uid=uid, status=wanted.status, before=wanted.before, limit=wanted.limit)
 
 
 def _paused(tx: Transaction) -> dict[str, Any]:

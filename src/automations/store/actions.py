@@ -343,20 +343,18 @@ def carry(tx: Transaction, row: Row, /) -> None:
     )
 
 
-def letters(
-    tx: Transaction, /, *, automation_id: str | None, since: int | None, after: str | None, limit: int
-) -> list[Row]:
-    """Dead and rejected actions, oldest first, after the id `after`; `since` in microseconds."""
+def letters(tx: Transaction, /, *, uid: str | None, since: int | None, after: str | None, limit: int) -> list[Row]:
+    """Dead and rejected actions (of the automation `uid`), oldest first, after the id `after`; `since` in microseconds."""
     conditions = ["status IN ('dead', 'rejected')"]
-    if automation_id is not None:
-        conditions.append("automation_id = :automation_id")
+    if uid is not None:
+        conditions.append("run_id IN (SELECT id FROM runs WHERE automation_uid = :uid)")
     if since is not None:
         conditions.append("updated_at >= :since")
     if after is not None:
         conditions.append("(updated_at, id) > (SELECT updated_at, id FROM actions WHERE id = :after)")
     return tx.all(
         f"SELECT * FROM actions WHERE {' AND '.join(conditions)} ORDER BY updated_at, id LIMIT :limit",  # fixed texts only
-        automation_id=automation_id,
+        uid=uid,
         since=since,
         after=after,
         limit=limit,
@@ -424,8 +422,12 @@ def counts(tx: Transaction, /) -> dict[str, int]:
 
 
 def live_counts(tx: Transaction, /) -> list[Row]:
-    """`{automation_id, status, n}` of actions that wait, run, or lie in the dead-letter queue."""
+    """`{automation_uid, status, n}` of actions that wait, or lie in the dead-letter queue."""
     return tx.all(
-        """SELECT automation_id, status, count(*) AS n FROM actions
-           WHERE status IN ('queued', 'retrying', 'claimed', 'waiting_approval', 'dead') GROUP BY automation_id, status"""
+        """SELECT r.automation_uid, a.status, count(*) AS n FROM runs r JOIN actions a ON a.run_id = r.id
+           WHERE r.completed_at IS NULL AND a.status IN ('queued', 'retrying', 'waiting_approval')
+           GROUP BY r.automation_uid, a.status
+           UNION ALL
+           SELECT r.automation_uid, a.status, count(*) AS n FROM actions a JOIN runs r ON r.id = a.run_id
+           WHERE a.status IN ('dead', 'rejected') AND a.status = 'dead' GROUP BY r.automation_uid, a.status"""
     )

@@ -176,7 +176,7 @@ def expired(tx: Transaction, /, *, before: int, limit: int) -> list[Row]:
     """`{uid, id}` of tombstones that were deleted before an instant and have no run under way; oldest first."""
     return tx.all(
         """SELECT a.uid, a.id FROM automations a WHERE a.deleted_at < :before
-             AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.automation_id = a.id AND r.completed_at IS NULL)
+             AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.automation_uid = a.uid AND r.completed_at IS NULL)
            ORDER BY a.deleted_at, a.uid LIMIT :limit""",
         before=before,
         limit=limit,

@@ -57,20 +57,18 @@ def describe(tx: Transaction, run_id: str, /, *, metadata_json: str) -> None:
     tx.run("UPDATE runs SET metadata_json = :metadata_json WHERE id = :id", metadata_json=metadata_json, id=run_id)
 
 
-def page(
-    tx: Transaction, /, *, automation_id: str | None, status: str | None, before: str | None, limit: int
-) -> list[Row]:
-    """Runs, newest first, below the cursor `before` (a run id)."""
+def page(tx: Transaction, /, *, uid: str | None, status: str | None, before: str | None, limit: int) -> list[Row]:
+    """Runs (of the automation `uid`), newest first, below the cursor `before` (a run id)."""
     conditions = ["1 = 1"]
-    if automation_id is not None:
-        conditions.append("automation_id = :automation_id")
+    if uid is not None:
+        conditions.append("automation_uid = :uid")
     if status is not None:
         conditions.append("status = :status")
     if before is not None:
         conditions.append("id < :before")
     return tx.all(
         f"SELECT * FROM runs WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT :limit",  # fixed texts only
-        automation_id=automation_id,
+        uid=uid,
         status=status,
         before=before,
         limit=limit,
@@ -169,11 +167,15 @@ def reopen(tx: Transaction, run_id: str, /, *, based_on: str, now: int) -> bool:
     return changed == 1
 
 
-def under_way(tx: Transaction, uid: str, /, *, begun: bool) -> list[Row]:
-    """`{id}` of an automation's runs that are not over; without `begun` only those of which nothing was handed out."""
-    untouched = "" if begun else "AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.run_id = runs.id AND a.fence > 0)"
+_STANDING = """CASE WHEN EXISTS (SELECT 1 FROM actions a WHERE a.run_id = runs.id AND a.fence > 0) THEN 1 ELSE 0 END AS begun,
+  CASE WHEN stop IS NULL THEN 0 ELSE 1 END AS ending"""
+"""Whether anything of a run was handed out, and whether it was told to end: what `core.plan.policy` asks of it."""
+
+
+def under_way(tx: Transaction, uid: str, /) -> list[Row]:
+    """`{id, begun, ending}` of an automation's runs that are not over, newest first."""
     return tx.all(
-        f"""SELECT id FROM runs WHERE automation_uid = :uid AND completed_at IS NULL {untouched}
+        f"""SELECT id, {_STANDING} FROM runs WHERE automation_uid = :uid AND completed_at IS NULL
             ORDER BY id DESC""",  # fixed texts only
         uid=uid,
     )
@@ -212,9 +214,11 @@ def of_schedule_after(tx: Transaction, /, *, uid: str, trigger_id: str, after: s
 
 
 def live_counts(tx: Transaction, /) -> list[Row]:
-    """`{automation_id, status, n}` of runs that are not over."""
+    """`{automation_uid, status, begun, ending, n}` of runs that are not over."""
     return tx.all(
-        "SELECT automation_id, status, count(*) AS n FROM runs WHERE completed_at IS NULL GROUP BY automation_id, status"
+        f"""SELECT automation_uid, status, begun, ending, count(*) AS n FROM (
+              SELECT automation_uid, status, {_STANDING} FROM runs WHERE completed_at IS NULL) AS live
+            GROUP BY automation_uid, status, begun, ending"""  # fixed texts only
     )
 
 

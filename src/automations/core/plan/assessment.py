@@ -10,6 +10,7 @@ from automations.core.plan.hazards import Destroyed, Hazard, mass_hazard
 from automations.core.plan.manifest_hazards import manifest_hazards
 from automations.core.plan.pin_hazards import misfits, pin_hazards
 from automations.core.plan.pins import Pins
+from automations.core.plan.policy import ended, word_of
 from automations.core.plan.state import State
 from automations.core.plan.step_hazards import step_hazards
 from automations.core.plan.trigger_hazards import trigger_hazards
@@ -65,14 +66,23 @@ def _of_automation(change: Change, state: State) -> Iterator[Hazard]:
         pair = compared(automation, state.specs.get(change.previous_id or change.id), change.in_flight)
         yield from trigger_hazards(pair)
         yield from step_hazards(pair)
+    yield from _cut_off(change)
+
+
+def _cut_off(change: Change) -> Iterator[Hazard]:
+    policy, word = change.effects.policy, word_of(change.action, changed=bool(change.fields))
+    count = ended(change.in_flight, policy)
+    if count and word is not None:
+        which = "" if policy == "cancel-all" else " that has not begun" if count == 1 else " that have not begun"
+        runs = f"1 run{which} is" if count == 1 else f"{count} runs{which} are"
+        path = ("lifecycle", word) if word == "onUpdate" else ()
+        yield Hazard("AU401", change.id, f"{change.id} says {word}: {policy}; {runs} cancelled", path)
 
 
 def _of_delete(change: Change, state: State) -> Iterator[Hazard]:
     if change.resource == "action":
         return
-    counts, policy = change.in_flight, change.effects.policy
-    if policy.startswith("cancel") and counts.live:
-        yield Hazard("AU401", change.id, f"{change.id} says onDelete: {policy}, and there is work in flight")
+    yield from _cut_off(change)
     if state.protects(change.id):
         yield Hazard("AU503", change.id, f"{change.id} is protected, and --unprotect names it")
 

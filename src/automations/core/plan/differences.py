@@ -11,6 +11,7 @@ from automations.core.plan.comparison import Comparison, compared
 from automations.core.plan.conflicts import renamed
 from automations.core.plan.diff import ABSENT, Field, diff
 from automations.core.plan.effects import Effects, effects_of, effects_of_delete
+from automations.core.plan.policy import Word, policy_of, word_of
 from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State
 from automations.core.plan.trigger_hazards import is_destructive
 from automations.core.spec import build
@@ -85,6 +86,7 @@ def _create(declared: Declared[Automation], held: Held | None, view: Viewpoint) 
         automation=automation,
         uid=held.uid if held else None,
         based_on=held.generation if held else 0,
+        in_flight=view.state.in_flight.get(held.id, InFlight()) if held else InFlight(),
         effects=effects_of(pair, held_routes=frozenset(), now=view.now),
         source=declared.document.source,
     )
@@ -102,8 +104,7 @@ def _update(action: Action, declared: Declared[Automation], *, held: Held, view:
     effects, destructive = Effects(), False
     if changed or action in ("create", "rename", "adopt"):
         pair = compared(automation, old if changed else automation.spec, counts)
-        routes = frozenset[str]() if held.deleted else view.routes_of(held.id, frozenset({held.owner, view.owner}))
-        effects = effects_of(pair, held_routes=routes, now=view.now)
+        effects = _effects(pair, word_of(action, changed=bool(found)), held=held, view=view)
         destructive = not held.deleted and is_destructive(pair.before, automation)
     reasons = {
         "rename": f"renamed from {held.id}",
@@ -134,6 +135,12 @@ def _update(action: Action, declared: Declared[Automation], *, held: Held, view:
         destructive=destructive,
         source=declared.document.source,
     )
+
+
+def _effects(pair: Comparison, word: Word | None, *, held: Held, view: Viewpoint) -> Effects:
+    routes = frozenset[str]() if held.deleted else view.routes_of(held.id, frozenset({held.owner, view.owner}))
+    policy = policy_of(word, pair.before.spec if pair.before else {})
+    return effects_of(pair, held_routes=routes, policy=policy, now=view.now)
 
 
 def moved_only(change: Change, state: State) -> Iterator[Change]:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from automations.core.instant import iso
+from automations.core.plan.policy import ended, policy_of
 from automations.core.plan.secrets import secrets_of
 from automations.core.spec.model import AutomationStatus, TriggerKind
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from automations.core.spec.model import Automation, Trigger
 
 FIRES_SHOWN = 5
+_THESE_STAY = "these stay there, to be replayed on the generation they"
 
 Fire = tuple[str, str]
 """When a schedule fires: in UTC, and on the wall clock of its zone."""
@@ -91,7 +93,7 @@ class Effects:
         ]
 
 
-def effects_of(pair: Comparison, *, held_routes: frozenset[str], now: int | None) -> Effects:
+def effects_of(pair: Comparison, *, held_routes: frozenset[str], policy: str = "finish", now: int | None) -> Effects:
     """What binding `pair.after` does, where its routes were these until now. Without `now` nobody asks for fires."""
     wanted = frozenset(trigger.route.path for trigger in pair.after.triggers if trigger.route)
     secrets = secrets_of(pair.after.spec)
@@ -102,37 +104,60 @@ def effects_of(pair: Comparison, *, held_routes: frozenset[str], now: int | None
         fires=_fires(pair.before, pair.after, now=now),
         secrets=tuple(sorted(secrets)),
         new_secrets=tuple(sorted(secrets - old)),
-        policy=str((pair.before or pair.after).spec.get("lifecycle", {}).get("onUpdate", "finish")),
+        policy=policy,
     )
 
 
 def effects_of_delete(before: Automation | None, *, held_routes: frozenset[str], now: int | None) -> Effects:
     """What unbinding an automation does."""
-    spec = before.spec if before else {}
     return Effects(
         unbound=tuple(sorted(held_routes)),
         fires=_fires(before, None, now=now),
-        policy=str(spec.get("lifecycle", {}).get("onDelete", "drain")),
+        policy=policy_of("onDelete", before.spec if before else {}),
     )
 
 
 def consequence(counts: InFlight, *, policy: str, deletes: bool) -> str:
     """What a change does to work in flight, in words; empty when there is none."""
-    parts = [
-        f"{count} {word}"
-        for count, word in (
-            (counts.running, "running"),
-            (counts.queued, "queued"),
-            (counts.retrying, "retrying"),
-            (counts.waiting_approval, "waiting for approval"),
-            (counts.pending, "pending"),
-            (counts.dead, "in the dead-letter queue"),
-        )
-        if count
-    ]
-    return "; ".join(
-        part for part in (_ends(parts, policy=policy, deletes=deletes), _waiting(counts, deletes=deletes)) if part
+    told = (_runs(counts, policy=policy, deletes=deletes), _letters(counts.dead), _waiting(counts, deletes=deletes))
+    return "; ".join(part for part in told if part)
+
+
+def _runs(counts: InFlight, *, policy: str, deletes: bool) -> str:
+    """`1 run begun, 2 not begun (steps: 1 queued); 2 are cancelled (cancel-queued), 1 finishes on …`."""
+    found = ((counts.begun, "begun"), (counts.not_begun, "not begun"), (counts.ending, "about to end"))
+    parts = [f"{count} {word}" for count, word in found if count]
+    if not parts:
+        return ""
+    number, word = parts[0].split(" ", 1)
+    parts[0] = f"{_counted(int(number), 'run')} {word}"
+    waiting = (
+        (counts.queued, "queued"),
+        (counts.retrying, "retrying"),
+        (counts.waiting_approval, "waiting for approval"),
     )
+    steps = [f"{count} {state}" for count, state in waiting if count]
+    shown = f" (steps: {', '.join(steps)})" if steps else ""
+    return f"{', '.join(parts)}{shown}; {_fate(counts.live, ended(counts, policy), policy=policy, deletes=deletes)}"
+
+
+def _fate(live: int, cancelled: int, *, policy: str, deletes: bool) -> str:
+    stay = live - cancelled
+    finish = f"{'finishes' if stay == 1 else 'finish'} on the generation {'it' if stay == 1 else 'they'} started with"
+    if not cancelled:
+        return f"{'no new runs start; ' if deletes else ''}{'it' if stay == 1 else 'these'} {finish}"
+    ends = f"{'is' if cancelled == 1 else 'are'} cancelled ({policy})"
+    if not stay:
+        return f"{'it' if live == 1 else 'all'} {ends}"
+    return f"{cancelled} {ends}, {stay} {finish}"
+
+
+def _letters(dead: int) -> str:
+    """Dead letters are over: nothing finishes them but a replay, which goes by their run's own generation."""
+    if not dead:
+        return ""
+    they = "it stays there, to be replayed on the generation it" if dead == 1 else _THESE_STAY
+    return f"{dead} in the dead-letter queue: {they} started with"
 
 
 def _waiting(counts: InFlight, *, deletes: bool) -> str:
@@ -143,16 +168,8 @@ def _waiting(counts: InFlight, *, deletes: bool) -> str:
     return f"{shown}: dropped (automation_deleted)" if deletes else f"{shown}: judged anew when due"
 
 
-def _ends(parts: list[str], *, policy: str, deletes: bool) -> str:
-    if not parts:
-        return ""
-    ends = {
-        "finish": "these finish on the generation they started with",
-        "drain": "no new runs start; these finish on the generation they started with",
-        "cancel-queued": "runs that have not begun are cancelled (cancel-queued); the others finish on theirs",
-        "cancel-all": "all of it is cancelled (cancel-all)",
-    }
-    return f"{', '.join(parts)}; {ends.get(policy, ends['drain' if deletes else 'finish'])}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _fires(before: Automation | None, after: Automation | None, *, now: int | None) -> tuple[Fires, ...]:

@@ -139,6 +139,7 @@ def _change(shown: Mapping[str, Any], kept: Mapping[str, Any]) -> Change:
             impact["dead"],
             impact["pending"],
             impact.get("waitingEvents", 0),
+            *(impact.get(name, 0) for name in ("begun", "notBegun", "ending")),
         ),
         automation=found.automation if found else None,
         manifest=found.manifest if found else None,

@@ -197,8 +197,10 @@ _ALL = (
         "AU401",
         "danger",
         "work in flight is cancelled",
-        "The lifecycle says `onUpdate: cancel-queued`, `onDelete: cancel-queued` or `cancel-all`, and there is work that "
-        "it applies to. What was done so far is not undone.",
+        "The lifecycle of the spec that is replaced says `onUpdate: cancel-queued`, `onDelete: cancel-queued` or "
+        "`cancel-all`, and there are runs that it applies to: `cancel-queued` to those of which nothing was handed out yet, "
+        "`cancel-all` to every one. What was done so far is not undone. A takeover without another change, a move and a "
+        "deleted automation that comes back cancel nothing.",
     ),
     Risk(
         "AU402",

@@ -60,6 +60,8 @@ class HeldRoute:
 class InFlight:
     """Work that a change touches: counts of runs and actions that are not over, of dead letters, and of events that wait.
 
+    `running` and `pending` are runs of that status; `queued`, `retrying`, `waiting_approval` and `dead` are actions. Every run
+    that is not over is in one of `begun`, `not_begun` (nothing of it was handed out yet) and `ending` (told to end before).
     `waiting_events` are in a debounce window that is open, or delayed by a rate limit.
     """
 
@@ -70,11 +72,14 @@ class InFlight:
     dead: int = 0
     pending: int = 0
     waiting_events: int = 0
+    begun: int = 0
+    not_begun: int = 0
+    ending: int = 0
 
     @property
     def live(self) -> int:
-        """Runs that are not over, as far as they have begun."""
-        return self.running + self.pending
+        """Runs that are not over."""
+        return self.begun + self.not_begun + self.ending
 
     def document(self) -> dict[str, int]:
         """The counts as the plan's JSON shows them."""
@@ -86,6 +91,9 @@ class InFlight:
             "pending": self.pending,
             "dead": self.dead,
             "waitingEvents": self.waiting_events,
+            "begun": self.begun,
+            "notBegun": self.not_begun,
+            "ending": self.ending,
         }
 
 

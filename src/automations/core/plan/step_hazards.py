@@ -17,15 +17,6 @@ def step_hazards(pair: Comparison) -> Iterator[Hazard]:
     yield from approval_hazards(pair)
     yield from _limits(pair, pair.before)
     yield from _whole(pair.id, pair.before.spec, pair.after.spec)
-    counts = pair.in_flight
-    if policy(pair.before.spec, "onUpdate", "finish") == "cancel-queued" and counts.live:
-        message = f"{pair.id} says onUpdate: cancel-queued, and runs of it are under way"
-        yield Hazard("AU401", pair.id, message, ("lifecycle", "onUpdate"))
-
-
-def policy(spec: Mapping[str, Any], word: str, default: str) -> str:
-    """What a spec's lifecycle says of `onUpdate` or `onDelete`."""
-    return str(spec.get("lifecycle", {}).get(word, default))
 
 
 def _limits(pair: Comparison, before: Automation) -> Iterator[Hazard]:

@@ -1,6 +1,7 @@
 """Definitions as they stand in the store: the state that plans are made against, and the table that events are matched with."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
@@ -31,10 +32,11 @@ def load_state(
     standing = state.read(tx)
     serial = standing["serial"]
     bound, parked = _routes(tx)
+    held = known[1] if known is not None and known[0] == serial else _held(automations.heads(tx), prefix)
     return State(
         lineage=standing["lineage"],
         serial=serial,
-        automations=known[1] if known is not None and known[0] == serial else _held(automations.heads(tx), prefix),
+        automations=held,
         manifests={
             (row["action_id"], row["version"]): HeldManifest(
                 row["action_id"], row["version"], row["owner"], row["digest"], _shown(row["file"], prefix)
@@ -43,7 +45,7 @@ def load_state(
         },
         routes=bound,
         parked=parked,
-        in_flight=in_flight(tx),
+        in_flight=in_flight(tx, held.values()),
         rejected={row["id"]: row["digest"] for row in holds.every(tx)},
         suspended=_suspended(tx, now=now),
         destroyed={} if now is None else destroyed_of_late(tx, now=now),
@@ -137,18 +139,17 @@ def load_users(tx: Transaction, touched: frozenset[str]) -> dict[str, Automation
     return found
 
 
-def in_flight(tx: Transaction) -> dict[str, InFlight]:
-    """Work that is not over, by automation id."""
-    counts: dict[str, dict[str, int]] = {}
-    words = {"queued": "queued", "retrying": "retrying", "waiting_approval": "waiting_approval", "dead": "dead"}
+def in_flight(tx: Transaction, held: Iterable[Held]) -> dict[str, InFlight]:
+    """Work that is not over, by automation id: what has the automation's uid, whatever it was called when the work began."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in runs.live_counts(tx):
-        mine = counts.setdefault(row["automation_id"], {})
-        word = "pending" if row["status"] == "pending" else "running"
-        mine[word] = mine.get(word, 0) + row["n"]
+        mine = counts[row["automation_uid"]]
+        mine["ending" if row["ending"] else "begun" if row["begun"] else "not_begun"] += row["n"]
+        if row["status"] in ("running", "pending"):
+            mine[row["status"]] += row["n"]
     for row in actions.live_counts(tx):
-        if row["status"] in words:
-            counts.setdefault(row["automation_id"], {})[words[row["status"]]] = row["n"]
-    return {identity: InFlight(**found) for identity, found in counts.items()}
+        counts[row["automation_uid"]][row["status"]] += row["n"]
+    return {each.id: InFlight(**counts[each.uid]) for each in held if each.uid in counts} if counts else {}
 
 
 def _shown(file: str | None, prefix: str) -> str | None:

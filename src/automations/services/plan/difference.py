@@ -9,7 +9,7 @@ from automations.core.canonical import decode
 from automations.core.plan.diff import Field, diff
 from automations.core.plan.state import API_OWNER
 from automations.errors import NotFound
-from automations.services.absent import no_automation
+from automations.services.identity import not_there
 from automations.services.reconcile.heal import Scope
 from automations.services.reconcile.heal import drift as edited
 from automations.store import automations, holds
@@ -105,7 +105,7 @@ def _live(database: Database, automation_id: str) -> Row:
     with database.read() as tx:
         row = automations.get(tx, automation_id)
         if row is None or row["deleted_at"] is not None:
-            raise no_automation(automation_id, automations.bound_ids(tx))
+            raise not_there(tx, automation_id, see="diff")
     return row
 
 

@@ -14,7 +14,7 @@ from automations.core.spec import build
 from automations.core.spec.catalogue import Interpreted, assemble, interpret
 from automations.core.spec.writer import to_yaml
 from automations.errors import Conflict, NotFound, SpecInvalid
-from automations.services.absent import no_automation
+from automations.services.identity import not_there
 from automations.services.plan.apply import Rejection
 from automations.services.plan.plan import plan
 from automations.store import automations, manifests, texts
@@ -40,7 +40,7 @@ def rollback_to(database: Database, automation_id: str, generation: int, *, now:
     with database.read() as tx:
         row = automations.get(tx, automation_id)
         if row is None:
-            raise no_automation(automation_id, automations.bound_ids(tx))
+            raise not_there(tx, automation_id, see="history")
         if row["deleted_at"] is not None:
             raise Conflict(
                 f"automation {automation_id} is deleted", hint="put its file back and apply; it keeps its history"

@@ -17,7 +17,7 @@ from automations.core.plan.state import source_owner
 from automations.core.reason import unfit
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.services import audit
-from automations.services.absent import no_automation
+from automations.services.identity import not_there
 from automations.services.trigger import schedule_cursor
 from automations.store import automations, sources, state, suspensions
 
@@ -140,7 +140,7 @@ class Suspend:
             return name
         row = automations.get(tx, name)
         if row is None or row["deleted_at"] is not None:
-            raise no_automation(name, automations.bound_ids(tx), also="a source is named source:NAME")
+            raise not_there(tx, name, also="a source is named source:NAME")
         return str(row["uid"])
 
     def _check_source(self, tx: Transaction, subject: str) -> None:

@@ -49,7 +49,7 @@ def waits_for(tx: Transaction, row: Row) -> list[dict[str, Any]]:
 
 
 def _runs(tx: Transaction, uid: str) -> Iterator[dict[str, Any]]:
-    for each in sorted(row["id"] for row in runs.under_way(tx, uid, begun=True))[:MOST_RUNS]:
+    for each in sorted(row["id"] for row in runs.under_way(tx, uid))[:MOST_RUNS]:
         run = runs.get(tx, each)
         if run is None:
             continue

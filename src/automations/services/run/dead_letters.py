@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from automations.core.canonical import decode_words
+from automations.services.identity import whose
 from automations.store import actions
 
 if TYPE_CHECKING:
@@ -48,8 +49,12 @@ def page(database: Database, wanted: Letters, *, after: str | None, limit: int) 
 
 
 def _every(tx: Transaction, wanted: Letters, *, after: str | None) -> Iterator[Row]:
+    meant = None if wanted.automation_id is None else whose(tx, wanted.automation_id)
+    if meant is None and wanted.automation_id is not None:
+        return
+    uid = None if meant is None else meant.uid
     while True:
-        rows = actions.letters(tx, automation_id=wanted.automation_id, since=wanted.since, after=after, limit=AT_ONCE)
+        rows = actions.letters(tx, uid=uid, since=wanted.since, after=after, limit=AT_ONCE)
         yield from (row for row in rows if wanted.hold(row))
         if len(rows) < AT_ONCE:
             return

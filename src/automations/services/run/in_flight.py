@@ -1,6 +1,6 @@
 """The verb cut off: what becomes of runs under way when an apply changes or deletes their automation.
 
-The policy is the one that the runs began under: `lifecycle.onUpdate` and `onDelete` of the spec that the apply replaces. It is
+The policy is the one that the runs began under, and the rule is the one that the plan was shown by: `core.plan.policy`. It is
 carried out in the apply's own transaction. A drain that takes longer than its `drainTimeout` is told of, and nothing is killed.
 """
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from automations.core.canonical import decode, encode
 from automations.core.instant import parse_duration
 from automations.core.plan.conditions import Condition, differ, updated
+from automations.core.plan.policy import ends, policy_of, word_of
 from automations.services.run.advance import Ending, stop_run
 from automations.services.run.cancel import hold_run, stop_of
 from automations.store import automations, runs, slots
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from automations.core.plan.plan import Change
     from automations.services.run.programs import Programs
     from automations.store.database import Database, Row, Transaction
-
-CHANGES = {"update": "onUpdate", "rename": "onUpdate", "delete": "onDelete"}
-"""Actions of a plan that touch runs under way, and the word of `lifecycle` that decides."""
 
 
 class Doomed(NamedTuple):
@@ -64,7 +62,7 @@ def tell_stalled(database: Database, *, now: int) -> list[str]:
     stalled = []
     with database.write() as tx:
         for row in automations.draining(tx):
-            left = runs.under_way(tx, row["uid"], begun=True)
+            left = runs.under_way(tx, row["uid"])
             late = bool(left) and _due_at(row) <= now
             held = decode(row["conditions_json"])
             if not late and held.get("Stalled", {}).get("reason") != "DrainTimeout":
@@ -93,13 +91,14 @@ def _drained() -> Condition:
 
 
 def _doomed_by(tx: Transaction, change: Change) -> list[Doomed]:
-    word = CHANGES.get(change.action)
+    word = word_of(change.action, changed=bool(change.fields))
     if word is None or change.resource != "automation" or change.uid is None:
         return []
     held = automations.get(tx, change.previous_id or change.id)
-    policy = decode(held["spec_json"]).get("lifecycle", {}).get(word) if held else None
-    if policy not in ("cancel-queued", "cancel-all"):
+    policy = policy_of(word, decode(held["spec_json"]) if held else {})
+    if not any(ends(policy, begun=begun) for begun in (True, False)):
         return []
     what = "deleted" if change.action == "delete" else "changed"
     reason = f"automation {change.id} was {what} ({word}: {policy})"
-    return [Doomed(row["id"], reason) for row in runs.under_way(tx, change.uid, begun=policy == "cancel-all")]
+    live = runs.under_way(tx, change.uid)
+    return [Doomed(row["id"], reason) for row in live if not row["ending"] and ends(policy, begun=bool(row["begun"]))]

@@ -14,7 +14,7 @@ from automations.core.nearest import suggestion
 from automations.core.run.materialize import Materialized
 from automations.core.trigger.schedule import between, local_time
 from automations.errors import Conflict, InvalidInput, NotFound
-from automations.services.absent import no_automation
+from automations.services.identity import not_there
 from automations.services.reconcile.suspend import check_not_suspended
 from automations.services.run.admit import admit_runs
 from automations.services.run.programs import Programs
@@ -94,7 +94,7 @@ class Backfill:
             table = self._parts.bindings.within(tx)
             bound = table.bound.get(automation_id)
             if bound is None:
-                raise no_automation(automation_id, table.bound)
+                raise not_there(tx, automation_id)
             check_not_suspended(tx, table, bound, now=now)
             if not bound.active:
                 raise Conflict(

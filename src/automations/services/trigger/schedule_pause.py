@@ -13,7 +13,7 @@ from automations.core.audit import Entry, seal
 from automations.core.trigger.failures import Count, Ended, count
 from automations.core.trigger.schedule import passed
 from automations.errors import Conflict
-from automations.services.absent import no_automation
+from automations.services.identity import not_there
 from automations.services.trigger.schedule_line import Line, keep_skips, lines
 from automations.store import audit, automations, runs, schedule_failures, schedules, state
 
@@ -134,7 +134,7 @@ class SchedulePause:
             table = self._parts.bindings.within(tx)
             bound = table.bound.get(automation_id)
             if bound is None:
-                raise no_automation(automation_id, table.bound)
+                raise not_there(tx, automation_id)
             paused = [
                 (line, row)
                 for line in lines(bound)

@@ -11,7 +11,7 @@ from automations.core.spec import build
 from automations.core.trigger.bindings import Bound
 from automations.core.trigger.schedule import clock_change, jitter_of, local_time, next_due, slots
 from automations.errors import NotFound
-from automations.services.absent import no_automation
+from automations.services.identity import not_there
 from automations.services.reconcile.suspend import words
 from automations.services.trigger.schedule_line import Line, lines
 from automations.store import automations, schedule_failures, schedules, suspensions
@@ -103,7 +103,7 @@ def _named(database: Database, automation_id: str) -> list[Line]:
     with database.read() as tx:
         row = automations.get(tx, automation_id)
         if row is None or row["deleted_at"] is not None:
-            raise no_automation(automation_id, automations.bound_ids(tx))
+            raise not_there(tx, automation_id)
     return list(_lines_of(row))
 
 

@@ -13,6 +13,7 @@ from automations.core.trigger.bindings import Bound
 from automations.core.trigger.envelope import short_text
 from automations.errors import Conflict, InvalidInput
 from automations.services.absent import no_automation
+from automations.services.identity import not_there
 from automations.services.reconcile.suspend import check_not_suspended
 from automations.services.run.admit import admit_runs, tell
 from automations.services.run.programs import Programs
@@ -79,7 +80,7 @@ class Start:
             table = self._parts.bindings.within(tx)
             bound = table.bound.get(automation_id)
             if bound is None:
-                raise no_automation(automation_id, table.bound)
+                raise not_there(tx, automation_id)
             before = start_requests.get(tx, bound.uid, key) if key is not None else None
             if before is not None:
                 return _answered(before, body_digest)

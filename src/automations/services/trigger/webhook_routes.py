@@ -19,7 +19,7 @@ from automations.core.trigger.envelope import Envelope
 from automations.core.trigger.webhook import normalise
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.services import audit
-from automations.services.absent import no_automation
+from automations.services.identity import not_there
 from automations.services.ports import Clock, Ids
 from automations.store import automations, routes, state
 from automations.store.database import Database, Row, Transaction
@@ -60,7 +60,7 @@ class WebhookRoutes:
         with self.database.write() as tx:
             held = automations.get(tx, wanted.automation_id)
             if held is None or held["deleted_at"] is not None:
-                raise no_automation(wanted.automation_id, automations.bound_ids(tx))
+                raise not_there(tx, wanted.automation_id)
             _check(tx, wanted, identity=identity, path=path)
             row = {
                 "id": identity,

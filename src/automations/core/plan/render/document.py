@@ -9,6 +9,7 @@ from automations.core.plan.change import Change
 from automations.core.plan.diff import ABSENT, Field
 from automations.core.plan.hazards import Hazard
 from automations.core.plan.plan import Plan
+from automations.core.plan.policy import ended
 from automations.core.plan.render.words import HIDDEN, concealed, revealed
 
 FORMAT_VERSION = 1
@@ -80,9 +81,10 @@ def _change(change: Change) -> dict[str, Any]:
 
 def _impact(change: Change) -> dict[str, Any]:
     if change.resource == "action":
-        return {**change.in_flight.document(), **change.effects.document()}
+        return {**change.in_flight.document(), "cancels": 0, **change.effects.document()}
     word = "onDelete" if change.action == "delete" else "onUpdate"
-    return {**change.in_flight.document(), word: change.effects.policy, **change.effects.document()}
+    counts = {**change.in_flight.document(), "cancels": ended(change.in_flight, change.effects.policy)}
+    return {**counts, word: change.effects.policy, **change.effects.document()}
 
 
 def _field(each: Field, line: int, before_line: int | None) -> dict[str, Any]:

@@ -1,0 +1,126 @@
+"""Work and history belong to an automation's uid: a rename keeps them, a new automation of the old id has none. On every store."""
+
+import pytest
+
+from automations.errors import NotFound
+from automations.services.audit_view import history
+from automations.services.inspect import Filter
+from automations.services.reconcile.suspend import Suspend
+from automations.services.run.dead_letters import Letters, replayable
+from automations.services.run.expire import TOMBSTONE, Expiry
+from automations.store import automations
+from automations.store.database import Database
+from control_plane import ControlPlane
+from samples import spec
+
+OTHER = {"z.yaml": spec("z", triggers=[{"kind": "manual"}])}
+OLD = OTHER | {"a.yaml": spec("old")}
+RENAMED = OTHER | {"a.yaml": spec("new", lifecycle={"renamedFrom": "old"})}
+
+
+@pytest.fixture
+def plane(database: Database) -> ControlPlane:
+    return ControlPlane(database)
+
+
+def listed(plane: ControlPlane, name: str) -> list[str]:
+    return [run["id"] for run in plane.inspect.runs(Filter(name))]
+
+
+def sent(plane: ControlPlane, identity: str) -> str:
+    return str(plane.send(identity).materialized[0]["runId"])
+
+
+def renamed(plane: ControlPlane) -> str:
+    """An automation that ran once before it was renamed; that run."""
+    plane.apply(OLD)
+    run = sent(plane, "e1")
+    plane.apply(RENAMED)
+    return run
+
+
+def test_runs_from_before_a_rename_are_listed_by_the_new_id_and_by_the_old_one(plane: ControlPlane) -> None:
+    run = renamed(plane)
+    assert (listed(plane, "new"), listed(plane, "old")) == ([run], [run])
+    assert (plane.inspect.became("new"), plane.inspect.became("old")) == ("", "old is called new now")
+
+
+def test_a_new_automation_of_the_old_id_has_only_its_own_runs(plane: ControlPlane) -> None:
+    run = renamed(plane)
+    plane.apply(RENAMED | {"b.yaml": spec("old")})
+    both = {each["automationId"]: str(each["runId"]) for each in plane.send("e2").materialized}
+    assert listed(plane, "old") == [both["old"]]
+    assert listed(plane, "new") == [both["new"], run]
+
+
+def test_dead_letters_from_before_a_rename_are_found_by_the_new_id(plane: ControlPlane) -> None:
+    renamed(plane)
+    (row,) = plane.claim()
+    plane.undone(row, code="BOOM", retryable=False)
+    assert [each["id"] for each in plane.inspect.dead_letters(Letters("new"))] == [row["id"]]
+    assert [each["id"] for each in replayable(plane.database, Letters("old"))] == [row["id"]]
+    assert plane.inspect.dead_letters(Letters("z")) == []
+
+
+@pytest.mark.parametrize("name", ["old", "older"])
+def test_what_was_renamed_is_named_where_its_old_id_is_asked_for(plane: ControlPlane, name: str) -> None:
+    plane.apply(OTHER | {"a.yaml": spec(name)})
+    plane.apply(OTHER | {"a.yaml": spec("new", lifecycle={"renamedFrom": name})})
+    with pytest.raises(NotFound) as caught:
+        history(plane.database, name)
+    assert caught.value.hint == f"{name} is called new now; see: automations history new"
+    with pytest.raises(NotFound) as caught:
+        plane.inspect.automation(name)
+    assert caught.value.hint == f"{name} is called new now; see: automations show new"
+
+
+def test_what_was_renamed_twice_is_named_as_it_is_called_now(plane: ControlPlane) -> None:
+    run = renamed(plane)
+    plane.apply(OTHER | {"a.yaml": spec("newest", lifecycle={"renamedFrom": "new"})})
+    assert plane.inspect.became("old") == "old is called newest now"
+    assert (listed(plane, "old"), listed(plane, "newest")) == ([run], [run])
+
+
+def test_a_deleted_automation_and_one_that_never_was_are_told_apart(plane: ControlPlane) -> None:
+    run = renamed(plane)
+    plane.apply(OTHER)
+    assert plane.inspect.became("new").startswith("new was deleted at 2023-")
+    assert plane.inspect.became("old").startswith("old is called new now, and was deleted at 2023-")
+    assert (plane.inspect.became("never"), listed(plane, "never")) == ("automation not found: never", [])
+    assert listed(plane, "new") == [run]
+
+
+def test_runs_that_go_on_after_a_rename_keep_the_tombstone_that_they_belong_to(plane: ControlPlane) -> None:
+    renamed(plane)
+    plane.apply(OTHER)
+    plane.clock.at += TOMBSTONE + 1
+    expire(plane)
+    assert known(plane) == {"new", "z"}
+    (row,) = plane.claim()
+    plane.done(row)
+    expire(plane)
+    assert known(plane) == {"z"}
+
+
+def test_what_a_forgotten_automation_ran_is_found_as_long_as_it_is_kept(plane: ControlPlane) -> None:
+    plane.apply(OLD)
+    run = sent(plane, "e1")
+    (row,) = plane.claim()
+    plane.done(row)
+    plane.apply(OTHER)
+    plane.clock.at += TOMBSTONE + 1
+    expire(plane)
+    assert (known(plane), listed(plane, "old")) == ({"z"}, [run])
+    assert plane.inspect.became("old") == "old was deleted, and only what it ran is kept"
+    plane.apply(OLD)
+    assert listed(plane, "old") == []
+
+
+def expire(plane: ControlPlane) -> None:
+    suspend = Suspend(plane.database, plane.clock, plane.telemetry)
+    Expiry(plane.database, plane.clock, plane.telemetry, suspend).tick(plane.clock.at)
+
+
+def known(plane: ControlPlane) -> set[str]:
+    with plane.database.read() as tx:
+        return {row["id"] for row in automations.every(tx)}
