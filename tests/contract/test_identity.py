@@ -1,13 +1,21 @@
-"""Work and history belong to an automation's uid: a rename keeps them, a new automation of the old id has none. On every store."""
+"""Work and history belong to an automation's uid: a rename keeps them, a new automation of the old id has none."""
+
+from typing import Any
 
 import pytest
 
+from automations.core.trigger.type_template import render_type
+from automations.core.trigger.webhook import normalise
 from automations.errors import NotFound
 from automations.services.audit_view import history
 from automations.services.inspect import Filter
+from automations.services.plan.what_if import stored, what_if
 from automations.services.reconcile.suspend import Suspend
 from automations.services.run.dead_letters import Letters, replayable
 from automations.services.run.expire import TOMBSTONE, Expiry
+from automations.services.trigger.event_view import why
+from automations.services.trigger.ingest import Delivery
+from automations.services.trigger.webhook_routes import Wanted, WebhookRoutes
 from automations.store import automations
 from automations.store.database import Database
 from control_plane import ControlPlane
@@ -114,6 +122,51 @@ def test_what_a_forgotten_automation_ran_is_found_as_long_as_it_is_kept(plane: C
     assert plane.inspect.became("old") == "old was deleted, and only what it ran is kept"
     plane.apply(OLD)
     assert listed(plane, "old") == []
+
+
+def test_an_event_that_comes_again_after_a_rename_is_answered_with_the_automation_as_it_is_called_now(
+    plane: ControlPlane,
+) -> None:
+    run = renamed(plane)
+    (answer,) = plane.inspect.materialized(plane.send("e1").materialized)
+    assert (answer["run"]["id"], answer["automation"]["id"]) == (run, "new")
+
+
+def test_why_names_the_run_that_an_event_started_before_a_rename(plane: ControlPlane) -> None:
+    run = renamed(plane)
+    plane.apply(RENAMED | {"b.yaml": spec("old")})
+    told = why(plane.database, plane.bindings, "e1")["triggers"]
+    assert {each["automationId"]: each.get("runId") for each in told} == {"new": run, "old": None}
+
+
+UNROUTED = {"kind": "webhook", "source": "s", "type": "t"}
+
+
+def delivered(plane: ControlPlane, **trigger: Any) -> None:
+    """An event by a route that was made by hand, to an automation that is renamed afterwards."""
+    plane.apply(OTHER | {"a.yaml": spec("old", triggers=[UNROUTED | trigger])})
+    routes = WebhookRoutes(plane.database, plane.clock, plane.ids)
+    routes.create(Wanted("old", {"source": "s", "type": "t"}, id="imp", path="/imp"), actor="ada")
+    route = plane.bindings.current().routes["/imp"].route
+    body: dict[str, Any] = {"body": {"n": 1}, "body_digest": "b1", "headers": {}, "received_at": plane.clock.at}
+    plane.ingest.one(Delivery(normalise(route, render=render_type, **body), "b1", None, route))
+    plane.apply(OTHER | {"a.yaml": spec("new", triggers=[UNROUTED | trigger], lifecycle={"renamedFrom": "old"})})
+
+
+def test_an_event_of_a_route_made_by_hand_that_waits_through_a_rename_starts_its_run(plane: ControlPlane) -> None:
+    delivered(plane, debounce={"key": "k", "quiet": "10s"})
+    plane.wait(11)
+    assert [run["automationId"] for run in plane.inspect.runs(Filter())] == ["new"]
+
+
+def test_what_came_by_a_route_made_by_hand_before_a_rename_counts_for_plans_and_for_why(plane: ControlPlane) -> None:
+    delivered(plane)
+    (event,) = stored(plane.database, since=0)
+    made = plane.plan(OTHER)
+    (told,) = what_if(plane.database, made, [event])["automations"]
+    assert (told["id"], told["onlyBefore"]["count"]) == ("new", 1)
+    triggers = why(plane.database, plane.bindings, event.id)["triggers"]
+    assert [(each["automationId"], each["outcome"]) for each in triggers] == [("new", "match")]
 
 
 def expire(plane: ControlPlane) -> None:

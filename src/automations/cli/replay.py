@@ -49,7 +49,7 @@ def _of_today(context: "Context", found: Mapping[str, Any]) -> None:
 
     runtime = context.runtime
     try:
-        today = runtime.inspect.automation(runtime.inspect.run(found["runId"])["automationId"])["generation"]
+        today = runtime.inspect.automation_of(found["runId"])["generation"]
     except NotFound:  # a dry run's new run, or an automation that is gone
         return
     if today > found["generation"]:

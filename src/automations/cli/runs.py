@@ -81,7 +81,7 @@ def _again(context: "Context", record: Mapping[str, Any]) -> Iterator[str]:
     yield f"again: {again}"
     if record.get("error", {}).get("code") in _OF_THE_SPEC:
         try:
-            today = context.runtime.inspect.automation(record["automationId"])["generation"]
+            today = context.runtime.inspect.automation_of(record["id"])["generation"]
         except NotFound:
             return
         newer = f"today's spec, generation {today}" if today > record["generation"] else "the spec once that is mended"

@@ -110,6 +110,17 @@ class Inspect:
                 row |= {key: kept[key] for key in ("generation", "digest", "spec_json", "file")}
             return standing_record(row, surroundings(tx, now=self._clock.now()))
 
+    def automation_of(self, run_id: str) -> dict[str, Any]:
+        """The automation that a run belongs to as it is now, also where it was renamed or deleted since. Raises NotFound."""
+        with self._database.read() as tx:
+            run = runs.get(tx, run_id)
+            row = automations.of_uid(tx, run["automation_uid"]) if run is not None else None
+            if run is None:
+                raise NotFound(f"run not found: {run_id}", hint="see: automations runs list")
+            if row is None:
+                raise no_automation(run["automation_id"], automations.bound_ids(tx))
+            return standing_record(row, surroundings(tx, now=self._clock.now()))
+
     def materialized(self, references: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """`{automation, run, actions}` for every `{automationId, runId}` that an ingest answered."""
         shown = []
@@ -117,7 +128,7 @@ class Inspect:
             run = self.run(reference["runId"])
             actions_of_run = run.pop("actions")
             run.pop("event", None)
-            automation = self.automation(reference["automationId"])
+            automation = self.automation_of(reference["runId"])
             shown.append({"automation": automation, "run": run, "actions": actions_of_run})
         return shown
 

@@ -60,6 +60,15 @@ def get(tx: Transaction, automation_id: str, /) -> Row | None:
     )
 
 
+def of_uid(tx: Transaction, uid: str, /) -> Row | None:
+    """The same of the automation that has this uid, whatever it is called."""
+    return tx.one(
+        f"""SELECT {_COLUMNS}, g.spec_json FROM automations a
+            JOIN generations g ON g.uid = a.uid AND g.generation = a.generation WHERE a.uid = :uid""",
+        uid=uid,
+    )
+
+
 def generation(tx: Transaction, uid: str, number: int, /) -> Row | None:
     """One generation: spec, digest, where it came from and who applied it."""
     return tx.one("SELECT * FROM generations WHERE uid = :uid AND generation = :number", uid=uid, number=number)

@@ -54,8 +54,8 @@ def end(tx: Transaction, row: Row, /) -> None:
     )
 
 
-_WAITING = """SELECT o.event_row_id, o.automation_uid, o.generation, e.scope, e.identity, e.event_id, e.envelope_json,
-      e.received_at
+_WAITING = """SELECT o.event_row_id, o.automation_uid, o.automation_id, o.generation, e.scope, e.identity, e.event_id,
+      e.envelope_json, e.received_at
     FROM event_outcomes o JOIN events e ON e.id = o.event_row_id
     WHERE o.timer_id = :timer_id AND o.outcome IN ('delayed', 'debounced')"""
 

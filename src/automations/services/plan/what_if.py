@@ -50,8 +50,13 @@ def what_if(database: Database, plan: Plan, envelopes: Iterable[Envelope]) -> di
     ids = {each.previous_id or each.id for each in plan.changes if each.action != "create"}
     with database.read() as tx:
         specs = load_specs(tx, ids)
-        paths = {row["id"]: row["path"] for row in routes.every(tx) if row["deleted_at"] is None}
+        live = [row for row in routes.every(tx) if row["deleted_at"] is None]
+    paths = {row["id"]: row["path"] for row in live}
+    owners = {
+        row["id"]: row["automation_id"] for row in live
+    }  # who was renamed since an event came has its routes still
     replay = Replay(plan.changes, specs, paths)
     for envelope in envelopes:
-        replay.take(envelope)
+        owner = owners.get(envelope.route_id or "", envelope.route_automation_id)
+        replay.take(replace(envelope, route_automation_id=owner))
     return replay.document()

@@ -67,8 +67,8 @@ def why(database: Database, bindings: Bindings, name: str, *, most: int = SHOWN,
             raise NotFound(f"what event {name} said is kept no longer", hint="see: automations events list")
         kept = {(each["automation_uid"], each["trigger_id"]): each for each in outcomes.of_event(tx, row["id"])}
         event = _record(tx, row, list(kept.values()))
-        judged = list(_heard(tx, _judged(table.bound.values(), envelope_of(row)), table, now))
-        started = {each["automationId"]: each["runId"] for each in decode(row["materialized_json"])}
+        judged = list(_heard(tx, _judged(table.bound.values(), as_owned(envelope_of(row), table)), table, now))
+        started = _started(tx, row)
         judged = list(_alternatives(tx, judged, kept, started))
     shown = []
     for verdict in sorted(judged, key=_nearness):
@@ -77,8 +77,8 @@ def why(database: Database, bindings: Bindings, name: str, *, most: int = SHOWN,
         record = verdict_record(verdict)
         if recorded:
             record |= _recorded(recorded)
-        elif verdict.outcome == "match" and candidate.bound.automation.id in started:
-            record["runId"] = started[candidate.bound.automation.id]
+        elif verdict.outcome == "match" and candidate.bound.uid in started:
+            record["runId"] = started[candidate.bound.uid]
         shown.append(record)
     shown.sort(key=lambda each: each["outcome"] == "no_match")
     answer: dict[str, Any] = {"event": event, "triggers": shown[:most]}
@@ -130,6 +130,20 @@ def envelope_of(row: Row) -> Envelope:
         return envelope
     owner = envelope.metadata.get("webhook", {}).get("automationId")
     return replace(envelope, origin="webhook", route_id=scope, route_automation_id=owner)
+
+
+def as_owned(envelope: Envelope, table: Table) -> Envelope:
+    """The event as its route would deliver it now: a route follows an automation that is renamed."""
+    now = next(
+        (each.route for each in table.routes.values() if each.route.id == envelope.route_id and not each.gone), None
+    )
+    return envelope if now is None else replace(envelope, route_automation_id=now.automation_id)
+
+
+def _started(tx: Transaction, row: Row) -> dict[str, str]:
+    """By uid of their automations, the runs that an event started at once."""
+    found = (runs.get(tx, each["runId"]) for each in decode(row["materialized_json"]))
+    return {run["automation_uid"]: run["id"] for run in found if run is not None}
 
 
 def verdict_record(verdict: Verdict) -> dict[str, Any]:
@@ -265,7 +279,7 @@ def _chosen(
     for each in matches:
         if (bound.uid, each.candidate.trigger.id) in kept:
             return each.candidate.trigger.id
-    run = runs.get(tx, started[bound.automation.id]) if bound.automation.id in started else None
+    run = runs.get(tx, started[bound.uid]) if bound.uid in started else None
     recorded = decode(run["trigger_json"]) if run is not None else {}
     for each in matches:
         if each.candidate.trigger.id == recorded.get("id") or each.candidate.trigger.raw == recorded:

@@ -6,7 +6,7 @@ twice. The run is of the automation as it is bound now; events that came while i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from automations.core.canonical import decode
@@ -24,6 +24,7 @@ from automations.store import buckets, events, outcomes, timers
 
 if TYPE_CHECKING:
     from automations.core.trigger.bindings import BoundTrigger, Table
+    from automations.core.trigger.envelope import Envelope
     from automations.services.ports import Wake
     from automations.services.trigger.parts import Parts
     from automations.store.database import Row, Transaction
@@ -114,7 +115,7 @@ class Timers:
         row = outcomes.first_waiting(tx, timer["id"])
         if row is None:
             return _gone(timer)
-        verdict = judge(candidate, envelope_of(row), activation=None)
+        verdict = judge(candidate, _delivered(candidate, row), activation=None)
         joining = gather(
             tx, Arrival(row["event_row_id"], verdict, len(row["envelope_json"])), now=now, ids=self._parts.ids
         )
@@ -192,8 +193,15 @@ def _standing(table: Table, timer: Row, *, now: int) -> BoundTrigger | str:
 def _drop_strangers(tx: Transaction, candidate: BoundTrigger, timer_id: str, *, now: int) -> None:
     """Events that came while the automation was another, and that its trigger does not want any more, start nothing."""
     for row in outcomes.of_other_generations(tx, timer_id, generation=candidate.bound.generation):
-        if judge(candidate, envelope_of(row), activation=None).outcome != "match":
+        if judge(candidate, _delivered(candidate, row), activation=None).outcome != "match":
             outcomes.end(tx, _ended(row, "dropped", reason="no_longer_matches", now=now))
+
+
+def _delivered(candidate: BoundTrigger, row: Row) -> Envelope:
+    """A waiting event as it came: to a route of the same automation, whatever that was called then."""
+    envelope = envelope_of(row)
+    own = envelope.route_automation_id == row["automation_id"]
+    return replace(envelope, route_automation_id=candidate.bound.automation.id) if own else envelope
 
 
 def _ended(row: Row, word: str, *, now: int, run_id: str | None = None, reason: str | None = None) -> Row:
