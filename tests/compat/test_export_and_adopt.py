@@ -99,12 +99,45 @@ def test_what_is_exported_plans_to_no_change_after_adoption(made: CommandLine) -
     assert [after[key] for key in same] == [before[key] for key in same]
 
 
-def test_an_adopted_automation_that_differs_becomes_a_new_generation(made: CommandLine) -> None:
+@pytest.fixture
+def differing(made: CommandLine) -> CommandLine:
+    """What was made here, exported, and changed in its file."""
     made.json("export", "--out", "automations.d")
     file = made.specs / FILE
     file.write_text(file.read_text().replace("version: 1.0.0", "version: 1.1.0", 1))
-    assert made("adopt", ID).status == 0
-    assert owner(made) == ("source:default", 2)
+    return made
+
+
+def test_an_adopted_automation_that_differs_becomes_a_new_generation(differing: CommandLine) -> None:
+    ended = differing("adopt", ID, "--auto-approve")
+    assert (ended.status, "taken over from api; version changed" in ended.out) == (0, True)
+    assert owner(differing) == ("source:default", 2)
+
+
+def test_what_an_adoption_changes_beside_the_owner_is_agreed_to_as_with_apply(differing: CommandLine) -> None:
+    said = differing.refused("adopt", ID, status=4)
+    assert said["error"] == "1 change to approve, and nobody is here to do it"
+    assert said["hint"] == f"look at the plan, then: automations adopt {ID} --auto-approve"
+    assert owner(differing) == ("api", 1)
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [(b"n\n", 4, ("api", 1)), (b"y\n", 0, ("source:default", 2))])
+def test_a_person_at_a_terminal_is_asked_what_an_adoption_changes(
+    differing: CommandLine, answer: bytes, status: int, left: tuple[str, int]
+) -> None:
+    assert differing("adopt", ID, stdin=answer, terminal=True).status == status
+    assert owner(differing) == left
+
+
+def test_an_adoption_that_switches_off_too_much_is_refused_until_the_number_is_said(made: CommandLine) -> None:
+    made.applied(["one", "two"])
+    for name in ("one", "two"):
+        file = made.specs / f"{name}.yaml"
+        file.write_text(file.read_text() + "status: paused\n")
+    said = made.refused("adopt", "one", "two", "--source", "team", status=4)
+    assert said["hint"] == "if that is meant: automations adopt one two --source team --allow-deletes=2"
+    words = ("adopt", "one", "two", "--source", "team", "--auto-approve", "--allow-deletes", "2")
+    assert made(*words).status == 0
 
 
 def test_adopting_changes_nothing_else(made: CommandLine) -> None:

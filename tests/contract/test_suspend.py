@@ -272,6 +272,32 @@ def test_a_suspended_source_says_of_bad_and_missing_files_too(database: Database
     assert (standings(loop), loop.generations()) == (("OutOfSync", "OutOfSync", "Synced"), {"a": 1, "b": 1})
 
 
+def told(plane: ControlPlane, files: dict[str, Any], **request: Any) -> list[str]:
+    """What a plan says of suspensions."""
+    made = plane.plan(files, now=plane.clock.at, **request)
+    return [each.message for each in made.hazards if each.code == "AU105"]
+
+
+def test_a_plan_that_brings_a_suspended_automation_back_says_that_it_stays_suspended(plane: ControlPlane) -> None:
+    plane.apply({"a.yaml": spec("a"), "b.yaml": spec("b")})
+    suspend(plane)
+    plane.apply({"b.yaml": spec("b")})
+    assert told(plane, {"b.yaml": spec("b")}) == []
+    assert told(plane, {"a.yaml": spec("a"), "b.yaml": spec("b")}) == ["a is suspended by ops: a migration"]
+    assert told(plane, {"a.yaml": spec("a")}, source="other") == ["a is suspended by ops: a migration"]
+    plane.apply({"a.yaml": spec("a"), "b.yaml": spec("b")})
+    assert [each["automationId"] for each in plane.send().materialized] == ["b"]
+
+
+def test_a_plan_that_renames_or_takes_over_a_suspended_automation_says_so_by_its_new_name(plane: ControlPlane) -> None:
+    plane.apply({"a.yaml": spec("a")})
+    suspend(plane)
+    renamed = {"a.yaml": spec("c", lifecycle={"renamedFrom": "a"})}
+    assert told(plane, renamed) == ["c is suspended by ops: a migration"]
+    taken = told(plane, {"a.yaml": spec("a")}, source="other", adopt=frozenset({"a"}))
+    assert taken == ["a is suspended by ops: a migration"]
+
+
 # Tombstones
 
 

@@ -33,12 +33,18 @@ def assess(changes: tuple[Change, ...], catalogue: Catalogue, *, view: Viewpoint
         found += _hazards_of(change, catalogue, state)
         found += pin_hazards(change, catalogue, pins)
     found += misfits(catalogue, state, pins)
-    found += [
-        Hazard("AU105", identity, f"{identity} is suspended {sentence}")
-        for identity, sentence in sorted(state.suspended.items())
-        if identity in state.automations and state.automations[identity].owner == owner
-    ]
-    return tuple(found)
+    return (*found, *_suspended(changes, state, owner=owner))
+
+
+def _suspended(changes: tuple[Change, ...], state: State, *, owner: str) -> Iterator[Hazard]:
+    """What somebody suspended of what the owner has, and of what the changes bind: that starts nothing either."""
+    live = {held.id for held in state.automations.values() if held.owner == owner and not held.deleted}
+    names = {identity: identity for identity in state.suspended if identity in live}
+    bound = [change for change in changes if change.automation is not None and change.uid is not None]
+    names |= {change.previous_id or change.id: change.id for change in bound}
+    for identity, sentence in sorted(state.suspended.items()):
+        if identity in names:
+            yield Hazard("AU105", names[identity], f"{names[identity]} is suspended {sentence}")
 
 
 def _hazards_of(change: Change, catalogue: Catalogue, state: State) -> Iterator[Hazard]:

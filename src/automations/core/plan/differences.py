@@ -109,7 +109,7 @@ def _update(action: Action, declared: Declared[Automation], *, held: Held, view:
     reasons = {
         "rename": f"renamed from {held.id}",
         "create": "declared again; it keeps its history",
-        "adopt": f"taken over from {held.owner}",
+        "adopt": f"taken over from {held.owner}" + (f"; {_because(fields)}" if fields else ""),
         "move": f"file moved from {held.file}",
         "update": _because(fields),
     }

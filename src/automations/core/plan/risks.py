@@ -72,7 +72,8 @@ _ALL = (
         "AU105",
         "notice",
         "suspended",
-        "Somebody suspended it (`automations suspend`). A plan does not change that: what it applies here stays without "
+        "Somebody suspended it (`automations suspend`), perhaps before it was deleted or under the id that it had. A plan "
+        "does not change that: what it applies here stays without "
         "effect until `automations resume` or the end that is named.",
     ),
     Risk(

@@ -117,7 +117,7 @@ class State:
     rejected: Mapping[str, str] = field(default_factory=dict)
     """By id, the digest that a rollback took back."""
     suspended: Mapping[str, str] = field(default_factory=dict)
-    """By id, who suspended it, why, and until when."""
+    """By id, of deleted ones too, who suspended it, why, and until when."""
     source_suspended: str = ""
     """The same for the source that is planned for; empty when nobody suspended it."""
     destroyed: Mapping[str, Destroyed] = field(default_factory=dict)

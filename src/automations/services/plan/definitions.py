@@ -47,7 +47,7 @@ def load_state(
         parked=parked,
         in_flight=in_flight(tx, held.values()),
         rejected={row["id"]: row["digest"] for row in holds.every(tx)},
-        suspended=_suspended(tx, now=now),
+        suspended=_suspended(tx, held.values(), now=now),
         destroyed={} if now is None else destroyed_of_late(tx, now=now),
     )
 
@@ -66,13 +66,13 @@ def _routes(tx: Transaction) -> tuple[dict[str, HeldRoute], dict[str, tuple[Held
     return bound, {identity: tuple(sorted(mine, key=lambda each: each.id)) for identity, mine in parked.items()}
 
 
-def _suspended(tx: Transaction, *, now: int | None) -> dict[str, str]:
-    """By id, who paused an automation by hand, why, and until when."""
-    held = {row["subject"]: row for row in suspensions.every(tx)}
-    named = automations.ids(tx, held) if held else {}
+def _suspended(tx: Transaction, held: Iterable[Held], *, now: int | None) -> dict[str, str]:
+    """By id, who paused an automation by hand, why, and until when; one that is deleted is as it was when it comes back."""
+    rows = {row["subject"]: row for row in suspensions.every(tx)}
+    named = {each.uid: each.id for each in held if each.uid in rows} if rows else {}
     found = {}
     for uid, identity in named.items():
-        row = held[uid]
+        row = rows[uid]
         pause = Pause(row["owner"], row["reason"], row["since"], row["until_at"])
         if now is None or pause.holds(now):
             found[identity] = pause.words()
