@@ -17,7 +17,12 @@ PLAN = {
 }  # fmt: skip
 SUMMARY = {"create", "update", "rename", "move", "adopt", "delete", "unchanged"}
 CHANGE = {"id", "kind", "action", "reason", "file", "line", "fields", "impact"}
-IMPACT = {"running", "queued", "retrying", "waitingApproval", "pending", "dead", "waitingEvents"}
+IMPACT = {"running", "queued", "retrying", "waitingApproval", "pending", "dead", "waitingEvents"} | {
+    "begun",
+    "notBegun",
+    "ending",
+    "cancels",
+}
 MANIFEST = """\
 id: x.do
 name: Do

@@ -12,7 +12,7 @@ from automations.core.canonical import decode
 from automations.core.instant import iso
 from automations.errors import NotFound
 from automations.services.absent import no_automation
-from automations.store import automations, generations
+from automations.store import automations
 
 if TYPE_CHECKING:
     from automations.store.database import Transaction
@@ -44,7 +44,7 @@ def whose(tx: Transaction, name: str) -> Whose | None:
     row = automations.get(tx, name)
     if row is not None:
         return Whose(row["uid"], row["id"], row["deleted_at"])
-    for kept in generations.saying_id(tx, name):
+    for kept in automations.saying_id(tx, name):
         if decode(kept["spec_json"]).get("id") == name:
             return Whose(kept["uid"], kept["id"], kept["deleted_at"])
     return None

@@ -69,6 +69,15 @@ def of_uid(tx: Transaction, uid: str, /) -> Row | None:
     )
 
 
+def saying_id(tx: Transaction, name: str, /) -> list[Row]:
+    """`{uid, spec_json, id, deleted_at}` of specs that say this for an id somewhere, newest first; `id` is what theirs is now."""
+    return tx.all(
+        """SELECT g.uid, g.spec_json, a.id, a.deleted_at FROM generations g LEFT JOIN automations a ON a.uid = g.uid
+           WHERE g.spec_json LIKE :said ORDER BY g.applied_at DESC, g.uid, g.generation DESC""",
+        said=f'%"id":"{name}"%',
+    )
+
+
 def generation(tx: Transaction, uid: str, number: int, /) -> Row | None:
     """One generation: spec, digest, where it came from and who applied it."""
     return tx.one("SELECT * FROM generations WHERE uid = :uid AND generation = :number", uid=uid, number=number)

@@ -34,15 +34,6 @@ def bound_specs(tx: Transaction, owner: str, /) -> dict[str, str]:
     return {row["uid"]: row["spec_json"] for row in rows}
 
 
-def saying_id(tx: Transaction, name: str, /) -> list[Row]:
-    """`{uid, spec_json, id, deleted_at}` of specs that say this for an id somewhere, newest first; `id` is what theirs is now."""
-    return tx.all(
-        """SELECT g.uid, g.spec_json, a.id, a.deleted_at FROM generations g LEFT JOIN automations a ON a.uid = g.uid
-           WHERE g.spec_json LIKE :said ORDER BY g.applied_at DESC, g.uid, g.generation DESC""",
-        said=f'%"id":"{name}"%',
-    )
-
-
 def spec(tx: Transaction, uid: str, number: int, /) -> str | None:
     """The stored spec of one generation, None where it is gone."""
     row = tx.one("SELECT spec_json FROM generations WHERE uid = :uid AND generation = :number", uid=uid, number=number)
