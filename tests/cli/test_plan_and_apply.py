@@ -329,6 +329,24 @@ def test_names_are_no_matter_while_the_files_have_errors(automations: CommandLin
     assert "automations.d/one.yaml:1" in automations("plan", "--adopt", "one").out
 
 
+def test_a_signed_address_that_another_automation_takes_without_a_signature_is_a_danger(
+    automations: CommandLine,
+) -> None:
+    hook = SPEC.replace(
+        "{{kind: event, source: test, type: {type}}}", "{{kind: webhook, route: {{path: /in, SIGNED}}}}"
+    )
+    automations.write("kept")
+    automations.write("old", hook.replace("SIGNED", 'signature: {{preset: github, secretRef: "secret://team/hook"}}'))
+    automations.json("apply", "--auto-approve")
+    (automations.specs / "old.yaml").unlink()
+    automations.write("new", hook.replace(", SIGNED", ""))
+    (found,) = [each for each in automations.json("plan")["hazards"] if each["code"] in ("AU310", "AU311")]
+    assert (found["code"], found["file"], found["line"]) == ("AU310", "automations.d/new.yaml", 6)
+    assert found["message"] == "new takes /in over without its signature: anybody may post there"
+    automations.write("new", hook.replace("/in, SIGNED", "/other"))
+    assert "AU310" not in automations("plan").out
+
+
 def test_a_rename_that_cannot_be_is_told_at_its_line(automations: CommandLine) -> None:
     (automations.folder / "made.yaml").write_text(SPEC.format(id="loose", type="t"))
     automations.json("create", "made.yaml")

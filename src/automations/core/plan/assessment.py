@@ -70,7 +70,7 @@ def _of_automation(change: Change, state: State) -> Iterator[Hazard]:
         yield Hazard("AU501", change.id, f"{change.id} was rolled back from exactly this version", ("id",))
     if change.fields or change.action == "create":
         pair = compared(automation, state.specs.get(change.previous_id or change.id), change.in_flight)
-        yield from trigger_hazards(pair)
+        yield from trigger_hazards(pair, signed_elsewhere=_signed_elsewhere(change, state))
         yield from step_hazards(pair)
     yield from _cut_off(change)
 
@@ -83,6 +83,13 @@ def _cut_off(change: Change) -> Iterator[Hazard]:
         runs = f"1 run{which} is" if count == 1 else f"{count} runs{which} are"
         path = ("lifecycle", word) if word == "onUpdate" else ()
         yield Hazard("AU401", change.id, f"{change.id} says {word}: {policy}; {runs} cancelled", path)
+
+
+def _signed_elsewhere(change: Change, state: State) -> frozenset[str]:
+    """The paths that a change binds and that another automation, which lets go of them, had with a signature."""
+    held = (state.routes.get(path) for path in change.effects.bound)
+    mine = change.previous_id or change.id
+    return frozenset(each.path for each in held if each and each.signed and each.automation_id != mine)
 
 
 def _of_delete(change: Change, state: State) -> Iterator[Hazard]:

@@ -123,9 +123,9 @@ _ALL = (
         "AU310",
         "danger",
         "a route loses its signature",
-        "A webhook route that was signed is not signed any more, under whatever path and id it goes on. Whoever "
-        "knows its address may post to it and start runs. Put the `signature` back, or be sure that something in front of "
-        "the server proves who sends.",
+        "A webhook route that was signed is not signed any more, under whatever path and id it goes on, or another automation "
+        "takes its path without a signature. Whoever knows its address may post to it and start runs. Put the `signature` "
+        "back, or be sure that something in front of the server proves who sends.",
     ),
     Risk(
         "AU311",

@@ -47,13 +47,14 @@ class HeldManifest:
 
 @dataclass(frozen=True, slots=True)
 class HeldRoute:
-    """One live webhook route in the state; `declared` by a spec, or registered by hand."""
+    """One live webhook route in the state; `declared` by a spec, or registered by hand; `signed` where requests must be."""
 
     id: str
     automation_id: str
     path: str
     owner: str
     declared: bool = True
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

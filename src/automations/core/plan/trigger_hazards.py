@@ -30,15 +30,23 @@ def is_destructive(before: Automation | None, after: Automation) -> bool:
     return after.status is not AutomationStatus.ACTIVE or (starts_itself(before) and not starts_itself(after))
 
 
-def trigger_hazards(pair: Comparison) -> Iterator[Hazard]:
-    """Every hazard of a changed or new automation's triggers, in their order."""
+def trigger_hazards(pair: Comparison, *, signed_elsewhere: frozenset[str] = frozenset()) -> Iterator[Hazard]:
+    """Every hazard of a changed or new automation's triggers, in their order.
+
+    `signed_elsewhere` are paths that another automation had with a signature until now.
+    """
     if pair.before is not None:
         yield from _status(pair.id, pair.before, pair.after)
         yield from _removed(pair, pair.before)
     proofs = _Proofs(pair)
     for path, trigger, was in pair.triggers():
         if trigger.route is not None:
-            yield from _route(pair, path, route=trigger.route, proof=proofs.of(trigger.route, was))
+            proof = proofs.of(trigger.route, was)
+            if proof is None and trigger.route.signature is None and trigger.route.path in signed_elsewhere:
+                message = f"{pair.id} takes {trigger.route.path} over without its signature: anybody may post there"
+                yield Hazard("AU310", pair.id, message, (*path, "route"))
+            else:
+                yield from _route(pair, path, route=trigger.route, proof=proof)
         if was is not None:
             yield from _changed(pair.id, path, trigger=trigger, was=was)
     if pair.before is not None:

@@ -58,7 +58,10 @@ def _routes(tx: Transaction) -> tuple[dict[str, HeldRoute], dict[str, tuple[Held
     parked: dict[str, list[HeldRoute]] = {}
     for row in routes.every(tx):
         by_hand = row["trigger_id"] is None
-        route = HeldRoute(row["id"], row["automation_id"], row["path"], row["owner"], declared=not by_hand)
+        signed = row["signature_json"] is not None
+        route = HeldRoute(
+            row["id"], row["automation_id"], row["path"], row["owner"], declared=not by_hand, signed=signed
+        )
         if row["deleted_at"] is None:
             bound[route.path] = route
         elif by_hand:
