@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,41 @@ def test_every_variable_that_is_set_is_one_that_the_program_reads() -> None:
     named |= set(re.findall(r"\b((?:HASNA_)?AUTOMATIONS_[A-Z_]+)=", UNIT.read_text()))
     assert named <= VARIABLES
     assert len(named) >= 5
+
+
+def image_variables() -> set[str]:
+    """What the image sets for every process in it."""
+    text = re.sub(r"\\\n\s*", "", (DEPLOY / "Dockerfile").read_text())
+    return {pair.partition("=")[0] for line in re.findall(r"^ENV (.*)$", text, re.MULTILINE) for pair in line.split()}
+
+
+def test_no_key_of_a_mounted_file_is_overridden_by_what_the_image_or_the_pods_set() -> None:
+    """Variables win over the file, so the image takes for granted what it does in a file of its own."""
+    (text,) = (each["data"]["automations.toml"] for each in manifests() if each["kind"] == "ConfigMap")
+    said = tomllib.loads(text)
+    keys = {f"{table}.{key}" for table, each in said.items() if isinstance(each, dict) for key in each}
+    keys |= {key for key, each in said.items() if not isinstance(each, dict | list)}
+    assert {"daemon.host", "daemon.port", "log_format"} <= keys
+    known = {each.name: each.key for each in SETTINGS}
+    everywhere = image_variables()
+    assert "AUTOMATIONS_CONFIG" in everywhere
+    assert {known[name] for name in everywhere if known.get(name)} == set()
+    for pod in pods():
+        assert not {known.get(each["name"]) for each in pod["containers"][0]["env"]} & keys
+
+
+def test_the_image_begins_with_a_file_that_says_what_a_mounted_one_says_again() -> None:
+    found = read(DEPLOY / "image.toml")
+    (text,) = (each["data"]["automations.toml"] for each in manifests() if each["kind"] == "ConfigMap")
+    said = tomllib.loads(text)
+    assert found.values == {
+        "data_dir": "/var/lib/automations",
+        "log_format": said["log_format"],
+        "daemon.host": said["daemon"]["host"],
+        "daemon.port": said["daemon"]["port"],
+    }
+    mounted = next(each for each in pods()[0]["containers"][0]["volumeMounts"] if each["name"] == "configuration")
+    assert f"AUTOMATIONS_CONFIG={mounted['mountPath']}/automations.toml" in (DEPLOY / "Dockerfile").read_text()
 
 
 def test_every_service_of_compose_but_the_database_runs_confined_and_as_nobody() -> None:

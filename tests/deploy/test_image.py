@@ -73,7 +73,7 @@ class Image:
         """What ENV sets, with paths inside the image."""
         pairs = dict(pair.split("=", 1) for line in self.stage.all("ENV") for pair in line.split())
         return {
-            key: re.sub(r"(?<![\w.])/(opt|var)/", rf"{self.root}/\1/", value).replace("$PATH", os.environ["PATH"])
+            key: re.sub(r"(?<![\w.])/(opt|var|etc)/", rf"{self.root}/\1/", value).replace("$PATH", os.environ["PATH"])
             for key, value in pairs.items()
         }
 
@@ -113,6 +113,11 @@ def image() -> Iterator[Image]:
             if done.returncode and os.environ.get("CI") != "true":
                 pytest.skip("the image cannot be built without a package registry")
             assert done.returncode == 0, done.stdout + done.stderr
+        for each in final.all("COPY"):
+            name, target = each.split()[-2:]
+            if not each.startswith("--from="):
+                (root / target[1:]).parent.mkdir(parents=True)
+                put(context / name, root / target[1:])
         shutil.rmtree(source)  # the final stage has only what it copies
         yield Image(root, final)
 
@@ -136,6 +141,7 @@ def put_without_caches(source: Path, target: Path) -> None:
     if source.is_dir():
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     else:
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
 
 
@@ -143,7 +149,8 @@ def test_the_final_stage_takes_the_program_only_and_runs_as_nobody() -> None:
     build, final = stages()
     assert build.base == "python:3.13-slim AS build"
     assert final.base == "python:3.13-slim"
-    assert final.all("COPY") == ["--from=build /opt/automations /opt/automations"]
+    settings = "docs/deploy/image.toml /etc/automations/automations.toml"
+    assert final.all("COPY") == ["--from=build /opt/automations /opt/automations", settings]
     assert final.all("USER") == ["10001:10001"]
     names = [name for name, _ in final.steps]
     assert names.index("USER") < names.index("ENTRYPOINT")
@@ -163,7 +170,9 @@ def test_a_container_serves_is_healthy_and_stops_in_order(image: Image) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    variables = {**image.environment, "AUTOMATIONS_LISTEN_HOST": "127.0.0.1", "AUTOMATIONS_LISTEN_PORT": str(port)}
+    state = str(image.root / "var/lib/automations")
+    variables = {**image.environment, "HASNA_AUTOMATIONS_DIR": state}
+    variables |= {"AUTOMATIONS_LISTEN_HOST": "127.0.0.1", "AUTOMATIONS_LISTEN_PORT": str(port)}
     entry = [str(image.root / "opt/automations/bin" / image.words("ENTRYPOINT")[0]), "--json"]
     user: dict[str, Any] = (
         {"user": 10001, "group": 10001, "extra_groups": []}
