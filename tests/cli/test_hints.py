@@ -110,5 +110,5 @@ def test_what_a_source_waits_for_is_confirmed_where_one_asked_for_it(automations
     there = ("--dir", str(automations.root))
     automations("reconcile", *there)
     told = automations("status", *there).out
-    assert f"automations --dir {automations.root} reconcile --confirm-deletes 1" in told
-    assert "automations reconcile --confirm-deletes 1" in automations("status").out
+    assert f"automations --dir {automations.root} reconcile --source default --confirm-deletes 1" in told
+    assert "automations reconcile --source default --confirm-deletes 1" in automations("status").out

@@ -4,11 +4,14 @@ import base64
 import hmac
 import json
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 
+from automations.core.spec import build
 from automations.web.limits import Limits
+from automations.web.route_secrets import LOOKED_AGAIN, RouteSecrets
 from web_server import BODY, KEYED, MAPPED, SECRET, SIGNED, SPECS, Serve, Served, automation, eventually, sign
 
 GOOD = sign(BODY)
@@ -229,15 +232,51 @@ def test_a_rotated_secret_file_counts_without_a_restart(serve: Serve, tmp_path: 
     def status(secret: str) -> int:
         return served.post("/webhooks/filed", X_Hasna_Signature=sign(BODY, secret))[0]
 
-    eventually(lambda: status("one") == 503)
     path.write_text("one\n")
     eventually(lambda: status("one") == 202)
-    path.write_text("two\n")
     path.with_name("filed_PREVIOUS").write_text("one\n")
-    eventually(lambda: status("two") == 202)
+    path.write_text("two\n")
+    assert status("two") == 202
     assert status("one") == 202
     path.with_name("filed_PREVIOUS").unlink()
     eventually(lambda: status("one") == 401)
+    path.unlink()
+    eventually(lambda: status("two") == 503)
+
+
+class Counted:
+    """One secret, and how often somebody looked for it."""
+
+    def __init__(self, *values: bytes) -> None:
+        self.values, self.looks = values, 0
+
+    def resolve(self, _names: tuple[str, ...], _ref: str | None) -> tuple[bytes, ...]:
+        self.looks += 1
+        return self.values
+
+    def value(self, name: str) -> str:
+        return name
+
+    def known(self) -> tuple[bytes, ...]:
+        return self.values
+
+
+def test_many_bad_signatures_do_not_read_the_secret_each_time_and_a_new_one_is_seen_among_them() -> None:
+    counted = Counted(b"one")
+    secrets, route = RouteSecrets(counted), build.route(ROUTE)
+    began = monotonic()
+    assert secrets.of(route, "secret://r") == (b"one",)
+    assert secrets.anew(route, "secret://r") == (b"one",)
+    counted.values = (b"two",)
+    asked = 0
+    while secrets.anew(route, "secret://r") is None:
+        asked += 1
+    assert asked > 0
+    assert monotonic() - began >= LOOKED_AGAIN
+    assert (secrets.of(route, "secret://r"), counted.looks) == ((b"two",), 3)
+
+
+ROUTE = {"id": "r", "automationId": "a", "path": "/webhooks/r", "mapping": {"source": "s", "type": "t"}}
 
 
 def test_health_answers_as_the_original(served: Served) -> None:

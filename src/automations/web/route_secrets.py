@@ -1,6 +1,7 @@
 """Secrets of signed routes, looked up for the requests of one second at a time.
 
-A rotated secret file counts within that second; nothing is kept longer, and nothing of it is ever shown.
+What was taken away or replaced is believed for that second at most. Nobody is refused before the secret was looked for again, so
+that a new one counts at once. Nothing is kept longer, and nothing of it is ever shown.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,8 @@ from automations.services.ports import Secrets
 
 MAX_AGE = 1.0
 """Seconds for which a resolved secret is used again."""
+LOOKED_AGAIN = 0.05
+"""Seconds between looks for the sake of requests that are about to be refused: a flood of them reads no more often than that."""
 _MOST = 1024
 
 
@@ -39,11 +42,12 @@ def without_secret(routes: Iterable[Route], secrets: Secrets) -> Iterator[Route]
 class RouteSecrets:
     """Resolves secrets by route, on the event loop's thread."""
 
-    __slots__ = ("_known", "_secrets")
+    __slots__ = ("_again", "_known", "_secrets")
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._known: dict[tuple[str, str], tuple[float, tuple[bytes, ...]]] = {}
+        self._again: dict[tuple[str, str], float] = {}
 
     def of(self, route: Route, ref: str) -> tuple[bytes, ...]:
         """Return the route's secrets, current first; empty when there is none. Raises SecretUnavailable."""
@@ -52,6 +56,20 @@ class RouteSecrets:
         now = monotonic()
         if known is not None and now - known[0] <= MAX_AGE:
             return known[1]
+        return self._look(route, ref, now=now)
+
+    def anew(self, route: Route, ref: str) -> tuple[bytes, ...] | None:
+        """The same, looked for again; None when another refusal has just made us look. Raises SecretUnavailable."""
+        key, now = (route.id, ref), monotonic()
+        if now - self._again.get(key, -LOOKED_AGAIN) < LOOKED_AGAIN:
+            return None
+        if len(self._again) >= _MOST:
+            self._again.clear()
+        self._again[key] = now
+        return self._look(route, ref, now=now)
+
+    def _look(self, route: Route, ref: str, *, now: float) -> tuple[bytes, ...]:
+        key = (route.id, ref)
         self._known.pop(key, None)
         values = self._secrets.resolve(route_secret_names(route.id, ref), ref)
         if len(self._known) >= _MOST:

@@ -114,11 +114,23 @@ class Webhooks:
         except SecretUnavailable as problem:
             unavailable = problem.message
         verdict = verify(signature, secrets=secrets, headers=headers, body=request.body, now=now)
+        if isinstance(verdict, Rejected) and verdict.reason != "missing":
+            anew = self._anew(route, signature)
+            if anew and anew != secrets:
+                secrets, unavailable = anew, None
+                verdict = verify(signature, secrets=secrets, headers=headers, body=request.body, now=now)
         if not isinstance(verdict, Rejected):
             return
         if not secrets and verdict.reason != "missing":
             raise _Rejection("webhook_secret_unavailable", route, detail=unavailable or looked_for(route))
         raise _Rejection(f"webhook_signature_{verdict.reason}", route, detail=verdict.detail)
+
+    def _anew(self, route: Route, signature: Signature) -> tuple[bytes, ...] | None:
+        """The route's secrets as they are by now, for somebody who does not know those of a moment ago."""
+        try:
+            return self._secrets.anew(route, signature.secret_ref)
+        except SecretUnavailable:
+            return None
 
     def _committed(self, answer: "asyncio.Future[Response]", route: Route, envelope: Envelope, result: Result) -> None:
         if isinstance(result, AutomationsError):
