@@ -144,6 +144,9 @@ def test_a_pull_request_is_planned_from_its_merge_commit_and_commented_once(runn
     assert comment.startswith("<!-- automations plan of default -->\n")
     assert "one" in comment
     assert "1 to change" in comment
+    assert (
+        runner.log.count("::warning file=automations.d/one.yaml,") == 2
+    )  # once by this job, once by the one that applied
     assert all(credential == "Bearer t0ken" for _, _, credential in project.forge.requests)
 
     project.git("checkout", "--quiet", "rename")
@@ -207,6 +210,7 @@ def test_a_wrong_spec_is_annotated_at_its_line_and_takes_the_place_of_the_last_p
     (annotation,) = [line for line in done["Validate"].stdout.splitlines() if line.startswith("::error ")]
     assert annotation.startswith("::error file=automations.d/one.yaml,line=")
     assert "::error" not in done["Plan"].stdout  # once is enough
+    assert "automations.d/one.yaml:" in done["Validate"].stdout.partition("::")[0]  # people read the log
     assert len(project.forge.comments) == 1
     assert "1 to change" not in project.forge.comments[1]
     assert "automations.d/one.yaml:" in project.forge.comments[1]

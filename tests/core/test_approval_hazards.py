@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from automations.core.plan.comparison import compared
 from automations.core.plan.state import InFlight
 from automations.core.plan.step_hazards import step_hazards
+from automations.core.spec.graph import succeeded
 from samples import automation, spec
 
 
@@ -135,3 +138,31 @@ def test_thousands_of_steps_behind_a_gate_are_told_in_a_sentence() -> None:
     assert told([act("gate", ask=1), *behind], [each | {"dependsOn": []} for each in behind]) == [
         "step gate goes, and with it the approval of 1 person: s0, s1, s2, s3, s4 and more no longer wait for it"
     ]
+
+
+NAMES = "abcdef"
+versions = st.tuples(
+    st.frozensets(st.sampled_from([(one, other) for one in NAMES for other in NAMES if one < other]), max_size=9),
+    st.dictionaries(st.sampled_from(NAMES), st.integers(1, 2), max_size=3),
+)
+
+
+def version(drawn: tuple[frozenset[tuple[str, str]], dict[str, int]]) -> list[Any]:
+    edges, asks = drawn
+    return [act(name, *(one for one, other in sorted(edges) if other == name), ask=asks.get(name, 0)) for name in NAMES]
+
+
+@given(versions, versions)
+def test_who_lost_an_approval_is_told_of_and_nobody_else(before: Any, after: Any) -> None:
+    asked, now = before[1], after[1]
+    were, are = (succeeded(automation("a", actions=version(each)).steps) for each in (before, after))
+    lost = made_up = False
+    for step in NAMES:
+        had = {gate for gate in {step, *were[step]} if gate in asked}
+        has = {gate for gate in {step, *are[step]} if gate in now}
+        missing = {gate for gate in had if gate not in has or now[gate] < asked[gate]}
+        made_up = made_up or bool(missing and has - had)
+        lost = lost or bool(missing and not has - had)
+    found = told(version(before), version(after))
+    assert found or not lost
+    assert lost or made_up or not found
