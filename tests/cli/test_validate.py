@@ -1,12 +1,16 @@
 """`validate`: every problem of everything at once, each with its place, in an order that never changes."""
 
 import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from command_line import SPEC, CommandLine
+from e2e.conftest import BIN
 
 SARIF = Path(__file__).parents[1] / "data" / "sarif-2.1.0.json"
 DIAGNOSTIC = {"code", "severity", "message", "file", "line", "column", "path", "hint"}
@@ -234,3 +238,51 @@ def test_create_refuses_what_validate_calls_an_error_with_the_actions_that_the_s
     assert refused["diagnostics"][0]["code"] == "spec/input"
     assert automations.json("list") == []
     assert automations.json("create", "-", stdin=many.replace("many", "3").encode())["id"] == "one"
+
+
+RIGHTS = "-dac_override,-dac_read_search"
+"""What lets root read everything."""
+
+
+def bound_by_modes(*words: str) -> subprocess.CompletedProcess[str]:
+    """A command that may read what its user may, also where that is root."""
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root reads everything, and there is no setpriv")
+        words = ("setpriv", f"--bounding-set={RIGHTS}", f"--inh-caps={RIGHTS}", *words)
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def test_what_cannot_be_read_is_one_finding_among_all_others_and_stops_whoever_would_act(
+    automations: CommandLine,
+) -> None:
+    automations.write("good")
+    automations.write("bad", SPEC.replace("kind: event", "kind: evnet"))
+    shut = automations.write("shut")
+    folder = automations.specs / "team"
+    folder.mkdir()
+    (folder / "inner.yaml").write_text(SPEC)
+    shut.chmod(0)
+    folder.chmod(0)
+    try:
+        program = str(BIN / "automations")
+        done = bound_by_modes(program, "--json", "validate", str(automations.specs))
+        found = [
+            (Path(each["file"]).name, each["code"])
+            for each in json.loads(done.stdout)["diagnostics"]
+            if each["severity"] == "error"
+        ]
+        assert found == [("bad.yaml", "spec/value"), ("shut.yaml", "file/unusable"), ("team", "file/unusable")]
+        there = ("--dir", str(automations.root))
+        refused = bound_by_modes(program, *there, "plan", str(automations.specs))
+        assert refused.returncode == 1
+        assert "Permission denied" in refused.stderr
+        assert "let the user read it that this runs as" in refused.stderr
+        folder.chmod(0o700)
+        shut.chmod(0o600)
+        assert bound_by_modes(program, *there, "plan", str(automations.specs / "nothing")).stderr.endswith(
+            "name the directory that holds the specs\n"
+        )
+    finally:
+        folder.chmod(0o700)
+        shut.chmod(0o600)

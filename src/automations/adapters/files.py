@@ -32,6 +32,7 @@ MOST_GLANCED = 1_000
 """Folders that are looked into before a tree counts as one that holds specs."""
 MOST_BYTES = 256 << 20
 """Bytes of all files together that one look holds."""
+_READABLE = "let the user read it that this runs as (its mode, its owner)"
 SETTLED_CLOSED = 250_000
 """Microseconds without a write after which a file that nobody has open for writing counts as whole."""
 SETTLED_UNKNOWN = 1_000_000
@@ -49,12 +50,22 @@ class _Reading:
     seen: list[tuple[str, os.stat_result]] = field(default_factory=list)
     """Paths and what they were when they were looked at."""
     directories: dict[str, int] = field(default_factory=dict)
+    lenient: bool = False
+    """Whether what cannot be read is told as one problem of many; then nobody may act on what was read."""
+
+    def tells(self, shown: str, problem: OSError) -> bool:
+        """Whether this is put among the problems: not what just went, which the next attempt does not find."""
+        if not self.lenient or isinstance(problem, FileNotFoundError):
+            return False
+        self.problems.append(_problem(shown, f"cannot be read: {problem.strerror}", _READABLE))
+        return True
 
 
 class DirectoryTree:
-    """A directory as the services' `Tree`."""
+    """A directory as the services' `Tree`. A `lenient` one, to be looked at only, tells what cannot be read."""
 
-    def __init__(self, directory: Path, *, shown: str | None = None) -> None:
+    def __init__(self, directory: Path, *, shown: str | None = None, lenient: bool = False) -> None:
+        self._lenient = lenient
         self.directory = directory.absolute()
         self.root = str(self.directory)
         label = str(directory) if shown is None else shown
@@ -85,7 +96,7 @@ class DirectoryTree:
 
     def _once(self, known: Mapping[str, str], *, afresh: bool) -> Snapshot | None:
         resolved = self.directory.resolve(strict=True)
-        reading = _Reading()
+        reading = _Reading(lenient=self._lenient)
         moving = is_moving(resolved)
         for name, path in tuple(_walk(resolved, reading, prefix=self.prefix)):
             status = os.stat(path)  # noqa: PTH116  # by name, thousands of them
@@ -115,7 +126,12 @@ class DirectoryTree:
         mark = _stamp(status)
         # A tree that nobody knows yet is taken as it is.
         settles_at = _settles_at(path, status, known.get(name)) if known and known.get(name) != mark else 0
-        raw = _bytes(path)
+        try:
+            raw = _bytes(path)
+        except OSError as problem:
+            if reading.tells(shown, problem):
+                return
+            raise
         reading.held += len(raw)
         if reading.held > MOST_BYTES:
             raise OSError(0, f"more than {MOST_BYTES} bytes of specs", self.root)
@@ -161,8 +177,13 @@ def _walk(root: Path, reading: _Reading, *, prefix: str) -> Iterator[tuple[str, 
     while pending:
         above, directory = pending.pop()
         reading.directories[str(directory)] = directory.stat().st_mtime_ns
-        with os.scandir(directory) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+        try:
+            with os.scandir(directory) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as shut:
+            if above and reading.tells(prefix + _encodable(above), shut):
+                continue
+            raise
         for entry in found:
             name = above + entry.name
             if entry.name.startswith(".") or entry.name.endswith("~"):

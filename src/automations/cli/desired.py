@@ -23,15 +23,20 @@ SOURCE = "default"
 """The source that is meant when none is named."""
 
 
-def snapshot_of(path: str, *, known: dict[str, str] | None = None, absent: str = "source_untrusted") -> Snapshot:
-    """A trusted snapshot of a directory. Raises InvalidInput when there is none, with the code `absent` where nothing is."""
+def snapshot_of(
+    path: str, *, known: dict[str, str] | None = None, absent: str = "source_untrusted", lenient: bool = False
+) -> Snapshot:
+    """A trusted snapshot of a directory. Raises InvalidInput when there is none, with the code `absent` where nothing is.
+
+    A `lenient` one, which nobody may act on, tells single files that cannot be read among its problems.
+    """
     if not path:  # a script's variable that was never set; it must not mean the current directory
         raise InvalidInput("the path is empty", hint="give the directory that holds the specs")
     if not Path(path).exists():
         raise InvalidInput(absence(path), hint=_hint(path), code=absent)
-    taken = DirectoryTree(Path(path), shown=path).take(known or {})
+    taken = DirectoryTree(Path(path), shown=path, lenient=lenient).take(known or {})
     if isinstance(taken, Untrusted):
-        raise InvalidInput(taken.message, hint=_hint(path), code="source_untrusted")
+        raise InvalidInput(taken.message, hint=_what_to_do(path, taken), code="source_untrusted")
     return taken
 
 
@@ -58,8 +63,21 @@ def is_folder(path: str) -> bool:
     return Path(path).is_dir() or not (Path(path).exists() or named_like_a_spec(path))
 
 
+def _what_to_do(path: str, untrusted: Untrusted) -> str:
+    """What to do about a directory that is there and cannot be used as it is."""
+    if untrusted.reason == "Unstable":
+        return "say it again when nobody writes there"
+    if untrusted.reason != "Unreadable":
+        return _hint(path)
+    if "more than" in untrusted.message:
+        return "name a directory that holds specs only, or make several sources of it"
+    return (
+        "let the user read it that this runs as, or mend the link; automations validate tells all that is wrong there"
+    )
+
+
 def _hint(path: str) -> str:
-    """What to do about a directory that cannot be used."""
+    """What to do about a directory that is not there."""
     if path == DEFAULT and not Path(path).exists():
         begin = f"mkdir {path} && automations spec example > {path}/example.json"
         return f"name the directory that holds the specs, or begin one: {begin}"

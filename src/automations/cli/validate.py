@@ -81,7 +81,7 @@ def _catalogue(context: "Context", path: str) -> "tuple[Catalogue, bool]":
         files = [("-", sys.stdin.buffer.read((1 << 20) + 1))]
         return with_executors(catalogue_of_files(files), executor_kinds()), True
     single = not is_folder(path)
-    snapshot = one_file(Path(path)) if single else snapshot_of(path, absent="file_unreadable")
+    snapshot = one_file(Path(path)) if single else snapshot_of(path, absent="file_unreadable", lenient=True)
     files = [(snapshot.prefix + file.name, file.raw or b"") for file in snapshot.files]
     catalogue = catalogue_of_files(files, problems=snapshot.problems)
     if single and any(each.code in _ABOUT_ACTIONS for each in catalogue.diagnostics):
