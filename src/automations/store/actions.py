@@ -1,9 +1,10 @@
 """Queued actions: claimed from a partial index, finished by guarded updates, their ended attempts kept."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from automations.store.database import Row, Transaction
+from automations.store.lists import AT_ONCE, listed
 
 INSERT = """INSERT INTO actions (id, run_id, automation_id, step_id, position, action_id, manifest_version, manifest_digest,
     executor, idempotency_key, status, priority, turn, input_json, input_digest, attempt, max_attempts, crashes, fence,
@@ -421,13 +422,21 @@ def counts(tx: Transaction, /) -> dict[str, int]:
     return {row["status"]: row["n"] for row in tx.all("SELECT status, count(*) AS n FROM actions GROUP BY status")}
 
 
-def live_counts(tx: Transaction, /) -> list[Row]:
-    """`{automation_uid, status, n}` of actions that wait, or lie in the dead-letter queue."""
-    return tx.all(
-        """SELECT r.automation_uid, a.status, count(*) AS n FROM runs r JOIN actions a ON a.run_id = r.id
-           WHERE r.completed_at IS NULL AND a.status IN ('queued', 'retrying', 'waiting_approval')
-           GROUP BY r.automation_uid, a.status
-           UNION ALL
-           SELECT r.automation_uid, a.status, count(*) AS n FROM actions a JOIN runs r ON r.id = a.run_id
-           WHERE a.status IN ('dead', 'rejected') AND a.status = 'dead' GROUP BY r.automation_uid, a.status"""
-    )
+def live_counts(tx: Transaction, uids: Sequence[str], /) -> list[Row]:
+    """`{automation_uid, status, n}` of actions of these automations that wait, or lie in the dead-letter queue."""
+    found: list[Row] = []
+    for at in range(0, len(uids), AT_ONCE[-1]):
+        names, values = listed(uids[at : at + AT_ONCE[-1]])
+        found += tx.all(
+            f"""SELECT r.automation_uid, a.status, count(*) AS n FROM runs r JOIN actions a ON a.run_id = r.id
+                WHERE r.automation_uid IN ({names}) AND r.completed_at IS NULL
+                  AND a.status IN ('queued', 'retrying', 'waiting_approval')
+                GROUP BY r.automation_uid, a.status
+                UNION ALL
+                SELECT r.automation_uid, a.status, count(*) AS n FROM actions a CROSS JOIN runs r
+                WHERE a.status IN ('dead', 'rejected') AND a.status = 'dead' AND r.id = a.run_id
+                  AND r.automation_uid IN ({names})
+                GROUP BY r.automation_uid, a.status""",  # fixed texts only; CROSS JOIN has SQLite begin with the few letters
+            **values,
+        )
+    return found

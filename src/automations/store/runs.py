@@ -213,13 +213,19 @@ def of_schedule_after(tx: Transaction, /, *, uid: str, trigger_id: str, after: s
     )
 
 
-def live_counts(tx: Transaction, /) -> list[Row]:
-    """`{automation_uid, status, begun, ending, n}` of runs that are not over."""
-    return tx.all(
-        f"""SELECT automation_uid, status, begun, ending, count(*) AS n FROM (
-              SELECT automation_uid, status, {_STANDING} FROM runs WHERE completed_at IS NULL) AS live
-            GROUP BY automation_uid, status, begun, ending"""  # fixed texts only
-    )
+def live_counts(tx: Transaction, uids: Sequence[str], /) -> list[Row]:
+    """`{automation_uid, status, begun, ending, n}` of runs of these automations that are not over."""
+    found: list[Row] = []
+    for at in range(0, len(uids), AT_ONCE[-1]):
+        names, values = listed(uids[at : at + AT_ONCE[-1]])
+        found += tx.all(
+            f"""SELECT automation_uid, status, begun, ending, count(*) AS n FROM (
+                  SELECT automation_uid, status, {_STANDING} FROM runs
+                  WHERE automation_uid IN ({names}) AND completed_at IS NULL) AS live
+                GROUP BY automation_uid, status, begun, ending""",  # fixed texts only
+            **values,
+        )
+    return found
 
 
 def count(tx: Transaction, /) -> int:

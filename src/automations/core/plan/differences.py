@@ -54,7 +54,7 @@ def automation_change(declared: Declared[Automation], view: Viewpoint) -> Change
     """What becomes of one declared automation; None when it is bound as it stands."""
     automation, state, owner = declared.value, view.state, view.owner
     held = state.automations.get(automation.id)
-    if held is not None and held.digest == automation.digest and _stands(held, declared.document.file, owner):
+    if held is not None and stands(held, declared, owner=owner):
         return None
     previous = renamed(declared, state, owner=owner)
     if previous is not None:
@@ -68,9 +68,10 @@ def automation_change(declared: Declared[Automation], view: Viewpoint) -> Change
     return _update("update" if held.digest != automation.digest else "move", declared, held=held, view=view)
 
 
-def _stands(held: Held, file: str, owner: str) -> bool:
+def stands(held: Held, declared: Declared[Automation], *, owner: str) -> bool:
     """Whether one that says the same lives where it is declared."""
-    return held.file == file and held.owner == owner and not held.deleted
+    same = held.digest == declared.value.digest and held.file == declared.document.file
+    return same and held.owner == owner and not held.deleted
 
 
 def _create(declared: Declared[Automation], held: Held | None, view: Viewpoint) -> Change:

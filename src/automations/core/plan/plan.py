@@ -27,6 +27,7 @@ from automations.core.plan.differences import (
     gone,
     manifest_changes,
     moved_only,
+    stands,
     viewpoint,
 )
 from automations.core.plan.hazards import Hazard
@@ -34,7 +35,7 @@ from automations.core.plan.named import Misnamed, misnamed
 from automations.core.plan.parked import with_parked
 from automations.core.plan.pins import pins_of, with_repins
 from automations.core.plan.resemblance import alike
-from automations.core.plan.state import API_OWNER, State, source_owner
+from automations.core.plan.state import API_OWNER, Held, State, source_owner
 from automations.core.spec.catalogue import Catalogue, ManifestKey
 from automations.core.spec.model import Automation
 
@@ -140,6 +141,19 @@ def changed_ids(catalogue: Catalogue, state: State, *, owner: str) -> frozenset[
         if held is not None and held.digest != declared.value.digest:
             found.add(held.id)
     return frozenset(found)
+
+
+def touched(catalogue: Catalogue, state: State, *, owner: str) -> tuple[Held, ...]:
+    """The automations of the state whose work in flight `make_plan` wants to see: what does not stand as it is declared."""
+    found = {held.id: held for held in gone(catalogue, state, owner=owner)}
+    for identity, declared in catalogue.automations.items():
+        held = state.automations.get(identity)
+        if held is not None and not stands(held, declared, owner=owner):
+            found[held.id] = held
+        previous = state.automations.get(declared.value.renamed_from or "")
+        if previous is not None and (held is None or held.deleted):
+            found[previous.id] = previous
+    return tuple(found.values())
 
 
 def make_plan(catalogue: Catalogue, state: State, request: Request) -> Plan:

@@ -24,7 +24,7 @@ from automations.store.database import Database, Row, Transaction
 def load_state(
     tx: Transaction, *, prefix: str = "", now: int | None = None, known: tuple[int, Mapping[str, Held]] | None = None
 ) -> State:
-    """The state without old specs. File names get `prefix`, so that they read like those of the catalogue.
+    """The state without old specs and work in flight. File names get `prefix`, so that they read like those of the catalogue.
 
     With `now` (microseconds) it knows what was destroyed of late. `known` are a serial and the automations as of then, with this
     prefix: while the serial is the same, they are not read again.
@@ -45,7 +45,6 @@ def load_state(
         },
         routes=bound,
         parked=parked,
-        in_flight=in_flight(tx, held.values()),
         rejected={row["id"]: row["digest"] for row in holds.every(tx)},
         suspended=_suspended(tx, held.values(), now=now),
         destroyed={} if now is None else destroyed_of_late(tx, now=now),
@@ -143,16 +142,17 @@ def load_users(tx: Transaction, touched: frozenset[str]) -> dict[str, Automation
 
 
 def in_flight(tx: Transaction, held: Iterable[Held]) -> dict[str, InFlight]:
-    """Work that is not over, by automation id: what has the automation's uid, whatever it was called when the work began."""
+    """Work of these automations that is not over, by their ids: what has their uids, whatever they were called when it began."""
+    names = {each.uid: each.id for each in held}
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in runs.live_counts(tx):
+    for row in runs.live_counts(tx, sorted(names)):
         mine = counts[row["automation_uid"]]
         mine["ending" if row["ending"] else "begun" if row["begun"] else "not_begun"] += row["n"]
         if row["status"] in ("running", "pending"):
             mine[row["status"]] += row["n"]
-    for row in actions.live_counts(tx):
+    for row in actions.live_counts(tx, sorted(names)):
         counts[row["automation_uid"]][row["status"]] += row["n"]
-    return {each.id: InFlight(**counts[each.uid]) for each in held if each.uid in counts} if counts else {}
+    return {names[uid]: InFlight(**found) for uid, found in counts.items()}
 
 
 def _shown(file: str | None, prefix: str) -> str | None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from automations.core.canonical import decode
 from automations.core.plan.pins import touched_actions
 from automations.core.plan.plan import Plan, Request, changed_ids, make_plan, with_specs
+from automations.core.plan.plan import touched as touched_automations
 from automations.core.plan.standing import Pause
 from automations.core.plan.state import InFlight, State
 from automations.core.spec.catalogue import Catalogue
-from automations.services.plan.definitions import load_actions, load_specs, load_state, load_users
+from automations.services.plan.definitions import in_flight, load_actions, load_specs, load_state, load_users
 from automations.store import manifests, suspensions, texts, timers
 from automations.store.database import Database, Transaction
 
@@ -45,13 +46,14 @@ def _with_waiting(tx: Transaction, state: State) -> State:
 
 
 def with_old(tx: Transaction, state: State, catalogue: Catalogue, request: Request) -> State:
-    """The state with the old specs and texts of what this catalogue changes, and who uses which manifest of what it touches."""
+    """The state with old specs, texts and work in flight of what this catalogue changes, and who uses which manifest of it."""
     ids = changed_ids(catalogue, state, owner=request.owner)
     touched = touched_actions(catalogue, state, request) | load_actions(tx, request.adopt)
     kept = {each: texts.get(tx, state.automations[each].uid, state.automations[each].generation) for each in ids}
     held = {key: manifests.body(tx, each.digest) for key, each in state.manifests.items() if key[0] in touched}
+    work = in_flight(tx, touched_automations(catalogue, state, owner=request.owner))
     return with_specs(
-        state,
+        replace(state, in_flight=work),
         load_specs(tx, ids),
         texts={identity: text for identity, text in kept.items() if text is not None},
         manifests={key: decode(text) for key, text in held.items() if text is not None},
