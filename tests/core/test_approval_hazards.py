@@ -64,6 +64,14 @@ def test_what_takes_the_place_of_a_step_behind_a_gate_waits_too_or_is_told() -> 
     ]
 
 
+def test_two_steps_that_change_their_actions_change_who_waits() -> None:
+    before = [act("a", ask=2, actionId="drop.tables"), act("b", actionId="say.hello")]
+    assert told(before, [act("a", ask=2, actionId="say.hello"), act("b", actionId="drop.tables")]) == [
+        "step b (was a) runs without the approval of 2 people that it needed"
+    ]
+    assert told(before, [act("a", ask=2, actionId="drop.table"), act("b", actionId="say.hello")]) == []
+
+
 def test_a_weaker_gate_is_told_once_and_not_at_every_step_behind_it() -> None:
     weaker = [GATED[0], act("gate", "build", ask=1), *GATED[2:]]
     assert told(GATED, weaker) == ["step gate needs 1 person instead of 2 people"]

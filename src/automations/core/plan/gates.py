@@ -5,7 +5,7 @@ come first, and the steps that stand for them in the new version have the same b
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,21 +19,30 @@ MOST_FOLLOWERS = 50
 
 
 def heirs_of(before: Sequence[Step], after: Sequence[Step]) -> dict[str, str]:
-    """By old id, the new step of that id; else one that came, at best with the same action, without an approval first."""
-    kept = {step.id for step in after}
-    old = {step.id for step in before}
-    heirs = {step.id: step.id for step in before if step.id in kept}
-    came = sorted((each for each in after if each.id not in old), key=lambda each: each.approval is not None)
-    for sign in (lambda step: (step.final, step.action_id), lambda step: step.final):
-        waiting: dict[object, deque[str]] = defaultdict(deque)
+    """By old id, the new step that stands for it, by the surest sign first: id and action, the action, the id, that it came.
+
+    Of several with one action that without an approval is taken first.
+    """
+    heirs: dict[str, str] = {}
+    ordered = sorted(after, key=lambda each: each.approval is not None)
+    for sign in _SIGNS:
         taken = set(heirs.values())
-        for step in came:
+        waiting: dict[Hashable, deque[str]] = defaultdict(deque)
+        for step in ordered:
             if step.id not in taken:
                 waiting[sign(step)].append(step.id)
         for step in before:
             if step.id not in heirs and waiting[sign(step)]:
                 heirs[step.id] = waiting[sign(step)].popleft()
     return heirs
+
+
+_SIGNS: tuple[Callable[[Step], Hashable], ...] = (
+    lambda step: (step.id, step.action_id),
+    lambda step: (step.final, step.action_id),
+    lambda step: step.id,
+    lambda step: step.final,
+)
 
 
 @dataclass(frozen=True, slots=True)
