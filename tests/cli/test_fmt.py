@@ -113,3 +113,13 @@ def test_a_file_that_was_changed_meanwhile_is_not_overwritten(odd: Path) -> None
 @pytest.mark.parametrize("path", ["missing", "missing.yaml", ""])
 def test_a_path_that_is_not_there_is_an_error(automations: CommandLine, path: str) -> None:
     assert automations.refused("fmt", path, status=1)["error"]
+
+
+def test_keys_that_keep_their_order_are_told_beside_the_output(automations: CommandLine) -> None:
+    automations.specs.mkdir()
+    file = automations.specs / "anchored.yaml"
+    file.write_text("metadata: &x {k: 1}\nid: a\nvars: *x\n")
+    ended = automations("fmt", str(file))
+    assert ended.status == 0
+    assert "some keys keep their order, because an alias must stay below its anchor" in ended.err
+    assert automations.json("fmt", "--check", str(file))["files"][0]["remark"].startswith("some keys keep")

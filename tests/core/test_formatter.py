@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automations.core.canonical import digest
-from automations.core.spec.formatter import formatted
+from automations.core.spec.formatter import KEPT_ORDER, formatted
 from automations.core.spec.reader import read
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,8 @@ def comments(text: str) -> list[str]:
         ('description: "one\n      two \\\n      three"\n', 'description: "one\n  two \\\n  three"\n'),
         ("? id\n: a\n", "id: a\n"),
         ("id: !!str   1\n", "id: !!str 1\n"),
-        ("vars: {a: &x [1], b: *x}\nid: a\n", "vars: {a: &x [1], b: *x}\nid: a\n"),
+        ("vars: {a: &x [1], b: *x}\nid: a\n", "id: a\nvars: {a: &x [1], b: *x}\n"),
+        ("vars: {a: &x [1]}\nname: a\nid: a\nmetadata: *x\n", "id: a\nname: a\nvars: {a: &x [1]}\nmetadata: *x\n"),
         ("vars:\n  a: &x\n     k: 1\n  b: *x\n", "vars:\n  a: &x\n    k: 1\n  b: *x\n"),
         ('{"id": "a", "vars": {"x": [1, {"z": null}]}}', 'id: "a"\nvars: {x: [1, {z: null}]}\n'),
     ],
@@ -318,3 +319,11 @@ def test_any_bytes_are_formatted_without_loss_or_left_alone(raw: bytes) -> None:
     assert before is not None
     assert meaning(found.text) == digest(before.value)
     assert canonical(found.text) == found.text
+
+
+def test_where_an_alias_would_come_before_its_anchor_that_object_alone_keeps_its_order_and_it_is_said() -> None:
+    text = "metadata: &x {k: 1}\nid: a\nvars: *x\nlifecycle:\n  onDelete: drain\n  protect: true\n"
+    found = formatted(text.encode(), "a.yaml")
+    assert found.text == "metadata: &x {k: 1}\nid: a\nvars: *x\nlifecycle:\n  protect: true\n  onDelete: drain\n"
+    assert found.remark == KEPT_ORDER
+    assert formatted(b"vars: {a: &x [1], b: *x}\nid: a\n", "a.yaml").remark == ""

@@ -70,9 +70,10 @@ def _row(file: _Given, found: "Formatted", *, diff: bool) -> dict[str, Any]:
         }
     if found.text is None:
         return {"file": file.name, "outcome": "refused", "reason": found.reason}
+    remark = {"remark": found.remark} if found.remark else {}
     if found.text.encode() == file.raw:
-        return {"file": file.name, "outcome": "unchanged"}
-    row = {"file": file.name, "outcome": "unformatted"}
+        return {"file": file.name, "outcome": "unchanged", **remark}
+    row = {"file": file.name, "outcome": "unformatted", **remark}
     return {**row, "diff": _difference(file, found.text)} if diff else row
 
 
@@ -104,6 +105,8 @@ def _show(context: "Context", rows: list[dict[str, Any]], *, given: Mapping[str,
             context.out.write(row["diff"])
         for each in row.get("diagnostics", ()):
             say(clean(f"{row['file']}:{each['line']}:{each['column']}: {each['message']} [{each['code']}]"))
+        if "remark" in row:
+            context.note(clean(f"{row['file']}: {row['remark']}"))
         if row["outcome"] == "refused":
             say(clean(f"{row['file']}: left as it is: {row['reason']}"))
         elif row["outcome"] != "unchanged" and not piped and not given["diff"]:

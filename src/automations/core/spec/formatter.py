@@ -2,7 +2,7 @@
 
 Every comment stays, with what it is about. What comes out is read again: unless it means exactly what the file meant and holds
 every comment, the file is left as it is. Objects that are the author's own (`input`, `filter`, `metadata`, a JSON Schema) keep
-their order, and so does a whole file with anchors, because an alias must stay below its anchor.
+their order, and so does an object in which an alias would come before its anchor.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from automations.core.canonical import as_written, encode
+from automations.core.canonical import encode
 from automations.core.diagnostic import Diagnostic
 from automations.core.spec import schemas
 from automations.core.spec.commented import Entry, Node, Note, Tree, UnformattableError, commented
@@ -29,15 +29,21 @@ _OLD_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "fals
 """Words that YAML 1.1 takes for something else."""
 
 
+KEPT_ORDER: Final = "some keys keep their order, because an alias must stay below its anchor"
+
+
 class Formatted:
-    """What came of a file: its canonical text, or why there is none."""
+    """What came of a file: its canonical text, or why there is none. `remark` says what that text is less than canonical in."""
 
-    __slots__ = ("diagnostics", "reason", "text")
+    __slots__ = ("diagnostics", "reason", "remark", "text")
 
-    def __init__(self, text: str | None = None, *, diagnostics: Sequence[Diagnostic] = (), reason: str = "") -> None:
+    def __init__(
+        self, text: str | None = None, *, diagnostics: Sequence[Diagnostic] = (), reason: str = "", remark: str = ""
+    ) -> None:
         self.text = text
         self.diagnostics = tuple(diagnostics)
         self.reason = reason
+        self.remark = remark
 
 
 def formatted(raw: bytes, file: str) -> Formatted:
@@ -48,16 +54,17 @@ def formatted(raw: bytes, file: str) -> Formatted:
     kind = kind_of(before.document) or "automation"
     try:
         tree = _tree(raw, file)
-        text = _Writer(schemas.schema(kind), reorder=not tree.anchored).file(tree.root, before.document.value)
+        writer = _Writer(schemas.schema(kind), anchored=tree.anchored)
+        text = writer.file(tree.root, before.document.value)
         after = read(text.encode(), file)
-        kept = after.document is not None and _same(before.document.value, after.document.value, tree.anchored)
+        kept = after.document is not None and encode(before.document.value) == encode(after.document.value)
         if not kept or Counter(_tree(text.encode(), file).comments) != Counter(tree.comments):
             return Formatted(reason="its canonical form would not mean the same")
     except UnformattableError as odd:
         return Formatted(reason=str(odd))
     except Exception as bug:  # noqa: BLE001  # one odd file must not stop the others, and is left as it is
         return Formatted(reason=f"of a fault in the formatter ({type(bug).__name__}); please report this with the file")
-    return Formatted(text)
+    return Formatted(text, remark=KEPT_ORDER if writer.kept_order else "")
 
 
 def _tree(raw: bytes, file: str) -> Tree:
@@ -67,15 +74,25 @@ def _tree(raw: bytes, file: str) -> Tree:
     return commented(open_events(text.encode(), file), text)
 
 
-def _same(one: Any, other: Any, anchored: bool) -> bool:  # noqa: FBT001  # told by the caller's tree
-    """Equal throughout; the text tells 1 from 1.0 and true from 1. Where nothing was reordered, the order counts too."""
-    return as_written(one) == as_written(other) if anchored else encode(one) == encode(other)
+def _referring(entries: Sequence[Entry]) -> list[int]:
+    """The entries in which an anchor or an alias stands, each by its identity, in their order."""
+    return [id(entry) for entry in entries if _refers(entry.key) or _refers(entry.value)]
+
+
+def _refers(node: Node | None) -> bool:
+    if node is None:
+        return False
+    if node.kind == "alias" or "&" in node.properties:
+        return True
+    return any(_refers(each.key) or _refers(each.value) for each in node.entries)
 
 
 class _Writer:
-    def __init__(self, schema: Mapping[str, Any], *, reorder: bool) -> None:
+    def __init__(self, schema: Mapping[str, Any], *, anchored: bool) -> None:
         self._schema = schema
-        self._reorder = reorder
+        self._anchored = anchored
+        self.kept_order = False
+        """Whether some object could not be brought into the order of the schema."""
 
     def file(self, root: Node, value: Any) -> str:
         """The whole text of a file. What stands above the first key stays at the top, whichever key that will be."""
@@ -107,8 +124,16 @@ class _Writer:
             key = entry.key.value if entry.key else ""
             inner = value.get(key) if isinstance(value, dict) else None
             self._arrange(entry.value, known.get(key, part.get("additionalProperties")), inner)
-        if self._reorder and rank:
-            node.entries.sort(key=lambda entry: rank.get(entry.key.value if entry.key else "", len(rank)))
+        if rank:
+            self._sort(node, rank)
+
+    def _sort(self, node: Node, rank: Mapping[str, int]) -> None:
+        """Sort, unless that would change the order in which anchors and aliases come."""
+        ordered = sorted(node.entries, key=lambda entry: rank.get(entry.key.value if entry.key else "", len(rank)))
+        if self._anchored and _referring(ordered) != _referring(node.entries):
+            self.kept_order = True
+        else:
+            node.entries[:] = ordered
 
     def _resolved(self, part: Any) -> Mapping[str, Any]:
         if not isinstance(part, Mapping):
