@@ -82,6 +82,22 @@ def test_what_is_deleted_while_runs_of_it_go_on_is_shown_with_what_it_waits_for(
     assert error["hint"].startswith(f"it was deleted at {shown['deletedAt']}, and nothing of it runs")
 
 
+def test_lists_by_an_id_that_is_no_longer_used_say_what_became_of_it(automations: CommandLine) -> None:
+    automations.applied(["one"])
+    run = automations.send(1)["materialized"][0]["run"]["id"]
+    file = automations.specs / "one.yaml"
+    file.write_text(file.read_text().replace("id: one\n", "id: two\nlifecycle: {renamedFrom: one}\n", 1))
+    automations.json("apply", "--auto-approve")
+    listed = automations("runs", "list", "--automation", "one")
+    assert (run in listed.out, listed.err) == (True, "one is called two now\n")
+    assert automations("runs", "list", "--automation", "two").err == ""
+    assert [each["id"] for each in automations.json("runs", "list", "--automation", "one")] == [run]
+    assert automations("dlq", "list", "--automation", "one").err == "one is called two now\n"
+    assert automations("runs", "list", "--automation", "nothing").err == "automation not found: nothing\n"
+    said = automations.refused("history", "one", status=1)
+    assert said["hint"] == "one is called two now; see: automations history two"
+
+
 def test_paging_shows_every_run_exactly_once(automations: CommandLine) -> None:
     automations.applied(["one", "two"])
     sent = [made["run"]["id"] for number in range(6) for made in automations.send(number)["materialized"]]

@@ -39,9 +39,8 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         applied = context.runtime.apply.strict(made, sure, prefix=snapshot.prefix)
     if context.json:
         shown = document_of(context, made)
-        context.document(
-            {"ok": True, "serial": applied.serial, "summary": shown["summary"], "changes": shown["changes"]}
-        )
+        told = {key: shown[key] for key in ("summary", "changes", "hazards")}
+        context.document({"ok": True, "serial": applied.serial} | told)
     elif made.changes:
         context.say(f"Taken over at serial {applied.serial}.")
     else:
