@@ -20,7 +20,7 @@ from samples import action, event_trigger, spec, webhook_trigger
 ME = Authority("tester")
 TABLES = (
     "state", "automations", "generations", "generation_texts", "manifests", "manifest_bodies", "routes", "audit",
-    "holds", "applied_plans", "destructions", "events",
+    "holds", "applied_plans", "destructions", "left_paths", "events",
 )  # fmt: skip
 
 
