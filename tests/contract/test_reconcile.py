@@ -404,6 +404,28 @@ def test_an_id_that_another_owner_has_is_an_error_here_and_nothing_there(loop: L
     assert "owned by source:other" in loop.condition("SpecValid")["message"]
 
 
+def test_who_comes_later_is_told_where_the_one_who_has_it_declares_it_and_what_runs_stays(
+    database: Database, tmp_path: Path
+) -> None:
+    folders = {name: tmp_path / name for name in ("default", "other")}
+    for folder in folders.values():
+        folder.mkdir()
+    first = Loop(database, folders["other"], source="other")
+    first.write("deep/x.yaml", spec("a", triggers=[webhook_trigger("/in")]))
+    first.round()
+    later = Loop(database, folders["default"])
+    later.plane.clock.at, later.plane.ids = first.plane.clock.at, first.plane.ids
+    later.write("a.yaml", spec("a"))
+    later.write("b.yaml", spec("b", triggers=[webhook_trigger("/in")]))
+    later.round()
+    place = folders["other"] / "deep" / "x.yaml"
+    said = later.condition("SpecValid")["message"]
+    assert f"automation a is owned by source:other, declared in {place}" in said
+    assert f"webhook route path /in belongs to automation a (source:other), declared in {place}" in said
+    assert later.plane.routes() == {"/in": "a"}
+    assert set(later.plane.automations(source="other")) == {"a"}
+
+
 # The rhythm
 
 

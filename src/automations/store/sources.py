@@ -8,6 +8,11 @@ def every(tx: Transaction, /) -> list[Row]:
     return tx.all("SELECT * FROM sources ORDER BY name")
 
 
+def roots(tx: Transaction, /) -> list[Row]:
+    """`{name, root}` of all sources."""
+    return tx.all("SELECT name, root FROM sources ORDER BY name")
+
+
 def get(tx: Transaction, name: str, /) -> Row | None:
     """One source."""
     return tx.one("SELECT * FROM sources WHERE name = :name", name=name)

@@ -32,13 +32,19 @@ class Rebinding:
         return self.declared is None or (route.declared and route.owner in self.owners)
 
 
-def owned_elsewhere(declared: Declared[Automation], held: Held | None, *, owner: str, source: str) -> Diagnostic | None:
-    """The finding when a live automation of this id has another owner."""
+def owned_elsewhere(declared: Declared[Automation], state: State, *, owner: str, source: str) -> Diagnostic | None:
+    """The finding when a live automation of this id has another owner, with the place where that one declares it."""
+    held = state.automations.get(declared.value.id)
     if held is None or held.deleted or held.owner == owner:
         return None
-    message = f"automation {held.id} is owned by {held.owner}"
+    message = f"automation {held.id} is owned by {held.owner}{_declared_in(held, state)}"
     hint = f"rename yours, or take it over with: automations adopt {held.id} --source {source}"
     return Diagnostic("plan/owned-elsewhere", Severity.ERROR, message, declared.document.at(("id",)), ("id",), hint)
+
+
+def _declared_in(held: Held | None, state: State) -> str:
+    place = "" if held is None else state.place(held)
+    return f", declared in {place}" if place else ""
 
 
 def protected(held: Held) -> Diagnostic:
@@ -161,7 +167,7 @@ def route_problems(rebindings: Iterable[Rebinding], state: State) -> dict[str, l
     found: dict[str, list[Diagnostic]] = {}
     while True:
         kept = kept_routes(standing.values(), state.routes)
-        problems = {identity: list(_taken(each, kept)) for identity, each in standing.items()}
+        problems = {identity: list(_taken(each, kept, state)) for identity, each in standing.items()}
         refused = {identity: listed for identity, listed in problems.items() if listed}
         if not refused:
             return found
@@ -180,7 +186,7 @@ def kept_routes(rebindings: Iterable[Rebinding], routes: Mapping[str, HeldRoute]
     )
 
 
-def _taken(rebinding: Rebinding, kept: tuple[HeldRoute, ...]) -> Iterator[Diagnostic]:
+def _taken(rebinding: Rebinding, kept: tuple[HeldRoute, ...], state: State) -> Iterator[Diagnostic]:
     if rebinding.declared is None:
         return
     by_path, by_id = {each.path: each for each in kept}, {each.id: each for each in kept}
@@ -195,4 +201,6 @@ def _taken(rebinding: Rebinding, kept: tuple[HeldRoute, ...]) -> Iterator[Diagno
                 path: Path = ("triggers", index, "route", word)
                 span = rebinding.declared.document.at(path)
                 message = f"webhook route {word} {value} belongs to automation {taken.automation_id} ({taken.owner})"
+                if taken.owner not in rebinding.owners:
+                    message += _declared_in(state.automations.get(taken.automation_id), state)
                 yield Diagnostic("plan/route-taken", Severity.ERROR, message, span, path, f"choose another {word}")

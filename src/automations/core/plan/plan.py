@@ -210,8 +210,7 @@ def _declared(
     found: list[Diagnostic] = []
     unchanged = 0
     for identity, declared in sorted(catalogue.automations.items()):
-        held = view.state.automations.get(identity)
-        foreign = owned_elsewhere(declared, held, owner=view.owner, source=request.source)
+        foreign = owned_elsewhere(declared, view.state, owner=view.owner, source=request.source)
         if foreign is not None and identity not in request.adopt:
             found.append(foreign)
         elif identity not in problems:

@@ -20,7 +20,8 @@ def source_owner(source: str) -> str:
 class Held:
     """One automation in the state; `deleted` ones are tombstones whose uid comes back with their id.
 
-    `deleted_at` is since when, in microseconds, where that is known.
+    `deleted_at` is since when, in microseconds, where that is known. `file` is named as the plan's own files are, `origin` as in
+    the directory of its owner.
     """
 
     uid: str
@@ -32,6 +33,7 @@ class Held:
     file: str | None
     deleted: bool = False
     deleted_at: int | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,14 @@ class State:
     """By owner, what was destroyed within `hazards.WINDOW`."""
     parked: Mapping[str, tuple[HeldRoute, ...]] = field(default_factory=dict)
     """By automation id, routes that were made by hand and unbound with their automation; by route id."""
+    roots: Mapping[str, str] = field(default_factory=dict)
+    """By owner, the directory that a source is read from, where one is known."""
+
+    def place(self, held: Held) -> str:
+        """Where an automation of another source is declared, for whoever has to find it; empty where nobody knows."""
+        if held.origin is None:
+            return ""
+        return f"{self.roots[held.owner].rstrip('/')}/{held.origin}" if held.owner in self.roots else held.origin
 
     def protects(self, identity: str) -> bool:
         """Whether the old spec of an automation that goes asks not to be deleted."""

@@ -10,14 +10,25 @@ from typing import Any
 from automations.core.canonical import decode
 from automations.core.plan.hazards import WINDOW, Destroyed
 from automations.core.plan.standing import Pause
-from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State
+from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State, source_owner
 from automations.core.record import route_record
 from automations.core.spec import build
 from automations.core.spec.manifests import Shelf, Shelves, resolve_all
 from automations.core.spec.model import Automation, Manifest
 from automations.core.trigger.bindings import Bound, BoundRoute, Table, build_table
 from automations.errors import StoreDamaged
-from automations.store import actions, automations, destructions, holds, manifests, routes, runs, state, suspensions
+from automations.store import (
+    actions,
+    automations,
+    destructions,
+    holds,
+    manifests,
+    routes,
+    runs,
+    sources,
+    state,
+    suspensions,
+)
 from automations.store.database import Database, Row, Transaction
 
 
@@ -48,6 +59,7 @@ def load_state(
         rejected={row["id"]: row["digest"] for row in holds.every(tx)},
         suspended=_suspended(tx, held.values(), now=now),
         destroyed={} if now is None else destroyed_of_late(tx, now=now),
+        roots={source_owner(row["name"]): row["root"] for row in sources.roots(tx)},
     )
 
 
@@ -99,6 +111,7 @@ def _held(rows: Iterable[Row], prefix: str) -> dict[str, Held]:
             file=_shown(row["file"], prefix),
             deleted=row["deleted_at"] is not None,
             deleted_at=row["deleted_at"],
+            origin=row["file"],
         )
         for row in rows
     }
