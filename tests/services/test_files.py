@@ -11,7 +11,7 @@ from threading import Event, Thread
 import pytest
 
 from automations.adapters import files as reader
-from automations.adapters.files import LARGEST, DirectoryTree, one_file
+from automations.adapters.files import LARGEST, DirectoryTree, one_file, rooted
 from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.errors import InvalidInput
 
@@ -520,3 +520,14 @@ def test_a_tree_that_is_too_much_is_refused_before_it_is_held(root: Path, monkey
     assert "more than 399 bytes" in refused(root).message
     monkeypatch.setattr(reader, "MOST_FILES", 3)
     assert "more than 3 files" in refused(root).message
+
+
+def test_a_root_is_called_without_detours_unless_a_link_makes_them_count(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "far" / "specs").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "deep")
+    assert rooted(tmp_path / "far" / ".." / "specs") == tmp_path / "specs"
+    assert rooted(tmp_path / "link" / ".." / "specs") == tmp_path / "link" / ".." / "specs"
+    assert rooted(tmp_path / "nothing" / ".." / "specs") == tmp_path / "nothing" / ".." / "specs"
+    assert DirectoryTree(tmp_path / "far" / ".." / "specs").root == str(tmp_path / "specs")

@@ -66,7 +66,7 @@ class DirectoryTree:
 
     def __init__(self, directory: Path, *, shown: str | None = None, lenient: bool = False) -> None:
         self._lenient = lenient
-        self.directory = directory.absolute()
+        self.directory = rooted(directory)
         self.root = str(self.directory)
         label = str(directory) if shown is None else shown
         self.prefix = "" if label in ("", ".") else label.rstrip("/") + "/"
@@ -137,6 +137,16 @@ class DirectoryTree:
             raise OSError(0, f"more than {MOST_BYTES} bytes of specs", self.root)
         reading.seen.append((path, status))
         reading.files.append(SpecFile(name, mark, raw, partial(_bytes, path), settles_at))
+
+
+def rooted(directory: Path) -> Path:
+    """A directory from the root on, as it is called wherever it is shown: without `..` where that is the same directory."""
+    absolute = directory.absolute()
+    plain = Path(os.path.normpath(absolute))
+    try:
+        return plain if plain == absolute or plain.samefile(absolute) else absolute
+    except OSError:
+        return absolute
 
 
 def named_like_a_spec(name: str) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automations.adapters.absent import absence
-from automations.adapters.files import DirectoryTree, named_like_a_spec
+from automations.adapters.files import DirectoryTree, named_like_a_spec, rooted
 from automations.cli.progress import shown_progress
 from automations.core.plan.state import source_owner
 from automations.core.source_name import unfit
@@ -97,7 +97,7 @@ def declared(context: "Context", path: str, *, source: str) -> tuple[Snapshot, C
     """
     check_source_name(source)
     database = context.runtime.database
-    root = str(Path(path).absolute())
+    root = str(rooted(Path(path)))
     snapshot = snapshot_of(path, known=known_stamps(database, root))
 
     with shown_progress(context, "reading") as progress:

@@ -16,6 +16,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol
 
 from automations.adapters.collector import collector_paused, trim
+from automations.adapters.files import rooted
 from automations.adapters.watching import Watcher
 from automations.core.instant import MILLISECOND, SECOND, iso
 from automations.daemon.drain import GRACE, STOPPING, drain
@@ -186,7 +187,7 @@ class Daemon:
                 supervised.wake()
 
         watcher = Watcher(
-            Path(source.path).absolute(),
+            rooted(Path(source.path)),
             changed=supervised.wake,
             healthy=partial(watched, healthy=True),
             broken=partial(watched, healthy=False),
