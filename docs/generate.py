@@ -254,7 +254,8 @@ def telemetry() -> str:
                 and node.args
             ):
                 found.setdefault(_name(node.args[0]), set()).update(each.arg or "…" for each in node.keywords)
-    lines = ["# Telemetry events", "", "One line each in the log. Never payloads, never secrets.", ""]
+    said = "One line each in the log. Never payloads, never secrets. Attempts are counted from 1, as by `runs show`."
+    lines = ["# Telemetry events", "", said, ""]
     lines += ["| event | fields |", "|---|---|"]
     lines += [f"| `{name}` | {', '.join(sorted(fields))} |" for name, fields in sorted(found.items()) if name]
     return "\n".join(lines) + "\n"

@@ -141,3 +141,13 @@ def test_a_difference_from_a_bad_file_names_that_file_and_one_from_no_file_sends
     assert bad["error"] == "automation one is not valid in automations.d/one.yaml"
     assert bad["hint"] == "see: automations validate automations.d/one.yaml"
     assert "validate" not in automations.refused("diff", "two", status=1)["hint"]
+
+
+def test_a_condition_with_a_long_name_stands_in_the_column_of_the_others(applied: CommandLine) -> None:
+    (applied.folder / "automations.toml").write_text('[[source]]\nname = "default"\npath = "automations.d"\n')
+    (applied.specs / "two.yaml").unlink()
+    applied.json("reconcile")
+    lines = applied("show", "two").out.split("  triggers\n")[0].splitlines()[1:]
+    assert any(line.startswith("  PruneBlocked True ") for line in lines), lines
+    columns = {line.index(line[2:].split(maxsplit=1)[1], 3) for line in lines if not line.startswith("   ")}
+    assert columns == {2 + len("PruneBlocked ")}

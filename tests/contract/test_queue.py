@@ -126,6 +126,17 @@ def test_many_claimers_at_once_share_the_work_and_nothing_is_handed_out_twice(sh
 # Finish
 
 
+def test_the_log_counts_attempts_from_one_as_a_run_s_story_does(plane: ControlPlane) -> None:
+    begun(plane, step(retry={**NO_JITTER, "maxAttempts": 2}))
+    plane.undone(*plane.claim(), code="X", message="x", retryable=True)
+    plane.clock.at += 3600 * SECOND
+    plane.done(*plane.claim())
+    plane.send("e2")
+    plane.undone(*plane.claim(), code="X", message="x", retryable=False)
+    told = [(event, fields["attempt"]) for event, fields in plane.told if "attempt" in fields]
+    assert told == [("action.retrying", 1), ("action.succeeded", 2), ("action.dead", 1)]
+
+
 def test_success_is_kept_and_the_run_ends_in_the_same_commit(plane: ControlPlane) -> None:
     run = begun(plane)
     (row,) = plane.claim()

@@ -394,6 +394,15 @@ def test_what_a_spec_says_cannot_break_out_of_a_comment_or_an_annotation() -> No
     assert all(line.startswith(("::", "Plan:")) for line in github(made).splitlines())
 
 
+def test_a_fire_in_utc_is_told_once_and_one_elsewhere_in_both() -> None:
+    nightly = {"kind": "schedule", "id": "nightly", "cron": "30 2 * * *"}
+    here = spec("here", triggers=[nightly])
+    there = spec("there", triggers=[{**nightly, "timezone": "Asia/Tokyo"}])
+    lines = human(plan_of(Case({}, {"here.yaml": here, "there.yaml": there}, request={"now": NOW}))).splitlines()
+    assert "      + 2026-09-22T02:30:00+00:00" in lines
+    assert "      + 2026-09-22T02:30:00+09:00 (2026-09-21T17:30:00Z)" in lines
+
+
 def test_colours_are_only_added_when_asked_for_and_change_no_word(golden: Golden) -> None:
     coloured = human(plan_of(CASES["everything"]), color=True)
     golden("everything.ansi", coloured)

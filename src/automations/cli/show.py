@@ -9,6 +9,9 @@ from automations.cli.table import clean, counted, table
 if TYPE_CHECKING:
     from automations.cli.context import Context
 
+_NARROWEST = 11
+"""Characters of the column of words on a card; a longer condition makes it wider."""
+
 
 def run_list(context: "Context", _: Mapping[str, Any]) -> int:
     """Every automation, oldest first."""
@@ -76,17 +79,9 @@ def card(record: Mapping[str, Any]) -> Iterator[str]:
     """An automation for a person."""
     spec = record["spec"]
     yield f"{record['id']}  {spec['name']} {spec['version']}"
-    if "deletedAt" in record:
-        yield f"  status      terminating: deleted at {record['deletedAt']}, starts nothing new"
-    else:
-        yield f"  status      {record['status']}"
-    yield f"  generation  {record['generation']}  {record['digest'][:19]}"
-    yield f"  owner       {record['owner']}  {record.get('file', '')}".rstrip()
-    yield f"  health      {record['health']}" + (f", {record['sync']}" if "sync" in record else "")
-    for name, condition in record["conditions"].items():
-        yield f"  {name:<11} {condition['status']} ({condition['reason']}) since {condition['since']}"
-        if condition["message"]:
-            yield f"              {condition['message']}"
+    facts = list(_facts(record))
+    width = max(_NARROWEST, *(len(label) for label, _ in facts))
+    yield from (f"  {label:<{width}} {said}".rstrip() for label, said in facts)
     yield from _waiting(record)
     yield "  triggers"
     for trigger in spec["triggers"]:
@@ -97,6 +92,19 @@ def card(record: Mapping[str, Any]) -> Iterator[str]:
     for step in (*spec["actions"], *spec.get("finally", ())):
         after = [each if isinstance(each, str) else each["step"] for each in step.get("dependsOn", ())]
         yield f"    {step['id']}: {step['actionId']}" + (f" after {', '.join(after)}" if after else "")
+
+
+def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """How it stands: a word for each fact, and the fact."""
+    deleted = f"terminating: deleted at {record.get('deletedAt')}, starts nothing new"
+    yield "status", deleted if "deletedAt" in record else record["status"]
+    yield "generation", f"{record['generation']}  {record['digest'][:19]}"
+    yield "owner", f"{record['owner']}  {record.get('file', '')}"
+    yield "health", record["health"] + (f", {record['sync']}" if "sync" in record else "")
+    for name, condition in record["conditions"].items():
+        yield name, f"{condition['status']} ({condition['reason']}) since {condition['since']}"
+        if condition["message"]:
+            yield "", condition["message"]
 
 
 def _waiting(record: Mapping[str, Any]) -> Iterator[str]:

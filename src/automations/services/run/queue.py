@@ -128,7 +128,7 @@ class Queue:
             ]
         for row, fresh in rows:
             if fresh:
-                self._telemetry.emit(f"action.{row['status']}", **_names(row), attempt=row["attempt"])
+                self._telemetry.emit(f"action.{row['status']}", **_names(row), attempt=_ended(row))
         self.wake()
         return [row for row, _ in rows]
 
@@ -425,6 +425,12 @@ def _text(document: Mapping[str, Any]) -> str:
     """Metadata may hold anything that a runner or an executor saw; the rest of an error is words."""
     plain = "metadata" not in document and "metadata" not in document.get("lastError", ())
     return encode_words(dict(document)) if plain else encode(dict(document))
+
+
+def _ended(row: Row) -> int:
+    """Which attempt a report ended, counted from 1 as its history does: the row counts what failed, and a success is none."""
+    spent = row["status"] in (ActionStatus.RETRYING, ActionStatus.DEAD)
+    return int(row["attempt"]) + (not spent)
 
 
 def _names(row: Row) -> dict[str, Any]:

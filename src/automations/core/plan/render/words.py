@@ -179,8 +179,8 @@ def effect_lines(change: Change) -> Iterator[str]:
         yield clipped(f"routes: {'; '.join(routes)}")
     for fires in made.fires:
         yield clipped(f"schedule {fires.trigger} ({fires.timezone}), next fires:")
-        yield from (f"  - {local} ({utc.replace('.000Z', 'Z')})" for utc, local in fires.before)
-        yield from (f"  + {local} ({utc.replace('.000Z', 'Z')})" for utc, local in fires.after)
+        yield from (f"  - {_fire(*each)}" for each in fires.before)
+        yield from (f"  + {_fire(*each)}" for each in fires.after)
     if made.secrets:
         fresh = f"; new: {', '.join(made.new_secrets)}" if made.new_secrets and change.action != "create" else ""
         yield clipped(f"secrets: {', '.join(made.secrets)}{fresh}")
@@ -190,6 +190,11 @@ def effect_lines(change: Change) -> Iterator[str]:
         yield f"in flight: {effect}"
     if change.suggestion:
         yield clipped(f"looks like {change.resembles}, which goes; to keep its history write: {change.suggestion}")
+
+
+def _fire(utc: str, local: str) -> str:
+    """The wall clock of the zone, and UTC beside it where it shows another time."""
+    return local if local.endswith("+00:00") else f"{local} ({utc.replace('.000Z', 'Z')})"
 
 
 def consequence(change: Change) -> str:
