@@ -266,3 +266,34 @@ def test_a_backfill_of_several_schedules_counts_each_and_can_be_of_one(automatio
     unknown = automations.refused(*words, "--trigger", "hlaf", status=1)
     assert unknown["error"] == "automation s has no schedule hlaf"
     assert unknown["hint"] == "did you mean half? its schedules are: 0, half"
+
+
+def test_the_list_of_schedules_says_who_suspended_one_and_when_it_goes_on(automations: CommandLine) -> None:
+    trigger = "{{kind: schedule, every: 1h}}"
+    applied(automations, "s", SPEC.replace("{{kind: event, source: test, type: {type}}}", trigger))
+    automations.json("suspend", "s", "--reason", "a migration")
+    (listed,) = automations.json("schedules", "list")
+    assert (listed["status"], listed["suspended"]["owner"], listed["suspended"]["reason"]) == (
+        "active", "tester", "a migration",
+    )  # fmt: skip
+    assert listed["suspended"]["resume"] == "automations resume s"
+    assert not {"nextDue", "nextLocal"} & set(listed)
+    shown = automations("schedules", "list").out
+    assert "  suspended" in shown.splitlines()[1]
+    assert "s is suspended by tester: a migration; to go on: automations resume s" in shown
+    automations.json("suspend", "s", "--reason", "a migration", "--until", "2100-01-01T00:30:00Z")
+    (listed,) = automations.json("schedules", "list")
+    assert (listed["suspended"]["until"], listed["nextDue"]) == ("2100-01-01T00:30:00.000Z", "2100-01-01T01:00:00.000Z")
+    automations.json("resume", "s")
+    (listed,) = automations.json("schedules", "list")
+    assert "suspended" not in listed
+    assert listed["nextDue"] < "2100"
+    assert "suspended" not in automations("schedules", "list").out
+
+
+def test_a_suspended_source_lets_its_schedules_fire(automations: CommandLine) -> None:
+    trigger = "{{kind: schedule, every: 1h}}"
+    applied(automations, "s", SPEC.replace("{{kind: event, source: test, type: {type}}}", trigger))
+    automations.json("suspend", "source:default", "--reason", "a freeze")
+    (listed,) = automations.json("schedules", "list")
+    assert ("suspended" in listed, "nextDue" in listed) == (False, True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Argument, Command, Option
 from automations.cli.given import given_time
-from automations.cli.table import clean, counted, table
+from automations.cli.table import clean, counted, suspension, table
 from automations.cli.unattended import tell_unattended
 from automations.errors import InvalidInput, UsageError
 
@@ -33,7 +33,7 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
                 each["trigger"],
                 each.get("cron") or f"every {each['every']}",
                 each["timezone"],
-                each.get("nextDue", each["status"]),
+                each.get("nextDue", _standing(each)),
                 each.get("nextLocal", each.get("paused", {}).get("reason", "")),
                 each.get("lastRun", {}).get("status", ""),
                 ", ".join(skip["reason"] for skip in each["skipped"]),
@@ -45,9 +45,17 @@ def run_list(context: "Context", _: Mapping[str, Any]) -> int:
         for each in records:
             if "paused" in each:
                 context.say(f"paused since {each['paused']['since']}: {each['paused']['resume']}")
+        held = {each["automationId"]: each["suspended"] for each in records if "suspended" in each}
+        for identity, pause in held.items():
+            context.say(clean(f"{identity} is suspended {suspension(pause)}; to go on: {pause['resume']}"))
     else:
         context.say("no schedules; add a trigger of kind schedule to a spec")
     return 0
+
+
+def _standing(schedule: Mapping[str, Any]) -> str:
+    """Why a schedule has no next fire, in a word."""
+    return "suspended" if "suspended" in schedule and schedule["status"] == "active" else str(schedule["status"])
 
 
 def run_next(context: "Context", given: Mapping[str, Any]) -> int:

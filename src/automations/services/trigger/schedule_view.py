@@ -12,7 +12,7 @@ from automations.core.trigger.bindings import Bound
 from automations.core.trigger.schedule import clock_change, jitter_of, local_time, next_due, slots
 from automations.errors import NotFound
 from automations.services.identity import not_there
-from automations.services.reconcile.suspend import words
+from automations.services.reconcile.suspend import record, words
 from automations.services.trigger.schedule_line import Line, lines
 from automations.store import automations, schedule_failures, schedules, suspensions
 
@@ -25,7 +25,11 @@ SKIPS_SHOWN = 5
 
 
 def every_schedule(database: Database, *, now: int) -> list[dict[str, Any]]:
-    """Every schedule: when it fires next, its last run, what it skipped last, and whether and why it is paused."""
+    """Every schedule: when it fires next, its last run, what it skipped last, and whether and why it is paused.
+
+    `suspended` is there while somebody suspended its automation by hand, beside the `status` of the spec; then it fires next
+    when that ends, or without an end not at all.
+    """
     with database.read() as tx:
         cursors = {(row["automation_uid"], row["trigger_id"]): row for row in schedules.every(tx)}
         return [
@@ -69,14 +73,19 @@ def _asleep(tx: Transaction, line: Line, *, now: int) -> str:
     automation = line.bound.automation
     if not line.bound.active:
         return f"the status of {automation.id} is {automation.status}"
-    pause = suspensions.get(tx, line.bound.uid)
-    if pause is not None and (pause["until_at"] is None or pause["until_at"] > now):
+    if _suspension(tx, line, now=now) is not None:
         return f"{automation.id} is suspended {words(tx, line.bound.uid)}; to go on: automations resume {automation.id}"
     failures = schedule_failures.get(tx, **line.names)
     if failures and failures["paused_at"] is not None:
         pause = _pause(line, failures)
         return f"it is paused since {pause['since']} after {pause['reason']}; to go on: {pause['resume']}"
     return ""
+
+
+def _suspension(tx: Transaction, line: Line, *, now: int) -> Row | None:
+    """By whom and until when an automation is suspended by hand, if it is; whose end has passed counts no more."""
+    row = suspensions.get(tx, line.bound.uid)
+    return row if row is not None and (row["until_at"] is None or row["until_at"] > now) else None
 
 
 def misfires(database: Database, automation_id: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
@@ -115,8 +124,12 @@ def _record(tx: Transaction, line: Line, cursor: Row | None, *, now: int) -> dic
     schedule, automation = line.schedule, line.bound.automation
     failures = schedule_failures.get(tx, **line.names)
     halted = failures if failures and failures["paused_at"] is not None else None
+    suspension = _suspension(tx, line, now=now)
     at = cursor["cursor_at"] if cursor else now
-    next_at = next_due(schedule, cursor=at, key=line.key) if line.bound.active and not halted else None
+    if suspension is not None:
+        at = suspension["until_at"]  # it begins anew then
+    fires = line.bound.active and not halted and at is not None
+    next_at = next_due(schedule, cursor=at, key=line.key) if fires else None
     last = schedules.last_fired(tx, **line.names)
     shown = {
         "automationId": automation.id,
@@ -128,6 +141,7 @@ def _record(tx: Transaction, line: Line, cursor: Row | None, *, now: int) -> dic
         "catchUp": schedule.catch_up,
         "status": "paused" if halted else str(automation.status),
         "paused": _pause(line, halted) if halted else None,
+        "suspended": None if suspension is None else _suspended(automation.id, suspension),
         "failures": failures["failures"] if failures else None,
         "nextDue": None if next_at is None else iso(next_at),
         "nextLocal": None if next_at is None else local_time(schedule, next_at),
@@ -143,6 +157,11 @@ def _record(tx: Transaction, line: Line, cursor: Row | None, *, now: int) -> dic
 def _pause(line: Line, row: Row) -> dict[str, Any]:
     resume = f"automations schedules resume {line.bound.automation.id}"
     return {"since": iso(row["paused_at"]), "reason": f"{row['failures']} failed runs in a row", "resume": resume}
+
+
+def _suspended(name: str, row: Row) -> dict[str, Any]:
+    shown = {key: value for key, value in record(name, row).items() if key not in ("name", "suspended")}
+    return {**shown, "resume": f"automations resume {name}"}
 
 
 def _last(row: Row) -> dict[str, Any]:
