@@ -95,6 +95,26 @@ def test_drift_lists_every_way_in_which_state_and_files_part(applied: CommandLin
     assert ended.out.startswith("ID")
 
 
+def test_drift_tells_the_errors_of_files_that_were_compared_with_nothing(applied: CommandLine) -> None:
+    applied.write("bad", SPEC.replace("kind: event", "kind: evnet"))
+    (applied.specs / "torn.yaml").write_text("id: [")
+    for words in (("drift",), ("drift", "--detailed-exitcode")):
+        ended = applied(*words)
+        assert (ended.status, ended.out) == (1, "no drift among what is valid: 2 declarations bound as declared\n")
+        assert "what bad files declare was compared with nothing" in ended.err
+        assert {"automations.d/bad.yaml:6:12", "automations.d/torn.yaml:1:6"} <= {
+            line.split(": ")[0].strip() for line in ended.err.splitlines()
+        }, ended.err
+        assert ended.err.endswith("  see: automations plan automations.d\n")
+    applied.write("three")
+    ended = applied("--json", "drift")
+    assert (ended.status, [each["id"] for each in ended.document]) == (1, ["three"])
+    told = json.loads(ended.err)
+    assert (told["code"], {each["file"] for each in told["diagnostics"]}) == (
+        "spec_invalid", {"automations.d/bad.yaml", "automations.d/torn.yaml"},
+    )  # fmt: skip
+
+
 def test_reconcile_says_what_drifted_and_puts_it_right_when_asked(applied: CommandLine) -> None:
     (applied.folder / "automations.toml").write_text('[[source]]\nname = "default"\npath = "automations.d"\n')
     words = "its status is paused, its spec says active"
@@ -141,6 +161,10 @@ def test_a_difference_from_a_bad_file_names_that_file_and_one_from_no_file_sends
     assert bad["error"] == "automation one is not valid in automations.d/one.yaml"
     assert bad["hint"] == "see: automations validate automations.d/one.yaml"
     assert "validate" not in automations.refused("diff", "two", status=1)["hint"]
+    (automations.specs / "two.yaml").write_text("id: [")
+    torn = automations.refused("diff", "two", status=1)
+    assert torn["error"].endswith("as far as they are valid; automations.d/two.yaml is not")
+    assert torn["hint"] == "see: automations validate automations.d/two.yaml"
 
 
 def test_a_condition_with_a_long_name_stands_in_the_column_of_the_others(applied: CommandLine) -> None:

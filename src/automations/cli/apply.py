@@ -83,13 +83,13 @@ def same_command(verb: str, given: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def check_sound(made: "Plan", *, shown_by: str) -> None:
-    """Raises SpecInvalid with every error when there is one; `shown_by` is the command that tells of all of them."""
+def check_sound(made: "Plan", *, shown_by: str, so: str = "nothing was applied") -> None:
+    """Raises SpecInvalid with every error when there is one; `shown_by` is the command that tells of all, `so` what follows."""
     from automations.errors import SpecInvalid
 
     if not made.sound:
         errors = tuple(each for each in made.diagnostics if each.severity == "error")
-        raise SpecInvalid("the specs have errors; nothing was applied", errors, hint=f"see: {shown_by}")
+        raise SpecInvalid(f"the specs have errors; {so}", errors, hint=f"see: {shown_by}")
 
 
 def approve(context: "Context", made: "Plan", *, authority: "Authority", command: str, asks: bool) -> None:

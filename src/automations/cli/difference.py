@@ -10,6 +10,7 @@ from automations.cli.table import counted, table
 if TYPE_CHECKING:
     from automations.cli.context import Context
     from automations.core.plan.diff import Field
+    from automations.core.plan.plan import Plan
 
 
 def run_diff(context: "Context", given: Mapping[str, Any]) -> int:
@@ -52,7 +53,10 @@ def _field(each: "Field") -> dict[str, Any]:
 
 
 def run_drift(context: "Context", given: Mapping[str, Any]) -> int:
-    """Everything in which the state is not what the files say; 0 for none, 2 with --detailed-exitcode for some."""
+    """Everything in which the state is not what the files say; 0 for none, 2 with --detailed-exitcode for some.
+
+    What bad files say is compared with nothing: their errors are told behind it. Raises SpecInvalid.
+    """
     from automations.services.plan.difference import drift
 
     _, made = planned(context, {**given, "adopt": (), "unprotect": ()})
@@ -63,8 +67,23 @@ def run_drift(context: "Context", given: Mapping[str, Any]) -> int:
         rows = [(each["id"], each["drift"], each["reason"]) for each in found]
         context.say(table(("ID", "DRIFT", "REASON"), rows))
     else:
-        context.say(f"no drift: {counted(made.unchanged, 'declaration')} bound as declared")
+        among = "no drift" if made.sound else "no drift among what is valid"
+        context.say(f"{among}: {counted(made.unchanged, 'declaration')} bound as declared")
+    _check_all_compared(context, made, given)
     return 2 if found and given["detailed_exitcode"] else 0
+
+
+def _check_all_compared(context: "Context", made: "Plan", given: Mapping[str, Any]) -> None:
+    """Raises SpecInvalid with every error of the files, when there is one."""
+    import shlex
+
+    from automations.cli.apply import check_sound
+    from automations.cli.desired import directory
+
+    path = directory(context, given["path"], source=given["source"])
+    check_sound(
+        made, shown_by=f"automations plan {shlex.quote(path)}", so="what bad files declare was compared with nothing"
+    )
 
 
 COMMANDS = (

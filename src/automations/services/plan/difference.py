@@ -48,6 +48,10 @@ def against_file(database: Database, automation_id: str, catalogue: Catalogue) -
     if declared is None and automation_id in catalogue.claimed:
         file = min(catalogue.claimed[automation_id])
         raise NotFound(f"automation {automation_id} is not valid in {file}", hint=f"see: automations validate {file}")
+    if declared is None and catalogue.unidentified:
+        file = min(catalogue.unidentified)
+        message = f"automation {automation_id} is declared in none of these files, as far as they are valid"
+        raise NotFound(f"{message}; {file} is not", hint=f"see: automations validate {file}")
     if declared is None:
         hint = "give the file or the directory that declares it"
         raise NotFound(f"automation {automation_id} is declared in none of these files", hint=hint)
