@@ -112,3 +112,30 @@ def test_a_row_that_cannot_be_read_is_named_by_what_runs_into_it_and_by_the_doct
         told = automations("doctor")
         assert told.status == 1
         assert f"✗ store.documents      {statement.split()[1]}, row " in told.out
+
+
+def test_what_a_person_rejected_is_told_by_doctor_and_status_and_is_no_fault(automations: CommandLine) -> None:
+    automations.write("a", SPEC.replace("    actionId: x.do\n", "    actionId: x.do\n    approval: {{mode: manual}}\n"))
+    automations.json("apply", "--auto-approve")
+    automations.send(1)
+    (asked,) = automations.json("approvals", "list")
+    automations.json("approvals", "reject", asked["id"], "--reason", "no")
+    ended = automations("doctor")
+    assert "no action is dead; 1 was rejected, which is no fault" in ended.out
+    assert ended.out.splitlines()[-1] == "all is well"
+    assert "0 actions queued, 1 dead or rejected" in automations("status").out
+
+
+def test_one_fault_of_a_source_is_spelt_out_once_for_people_and_everywhere_for_programs(
+    automations: CommandLine,
+) -> None:
+    (automations.folder / "automations.toml").write_text('[[source]]\nname = "default"\npath = "automations.d"\n')
+    automations.write("a", SPEC.replace("kind: event", "kind: evnet"))
+    automations("reconcile")
+    message = automations.json("status")["sources"][0]["conditions"]["SpecValid"]["message"]
+    assert automations.json("status")["sources"][0]["conditions"]["Ready"]["message"] == message
+    for told in (automations("status").out, automations("doctor").out):
+        assert told.count(message) == 1
+        assert "Ready=False (Invalid)" in told
+    by_program = [each["message"] for each in automations.json("doctor")["checks"] if each["id"] == "source.condition"]
+    assert [message in each for each in by_program] == [True, True]

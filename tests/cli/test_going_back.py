@@ -27,7 +27,8 @@ def test_rollback_shows_applies_and_prints_what_to_commit(applied: CommandLine) 
     assert (ended.status, ended.err) == (0, "")
     assert '~ name: "one" → "Another"  (line 4, was 3)' in ended.out
     assert "rolled back to generation 1" in ended.out
-    assert "until one.yaml declares something else" in ended.out
+    assert "automations.d/one.yaml:4" in ended.out
+    assert "until automations.d/one.yaml declares something else" in ended.out
     assert ended.out.endswith(ANOTHER.format(id="one", type="ticket"))
     assert applied.json("show", "one")["spec"]["name"] == "Another"
     assert [each["generation"] for each in applied.json("history", "one")] == [3, 2, 1]
@@ -41,9 +42,17 @@ def test_rollback_as_json_has_the_text_and_what_is_rejected(applied: CommandLine
     digest = applied.json("show", "one")["digest"]
     answer = applied.json("rollback", "one", "--to=1", "--auto-approve")
     assert set(answer) == {"ok", "serial", "summary", "changes", "file", "yaml", "rejected"}
-    assert (answer["rejected"], answer["serial"], answer["file"]) == (digest, 3, "one.yaml")
+    assert (answer["rejected"], answer["serial"], answer["file"]) == (digest, 3, "automations.d/one.yaml")
     again = applied.json("rollback", "one", "--to=1", "--auto-approve")
     assert (again["changes"], "rejected" in again) == ([], False)
+
+
+def test_a_rollback_leaves_the_file_called_as_it_was(applied: CommandLine) -> None:
+    before = applied.json("show", "one")["file"]
+    applied.json("rollback", "one", "--to=1", "--auto-approve")
+    assert applied.json("show", "one")["file"] == before
+    (applied.specs / "one.yaml").unlink()
+    assert applied.json("rollback", "one", "--to=2", "--auto-approve")["file"] == "one.yaml"
 
 
 @pytest.mark.parametrize(("answer", "status"), [(b"y\n", 0), (b"n\n", 4)])

@@ -87,6 +87,21 @@ def test_without_auto_nothing_goes_however_long_it_is_gone(
     assert (shown["prune"], shown["sync"], shown["health"]) == (prune, "OutOfSync", "Healthy")
 
 
+@pytest.mark.parametrize("prune", ["confirm", "off"])
+def test_the_command_that_is_named_works_also_after_others_were_just_deleted(
+    database: Database, directory: Path, prune: str
+) -> None:
+    loop = loop_of(database, directory, prune=prune)
+    for name in "ab":
+        loop.remove(f"{name}.yaml")
+        loop.round()
+        said = loop.condition("PruneBlocked")["message"]
+        assert said.endswith(" with: automations reconcile --source default --confirm-deletes 1")
+        assert "automations apply" not in said
+        assert loop.round(confirm=1)
+    assert set(loop.generations()) == set("cdef")
+
+
 def test_a_person_confirms_with_the_exact_number(database: Database, directory: Path) -> None:
     loop = loop_of(database, directory, prune="confirm")
     for name in "ab":

@@ -89,7 +89,7 @@ def test_queued_work_that_nobody_takes_says_who_should() -> None:
         {"action_id": "ci.build", "executor": "external", "n": 3, "since": NOW - 300 * MINUTE, "served": True},
         {"action_id": "text.greet", "executor": "local-shell", "n": 1, "since": NOW - 20 * MINUTE, "served": False},
     ]
-    build, greet = doctor.queue_checks([], rows, dead=0, now=NOW)
+    build, greet, _ = doctor.queue_checks([], rows, dead=0, rejected=0, now=NOW)
     assert build.message.endswith("it takes an external runner")
     assert build.hint.endswith("(waited 5 h)")
     assert greet.message.endswith("it takes a worker with the local-shell executor")
@@ -125,3 +125,17 @@ def test_how_long_work_may_wait_depends_on_whether_anybody_is_known_to_take_it(
 ) -> None:
     row = {"executor": executor, "served": served, "since": NOW - minutes * MINUTE}
     assert doctor.lies(row, now=NOW) is expected
+
+
+@pytest.mark.parametrize(
+    ("dead", "rejected", "grade", "message"),
+    [
+        (0, 0, Grade.OK, "no action is dead"),
+        (0, 1, Grade.OK, "no action is dead; 1 was rejected, which is no fault"),
+        (1, 0, Grade.WARNING, "1 action is dead"),
+        (2, 3, Grade.WARNING, "2 actions are dead; 3 were rejected, which is no fault"),
+    ],
+)
+def test_a_rejection_is_told_and_is_no_fault(dead: int, rejected: int, grade: Grade, message: str) -> None:
+    found = list(doctor.queue_checks([], [], dead=dead, rejected=rejected, now=NOW))[-1]
+    assert (found.id, found.grade, found.message) == ("queue.dead", grade, message)

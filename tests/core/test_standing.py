@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from automations.core.plan.conditions import updated
-from automations.core.plan.health import QUIET, health, suspended, sync
+from automations.core.plan.health import QUIET, health, once, suspended, sync
 from automations.core.plan.standing import Facts, Pause, conditions_of, worth_keeping
 
 
@@ -62,3 +62,16 @@ def test_a_pause_holds_until_its_end_and_says_who_and_why() -> None:
     assert Pause("ops", "quiet", 0).holds(10**18)
     assert [Pause("ops", "quiet", 0, 5).holds(now) for now in (4, 5)] == [True, False]
     assert Pause("ops", "quiet", 0, 5).words() == "by ops, until 1970-01-01T00:00:00.000Z: quiet"
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        (["a.yaml:1: bad", "a.yaml:1: bad"], ["", "a.yaml:1: bad"]),
+        (["gone; the last state keeps running", "gone"], ["gone; the last state keeps running", ""]),
+        (["one", "two", ""], ["one", "two", ""]),
+        ([], []),
+    ],
+)
+def test_what_one_condition_says_another_need_not_say_again(messages: list[str], told: list[str]) -> None:
+    assert once(messages) == told

@@ -1,10 +1,11 @@
 """`doctor`: what is wrong with this store and its surroundings, and what to do about it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Command
 from automations.cli.table import clean, counted
+from automations.core.plan.health import once
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -30,11 +31,11 @@ def run(context: "Context", _: Mapping[str, Any]) -> int:
     return 1 if worst(checks) is Grade.ERROR else 0
 
 
-def _told(checks: Iterable["Check"]) -> Iterator[str]:
+def _told(checks: Sequence["Check"]) -> Iterator[str]:
     counts = {"warning": 0, "error": 0}
-    for check in checks:
+    for check, detail in zip(checks, _details(checks), strict=True):
         about = f" {clean(check.subject)}:" if check.subject else ""
-        yield f"{_MARKS[check.grade]} {check.id:<20}{about} {clean(check.message)}"
+        yield f"{_MARKS[check.grade]} {check.id:<20}{about} {clean(check.said(detail))}"
         if check.hint:
             yield f"  {'':<20} {clean(check.hint)}"
         if check.grade in counts:
@@ -43,6 +44,18 @@ def _told(checks: Iterable["Check"]) -> Iterator[str]:
         yield f"{counted(counts['error'], 'error')}, {counted(counts['warning'], 'warning')}"
     else:
         yield "all is well"
+
+
+def _details(checks: Sequence["Check"]) -> list[str]:
+    """What follows on each message, said once for each subject."""
+    by_subject: dict[tuple[str, str], list[int]] = {}
+    for at, check in enumerate(checks):
+        by_subject.setdefault((check.id, check.subject), []).append(at)
+    shown = [""] * len(checks)
+    for places in by_subject.values():
+        for at, detail in zip(places, once([checks[at].detail for at in places]), strict=True):
+            shown[at] = detail
+    return shown
 
 
 def _around(context: "Context") -> "Surroundings":

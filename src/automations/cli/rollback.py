@@ -1,6 +1,7 @@
 """`rollback`: one automation back to an earlier generation, with the YAML to commit so that it stays so."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from automations.cli.apply import ALLOW, APPROVE, LOCK_TIMEOUT, approve, told
@@ -23,18 +24,31 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         raise UsageError("rollback takes --to, a generation", hint=f"see: automations history {identity}")
     runtime = context.runtime
     with locked(context, purpose=f"rollback {identity}", seconds=given["lock_timeout"]) as keeper:
-        found = rollback_to(runtime.database, identity, generation, now=runtime.clock.now())
+        where = partial(_where, context)
+        found = rollback_to(runtime.database, identity, generation, now=runtime.clock.now(), where=where)
         authority = Authority(context.settings.actor, allow_deletes=given["allow_deletes"])
         command = f"automations rollback {identity} --to {generation}"
         approve(context, found.plan, authority=authority, command=command, asks=not given["auto_approve"])
         sure = Authority(authority.actor, authority.allow_deletes, keeper.kept())
-        applied = runtime.apply.strict(found.plan, sure, alongside=Alongside(rejection=found.rejection))
+        applied = runtime.apply.strict(found.plan, sure, prefix=found.prefix, alongside=Alongside(rejection=found.rejection))
     if context.json:
         _document(context, found, serial=applied.serial)
     else:
         told(context, found.plan, applied)
         _advice(context, found)
     return 0
+
+
+def _where(context: "Context", source: str, root: str | None, file: str) -> str:
+    """What makes a file's name one that can be opened from here, as `plan` shows it; nothing where it does not lie there."""
+    from pathlib import Path
+
+    from automations.adapters.files import DirectoryTree
+    from automations.cli.desired import directory, from_here
+
+    configured = source in {each.name for each in context.settings.sources}
+    path = directory(context, None, source=source) if configured or root is None else from_here(root)
+    return DirectoryTree(Path(path), shown=path).prefix if Path(path, file).is_file() else ""
 
 
 def _document(context: "Context", found: "Rollback", *, serial: int) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from automations.cli.command import Command
 from automations.cli.table import clean, suspension
-from automations.core.plan.health import QUIET
+from automations.core.plan.health import QUIET, once
 
 if TYPE_CHECKING:
     from automations.cli.context import Context
@@ -28,7 +28,7 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
     yield f"store        {status['dbPath']} (serial {status['serial']})"
     yield from _daemons(status)
     yield f"automations  {counts['automations']}, {counts['webhookRoutes']} webhook routes"
-    yield f"runs         {counts['runs']}; {counts['queuedActions']} actions queued, {counts['deadActions']} dead"
+    yield f"runs         {counts['runs']}; {counts['queuedActions']} actions queued, {counts['deadActions']} dead or rejected"
     for source in status["sources"]:
         yield ""
         stands = f"{source['sync']}, {source['health']}"
@@ -36,11 +36,7 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
         yield f"source {source['name']}: {stands}, {source['automations']} automations {where}"
         if "leader" in source and "daemons" in status:
             yield f"  followed by {source['leader']['leaseId']} since {source['leader']['since']}"
-        for name, condition in source["conditions"].items():
-            if condition["status"] != ("False" if name in QUIET else "True"):
-                yield f"  {name}={condition['status']} ({condition['reason']}) since {condition['since']}"
-                if condition["message"]:
-                    yield f"    {condition['message']}"
+        yield from _conditions(source["conditions"])
         for each in source.get("terminating", ()):
             late = " (Stalled: longer than its drainTimeout)" if "Stalled" in each["conditions"] else ""
             yield f"  terminating: {each['id']}: {each['conditions']['Terminating']['message']}{late}"
@@ -52,6 +48,15 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
     for service in daemon.get("metadata", {}).get("services", []) if daemon["active"] else []:
         if service["state"] != "running":
             yield f"  service {service['name']}: {service['state']}: {service.get('error', '')}"
+
+
+def _conditions(conditions: Mapping[str, Any]) -> Iterator[str]:
+    """Those that are not as they should be."""
+    wrong = {name: each for name, each in conditions.items() if each["status"] != ("False" if name in QUIET else "True")}
+    for (name, each), message in zip(wrong.items(), once([each["message"] for each in wrong.values()]), strict=True):
+        yield f"  {name}={each['status']} ({each['reason']}) since {each['since']}"
+        if message:
+            yield f"    {message}"
 
 
 def _daemons(status: Mapping[str, Any]) -> Iterator[str]:

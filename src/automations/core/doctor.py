@@ -43,17 +43,23 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding: `id` is stable, `subject` is what it is about, `hint` the next step."""
+    """One finding: `id` is stable, `subject` is what it is about, `hint` the next step, `detail` the rest of the message."""
 
     id: str
     grade: Grade
     message: str
     subject: str = ""
     hint: str = ""
+    detail: str = ""
+
+    def said(self, detail: str) -> str:
+        """The message with this much of its detail."""
+        return f"{self.message}: {detail}" if detail else self.message
 
     def document(self) -> dict[str, str]:
         """As JSON shows it; what is empty is absent."""
-        shown = {"id": self.id, "status": str(self.grade), "subject": self.subject, "message": self.message}
+        said = self.said(self.detail)
+        shown = {"id": self.id, "status": str(self.grade), "subject": self.subject, "message": said}
         return {key: value for key, value in {**shown, "hint": self.hint}.items() if value}
 
 
@@ -168,9 +174,9 @@ def lies(row: Mapping[str, Any], *, now: int) -> bool:
 
 
 def queue_checks(
-    late: Iterable[Mapping[str, Any]], unclaimed: Iterable[Mapping[str, Any]], *, dead: int, now: int
+    late: Iterable[Mapping[str, Any]], unclaimed: Iterable[Mapping[str, Any]], *, dead: int, rejected: int, now: int
 ) -> Iterator[Check]:
-    """Leases that nobody took back, queued work that nobody takes, and dead letters."""
+    """Leases that nobody took back, queued work that nobody takes, and dead letters. What was `rejected` is no fault."""
     late, unclaimed = list(late), list(unclaimed)
     for row in late:
         message = f"the lease of {row['claimed_by']} ran out at {iso(row['lease_expires_at'])}, and nobody took it back"
@@ -188,8 +194,15 @@ def queue_checks(
         yield Check("queue.unclaimed", Grade.WARNING, message, row["action_id"], hint)
     if not late and not unclaimed:
         yield Check("queue.flow", Grade.OK, "no lease is overdue and no work lies unclaimed")
-    if dead:
-        yield Check("queue.dead", Grade.WARNING, f"{dead} actions are dead", hint="see: automations dlq list")
+    yield _dead(dead, rejected)
+
+
+def _dead(dead: int, rejected: int) -> Check:
+    """The dead-letter queue. A rejection was decided, by a person or by an approval's `expires`: it is told, and is well."""
+    failed = f"{dead} {'action is' if dead == 1 else 'actions are'} dead" if dead else "no action is dead"
+    decided = f"; {rejected} {'was' if rejected == 1 else 'were'} rejected, which is no fault" if rejected else ""
+    hint = "see: automations dlq list" if dead or rejected else ""
+    return Check("queue.dead", Grade.WARNING if dead else Grade.OK, failed + decided, hint=hint)
 
 
 def manifest_checks(lost: Mapping[str, Sequence[str]]) -> Iterator[Check]:
@@ -226,8 +239,8 @@ def source_checks(sources: Iterable[Mapping[str, Any]]) -> Iterator[Check]:
             yield Check("source.sync", Grade.OK, f"{source['sync']}, {source['root']}", source["name"])
         for name, condition in wrong:
             message = f"{name}={condition['status']} ({condition['reason']}) since {condition['since']}"
-            said = f"{message}: {condition['message']}" if condition["message"] else message
-            yield Check("source.condition", Grade.WARNING, said, source["name"], "see: automations status")
+            hint, detail = "see: automations status", condition["message"]
+            yield Check("source.condition", Grade.WARNING, message, source["name"], hint, detail)
 
 
 def secret_checks(

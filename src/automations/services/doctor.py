@@ -10,6 +10,7 @@ from automations.core import doctor
 from automations.core.canonical import decode_words
 from automations.core.plan.health import QUIET, sync
 from automations.core.run.needs import by_name, needs
+from automations.core.run.states import ActionStatus
 from automations.core.spec.model import AutomationStatus, TriggerKind
 from automations.errors import StoreDamaged
 from automations.services.audit_view import verify
@@ -78,8 +79,9 @@ class Doctor:
         waiting_work = health.unclaimed(tx, before=now - doctor.UNSERVED)
         unclaimed = [row | {"served": row["action_id"] in served} for row in waiting_work]
         unclaimed = [row for row in unclaimed if doctor.lies(row, now=now)]
-        dead = actions.counts(tx).get("dead", 0)
-        yield from doctor.queue_checks(late, unclaimed[:MOST_NAMED], dead=dead, now=now)
+        ended = actions.counts(tx)
+        dead, rejected = ended.get(ActionStatus.DEAD, 0), ended.get(ActionStatus.REJECTED, 0)
+        yield from doctor.queue_checks(late, unclaimed[:MOST_NAMED], dead=dead, rejected=rejected, now=now)
         yield from doctor.manifest_checks(_lost(tx, table, served=served))
         waiting = health.forgotten_approvals(tx, before=now - doctor.WAITING_LONG, limit=MOST_NAMED)
         yield from doctor.run_checks(health.stuck_runs(tx, limit=MOST_NAMED), waiting)

@@ -5,7 +5,7 @@ automation may be in step with its file, and a healthy one may be running its la
 Nothing here is a dataclass: `status` and `list` are short commands, and `dataclasses` costs as much to import as all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from automations.core.instant import iso
@@ -42,6 +42,17 @@ def looked_at(conditions: Conditions, *, since: int | None) -> bool:
         return True
     said = conditions.get("Suspended", {})
     return said.get("status") == "True" and str(said["message"]).startswith(f"{looked_since(since)} ")
+
+
+def once(messages: Sequence[str]) -> list[str]:
+    """Messages that stand below each other, each said once: empty where a later one says the same, or any one more.
+
+    `Ready` sums up what another condition says in full, and people need not read that twice.
+    """
+    return [
+        "" if any(each in other and (len(other) > len(each) or later > at) for later, other in enumerate(messages)) else each
+        for at, each in enumerate(messages)
+    ]
 
 
 def health(conditions: Conditions) -> Health:

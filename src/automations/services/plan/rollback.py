@@ -3,6 +3,7 @@
 What stands now is rejected in the same commit: the loop does not bring it back until the source declares something else.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,21 +18,31 @@ from automations.errors import Conflict, NotFound, SpecInvalid
 from automations.services.identity import not_there
 from automations.services.plan.apply import Rejection
 from automations.services.plan.plan import plan
-from automations.store import automations, manifests, texts
+from automations.store import automations, manifests, sources, texts
 from automations.store.database import Database, Row, Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """What going back means: the plan, the file to commit with its text, and what is rejected (nothing without a source)."""
+    """What going back means: the plan, the file to commit with its text, and what is rejected (nothing without a source).
+
+    `prefix` stands before file names, as in a snapshot.
+    """
 
     plan: Plan
     file: str
     text: str
     rejection: Rejection | None
+    prefix: str = ""
 
 
-def rollback_to(database: Database, automation_id: str, generation: int, *, now: int) -> Rollback:
+Where = Callable[[str, str | None, str], str]
+"""From a source, the directory that a loop knows it by and a file of it: what to write before the file's name."""
+
+
+def rollback_to(
+    database: Database, automation_id: str, generation: int, *, now: int, where: Where = lambda *_: ""
+) -> Rollback:
     """The plan to go back to a generation; nothing is written.
 
     Raises NotFound for an id or a generation that there is not, Conflict for a deleted automation, SpecInvalid when the old
@@ -46,6 +57,10 @@ def rollback_to(database: Database, automation_id: str, generation: int, *, now:
                 f"automation {automation_id} is deleted", hint="put its file back and apply; it keeps its history"
             )
         text = _text(tx, row, generation)
+        owner = row["owner"]
+        by_hand = owner == API_OWNER
+        source = owner if by_hand else owner.partition(":")[2]
+        standing = sources.get(tx, source)
         ours, others = (
             {
                 (each["action_id"], each["version"]): build.manifest(decode(each["manifest_json"]))
@@ -54,7 +69,9 @@ def rollback_to(database: Database, automation_id: str, generation: int, *, now:
             }
             for mine in (True, False)
         )
-    file = row["file"] or f"{automation_id}.yaml"
+    name = row["file"] or f"{automation_id}.yaml"
+    prefix = "" if by_hand else where(source, standing["root"] if standing else None, name)
+    file = prefix + name
     interpreted = interpret(text.encode(), file)
     catalogue = assemble([interpreted], known=others, beside=ours)
     if automation_id not in catalogue.automations or has_errors(catalogue.diagnostics):
@@ -64,12 +81,9 @@ def rollback_to(database: Database, automation_id: str, generation: int, *, now:
             errors,
             hint=f"see it with: automations show {automation_id} --revision {generation}",
         )
-    owner = row["owner"]
-    by_hand = owner == API_OWNER
-    source = owner if by_hand else owner.partition(":")[2]
-    made = plan(database, catalogue, Request(source, prune=False, now=now, by_hand=by_hand))
+    made = plan(database, catalogue, Request(source, prune=False, now=now, by_hand=by_hand), prefix=prefix)
     rejection = None if by_hand else Rejection(row["uid"], row["digest"], f"rolled back to generation {generation}")
-    return Rollback(_only(made, automation_id, generation), file, text, rejection)
+    return Rollback(_only(made, automation_id, generation), file, text, rejection, prefix)
 
 
 def _only(made: Plan, automation_id: str, generation: int) -> Plan:

@@ -34,12 +34,13 @@ class NextSteps:
 
     def waits(self, verdict: Verdict) -> str | None:
         """Why something waits and what to do, or None."""
-        confirm, apply = self.confirm(verdict.count), self.apply()
+        # Not `apply`: that one is refused where it would stop many, also after what stopped just before.
+        confirm = self.confirm(verdict.count)
         after = f", after {verdict.recent} in the last ten minutes" if verdict.recent else ""
         words = {
             "UnreadableFile": "gone from the files, or in one that cannot be read: mend it first",
-            "Unconfirmed": f"gone from the files; confirm with: {apply}, or {confirm}",
-            "PruneOff": f"gone from the files, and this source deletes nothing by itself; delete with: {apply}",
+            "Unconfirmed": f"gone from the files; confirm with: {confirm}",
+            "PruneOff": f"gone from the files, and this source deletes nothing by itself; delete with: {confirm}",
             "NotYetGone": "gone from the files; deleted when it is missing from another look and for long enough",
             "Suspended": "not carried out while the source is suspended",
             "TooMany": f"too many would stop at once: {verdict.count}{after}; confirm with: {confirm}",
