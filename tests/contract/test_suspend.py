@@ -69,6 +69,18 @@ def test_a_suspended_automation_fires_nothing_until_it_is_resumed(plane: Control
     assert fired(plane, "e3") == ["a", "b"]
 
 
+def test_an_event_that_only_suspensions_held_back_is_judged_anew_when_it_comes_again(plane: ControlPlane) -> None:
+    for name in "ab":
+        suspend(plane, name)
+    assert fired(plane, "e1") == []
+    suspending(plane).resume("a", actor="ops")
+    again = plane.send("e1")
+    assert ([each["automationId"] for each in again.materialized], again.duplicate) == (["a"], False)
+    suspending(plane).resume("b", actor="ops")
+    once_more = plane.send("e1")
+    assert (once_more.materialized, once_more.duplicate) == (again.materialized, True)
+
+
 def test_why_says_that_it_is_suspended(plane: ControlPlane) -> None:
     suspend(plane)
     event = plane.send("e1").event_row_id
