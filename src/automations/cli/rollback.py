@@ -30,7 +30,9 @@ def run(context: "Context", given: Mapping[str, Any]) -> int:
         command = f"automations rollback {identity} --to {generation}"
         approve(context, found.plan, authority=authority, command=command, asks=not given["auto_approve"])
         sure = Authority(authority.actor, authority.allow_deletes, keeper.kept())
-        applied = runtime.apply.strict(found.plan, sure, prefix=found.prefix, alongside=Alongside(rejection=found.rejection))
+        applied = runtime.apply.strict(
+            found.plan, sure, prefix=found.prefix, alongside=Alongside(rejection=found.rejection)
+        )
     if context.json:
         _document(context, found, serial=applied.serial)
     else:

@@ -52,7 +52,9 @@ def card(status: Mapping[str, Any]) -> Iterator[str]:
 
 def _conditions(conditions: Mapping[str, Any]) -> Iterator[str]:
     """Those that are not as they should be."""
-    wrong = {name: each for name, each in conditions.items() if each["status"] != ("False" if name in QUIET else "True")}
+    wrong = {
+        name: each for name, each in conditions.items() if each["status"] != ("False" if name in QUIET else "True")
+    }
     for (name, each), message in zip(wrong.items(), once([each["message"] for each in wrong.values()]), strict=True):
         yield f"  {name}={each['status']} ({each['reason']}) since {each['since']}"
         if message:

@@ -50,7 +50,9 @@ def once(messages: Sequence[str]) -> list[str]:
     `Ready` sums up what another condition says in full, and people need not read that twice.
     """
     return [
-        "" if any(each in other and (len(other) > len(each) or later > at) for later, other in enumerate(messages)) else each
+        ""
+        if any(each in other and (len(other) > len(each) or later > at) for later, other in enumerate(messages))
+        else each
         for at, each in enumerate(messages)
     ]
 
