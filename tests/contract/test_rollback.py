@@ -14,7 +14,7 @@ from automations.services.plan.rollback import Rollback, rollback_to
 from automations.store import audit, holds
 from automations.store.database import Database
 from control_plane import ControlPlane
-from samples import action, catalogue, raw, spec, webhook_trigger
+from samples import action, catalogue, raw, spec, step, webhook_trigger
 from watched_source import Loop
 
 ME = Authority("ann")
@@ -152,6 +152,81 @@ def test_what_cannot_be_gone_back_to_is_told(plane: ControlPlane) -> None:
     plane.apply({"b.yaml": spec("b")})
     with pytest.raises(Conflict, match="a is deleted"):
         rollback_to(plane.database, "a", 1, now=0)
+
+
+def needs(version: str, *fields: str, **keys: Any) -> Any:
+    """The manifest of `say.it` that wants these fields and no others."""
+    properties = {name: {"type": "string"} for name in fields}
+    schema = {"type": "object", "required": list(fields), "properties": properties, "additionalProperties": False}
+    return action("say.it", version, inputSchema=schema, **keys)
+
+
+def says(version: str = "1", **keys: Any) -> Any:
+    return spec("a", version=version, actions=[step("say", actionId="say.it", **keys)])
+
+
+OLD = {"a.yaml": says(input={"text": "x"}), "say.yaml": needs("1.0.0", "text")}
+
+
+def refused_way(plane: ControlPlane) -> str:
+    """What is told to do about a generation that is not valid any more."""
+    with pytest.raises(SpecInvalid) as refused:
+        rollback_to(plane.database, "a", 1, now=0)
+    assert "nothing was rolled back" in refused.value.message
+    assert refused.value.diagnostics
+    way, _, see = refused.value.hint.rpartition("see it with: ")
+    assert see == "automations show a --revision 1"
+    return way.removesuffix("; ")
+
+
+def test_a_generation_whose_manifest_moved_on_says_which_one_has_to_come_back(plane: ControlPlane) -> None:
+    plane.apply(OLD)
+    new = {"a.yaml": says("2", input={"words": "x"}), "say.yaml": needs("2.0.0", "words")}
+    plane.apply(new)
+    assert refused_way(plane) == (
+        "it fits say.it 1.0.0, which has to come back first: git revert what moved both, and apply; or put it back "
+        "beside the higher version, and this generation's text with manifestVersion: 1.0.0 at step say"
+    )
+    plane.apply({**new, "old.yaml": OLD["say.yaml"]})
+    assert refused_way(plane) == (
+        "it fits say.it 1.0.0: put this generation's text into its file with manifestVersion: 1.0.0 at step say, and apply"
+    )
+    beside = {"a.yaml": says(input={"text": "x"}, manifestVersion="1.0.0"), "old.yaml": OLD["say.yaml"]}
+    plane.apply({**new, **beside})  # as told
+    plane.apply(OLD)
+    assert back(plane, "a", 1).plan.changes == ()
+
+
+def test_a_generation_whose_manifest_was_rewritten_or_is_gone_says_so(plane: ControlPlane) -> None:
+    plane.apply(OLD)
+    plane.apply({"a.yaml": says("2", input={"words": "x"}), "say.yaml": needs("1.0.0", "words")})
+    assert refused_way(plane) == (
+        "it fits say.it 1.0.0, which has to come back first as it was: git revert what moved both, and apply"
+    )
+
+
+def test_a_generation_that_names_a_version_goes_back_once_that_is_there_again(plane: ControlPlane) -> None:
+    pinned = {"a.yaml": says(input={"text": "x"}, manifestVersion="1.0.0"), "say.yaml": OLD["say.yaml"]}
+    plane.apply(pinned)
+    new = {"a.yaml": says("2", input={"words": "x"}), "say.yaml": needs("2.0.0", "words")}
+    plane.apply(new)
+    assert refused_way(plane) == (
+        "it fits say.it 1.0.0, which has to come back first: put it into the files again (git revert), apply, and then "
+        "roll back"
+    )
+    plane.apply({**new, "old.yaml": OLD["say.yaml"]})
+    assert back(plane, "a", 1).plan.changes
+
+
+@pytest.mark.parametrize("name", ["say.it", "say.it@1.0.0"])
+@pytest.mark.parametrize("gone", [False, True])
+def test_rollback_of_an_action_says_that_it_is_of_automations(plane: ControlPlane, name: str, *, gone: bool) -> None:
+    plane.apply(OLD)
+    if gone:
+        plane.apply({"a.yaml": OLD["a.yaml"]})
+    with pytest.raises(NotFound, match=r"^say\.it is an action; rollback is of automations$") as refused:
+        rollback_to(plane.database, name, 1, now=0)
+    assert "git revert" in refused.value.hint
 
 
 def test_a_route_that_another_has_taken_since_is_not_taken_back(plane: ControlPlane) -> None:

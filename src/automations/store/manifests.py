@@ -23,6 +23,11 @@ def body(tx: Transaction, digest: str, /) -> str | None:
     return row["manifest_json"] if row else None
 
 
+def bodies(tx: Transaction, /) -> list[str]:
+    """The texts of all manifests that ever were current."""
+    return [row["manifest_json"] for row in tx.all("SELECT manifest_json FROM manifest_bodies ORDER BY digest")]
+
+
 def put(tx: Transaction, row: Row, /) -> None:
     """Make a manifest current."""
     tx.run(

@@ -9,6 +9,7 @@ from typing import Any
 
 from automations.core.canonical import decode
 from automations.core.diagnostic import has_errors
+from automations.core.plan.fitting import advice, fitting
 from automations.core.plan.plan import Plan, Request
 from automations.core.plan.state import API_OWNER
 from automations.core.spec import build
@@ -46,12 +47,12 @@ def rollback_to(
     """The plan to go back to a generation; nothing is written.
 
     Raises NotFound for an id or a generation that there is not, Conflict for a deleted automation, SpecInvalid when the old
-    spec is not valid any more.
+    spec is not valid any more, with the manifests that it fits.
     """
     with database.read() as tx:
         row = automations.get(tx, automation_id)
         if row is None:
-            raise not_there(tx, automation_id, see="history")
+            raise _no_automation(tx, automation_id)
         if row["deleted_at"] is not None:
             raise Conflict(
                 f"automation {automation_id} is deleted", hint="put its file back and apply; it keeps its history"
@@ -76,14 +77,28 @@ def rollback_to(
     catalogue = assemble([interpreted], known=others, beside=ours)
     if automation_id not in catalogue.automations or has_errors(catalogue.diagnostics):
         errors = tuple(each for each in catalogue.diagnostics if each.severity == "error")
+        with database.read() as tx:
+            kept = [build.manifest(decode(body)) for body in manifests.bodies(tx)]
+        way = advice(fitting(interpreted, known=others, beside=ours, kept=kept))
+        see = f"see it with: automations show {automation_id} --revision {generation}"
         raise SpecInvalid(
             f"generation {generation} of {automation_id} is not valid any more; nothing was rolled back",
             errors,
-            hint=f"see it with: automations show {automation_id} --revision {generation}",
+            hint=f"{way}; {see}" if way else see,
         )
     made = plan(database, catalogue, Request(source, prune=False, now=now, by_hand=by_hand), prefix=prefix)
     rejection = None if by_hand else Rejection(row["uid"], row["digest"], f"rolled back to generation {generation}")
     return Rollback(_only(made, automation_id, generation), file, text, rejection, prefix)
+
+
+def _no_automation(tx: Transaction, name: str) -> NotFound:
+    """The error for what is no automation; an action is told as one."""
+    action = name.partition("@")[0]
+    known = {each["action_id"] for each in manifests.live(tx)} | {identity for identity, _ in manifests.gone(tx)}
+    if action not in known:
+        return not_there(tx, name, see="history")
+    hint = "to take an action back, bring its earlier file back (git revert), and apply"
+    return NotFound(f"{action} is an action; rollback is of automations", hint=hint)
 
 
 def _only(made: Plan, automation_id: str, generation: int) -> Plan:
