@@ -312,17 +312,19 @@ def test_the_bump_of_a_manifest_is_one_plan_and_waits_for_nobody(
     assert loop.plane.serial() == serial + 1
 
 
-def test_a_manifest_version_that_is_still_pinned_waits_and_counts_as_one(database: Database, directory: Path) -> None:
+def test_a_manifest_version_that_is_still_pinned_stays_and_nobody_can_confirm_it_away(
+    database: Database, directory: Path
+) -> None:
     loop = with_action(database, directory, version="1.0.0")
     loop.write("m.yaml", action("known", "1.1.0"))
     loop.round()
-    said = loop.condition("PruneBlocked")
-    assert (said["reason"], held_versions(loop), loop.sync()) == ("Unconfirmed", ["1.0.0", "1.1.0"], "OutOfSync")
-    assert said["message"].endswith("automations reconcile --source default --confirm-deletes 1")
-    with pytest.raises(Refused, match="1 would be removed"):
-        loop.round(confirm=0)
-    assert held_versions(loop) == ["1.0.0", "1.1.0"]
-    assert loop.round(confirm=1)
+    assert (loop.condition("PruneBlocked")["status"], held_versions(loop)) == ("False", ["1.0.0", "1.1.0"])
+    assert "action known has no version 1.0.0" in loop.condition("SpecValid")["message"]
+    assert loop.sync() == "OutOfSync"
+    with pytest.raises(Refused, match="nothing waits to be confirmed"):
+        loop.round(confirm=1)
+    loop.write("a.yaml", using("1.1.0"))
+    assert loop.round()
     assert held_versions(loop) == ["1.1.0"]
 
 

@@ -27,7 +27,9 @@ def state_of(versions: Mapping[str, str], bound: Mapping[str, tuple[str, Data]])
         for name, (owner, document) in bound.items()
     }
     manifests = {
-        (ACT, version): HeldManifest(ACT, version, owner, build.manifest(action(ACT, version)).digest, "m.yaml")
+        (ACT, version): HeldManifest(
+            ACT, version, owner, build.manifest(action(ACT, version)).digest, f"{version}.yaml"
+        )
         for version, owner in versions.items()
     }
     return with_specs(State("l", 1, held, manifests, {}), {name: document for name, (_, document) in bound.items()})
@@ -72,6 +74,13 @@ def test_a_lower_version_supersedes_nothing_that_a_step_without_a_version_takes(
     bound = {"a": (OWN, using())}
     state = state_of({"1.10.0": OWN}, bound)
     assert found({"a.yaml": using(), "m.yaml": action(ACT, "1.9.0")}, state, bound) == frozenset()
+
+
+def test_a_version_whose_own_file_says_another_one_now_was_edited_and_goes_unless_a_step_names_it() -> None:
+    for before, goes in ((using(), True), (using(version="1.10.0"), False)):
+        bound = {"a": (OWN, before)}
+        files = {"a.yaml": before, "1.10.0.yaml": action(ACT, "1.9.0")}
+        assert bool(found(files, state_of({"1.10.0": OWN}, bound), bound)) is goes
 
 
 def test_nor_does_one_that_is_gone_itself() -> None:

@@ -5,7 +5,7 @@ row and for a minute; what would stop too many automations within ten minutes wa
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from automations.core.instant import SECOND
@@ -81,6 +81,8 @@ class Situation:
     now: int
     mystery: bool = False
     superseded: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    """Manifests that have to stay for what a bad file keeps from being changed; see `core.plan.together`."""
 
 
 def judge(plan: Plan, policy: Policy, situation: Situation) -> Verdict:
@@ -90,7 +92,8 @@ def judge(plan: Plan, policy: Policy, situation: Situation) -> Verdict:
     stops = frozenset(change.id for change in plan.changes if change.destructive)
     riddle = situation.mystery and bool(missing)
     free = missing & situation.superseded if policy.prune != "off" and not riddle else frozenset()
-    gone = missing - free
+    free -= situation.kept
+    gone = missing - free - situation.kept
     ripe = frozenset(each for each in gone if _ripe(situation, each, policy))
     would_go = ripe if policy.prune == "auto" and not riddle else frozenset()
     owned, recent = situation.owned, situation.recent
@@ -101,16 +104,21 @@ def judge(plan: Plan, policy: Policy, situation: Situation) -> Verdict:
     if riddle:
         return Verdict(reason="UnreadableFile", count=len(gone))
     if gone == would_go:
-        return Verdict(allowed=missing)
+        return Verdict(allowed=free | gone)
     reasons = {"off": "PruneOff", "confirm": "Unconfirmed", "auto": "NotYetGone"}
     return Verdict(free | would_go, reason=reasons[policy.prune], count=len(gone - would_go))
 
 
-def confirmed(verdict: Verdict, plan: Plan) -> Verdict:
-    """The verdict once a person has said that all that waits may go. What a bad file may hold waits all the same."""
+def confirmed(verdict: Verdict, plan: Plan, *, kept: frozenset[str] = frozenset()) -> Verdict:
+    """The verdict once a person has said that all that waits may go. What a bad file may hold, or needs, waits all the same."""
     if verdict.reason == "UnreadableFile":
         return verdict
-    return Verdict(allowed=frozenset(change.id for change in plan.withheld))
+    return Verdict(allowed=frozenset(change.id for change in plan.withheld) - kept)
+
+
+def joined(verdict: Verdict, held: frozenset[str]) -> Verdict:
+    """The verdict when these changes wait for a bad file as well."""
+    return replace(verdict, held=verdict.held | held, reason=verdict.reason or "Together") if held else verdict
 
 
 def _ripe(situation: Situation, identity: str, policy: Policy) -> bool:

@@ -25,6 +25,7 @@ def superseded(plan: Plan, catalogue: Catalogue, *, state: State, bound: Iterabl
     """Of the replaced manifests those that no automation of any owner takes once the plan is carried out, by name.
 
     Each is held against those that stay, not against others that may go later: a step that names no version would take it yet.
+    One whose own file says another version now was edited, so steps that name none take that one, higher or lower.
     `plan` deletes nothing. `bound` is what is bound at the state's serial; when it lacks any that lives, nobody can say what
     that one takes, and nothing is superseded.
     """
@@ -35,7 +36,11 @@ def superseded(plan: Plan, catalogue: Catalogue, *, state: State, bound: Iterabl
         return frozenset()
     going = {change.id for change in plan.withheld}
     stays = {key: held.owner for key, held in state.manifests.items() if f"{key[0]}@{key[1]}" not in going}
-    stays = dict.fromkeys(catalogue.manifests, plan.owner) | stays
+    back = {change.id for change in plan.held_back}
+    declared = {key for key in catalogue.manifests if f"{key[0]}@{key[1]}" not in back}
+    stays = dict.fromkeys(declared, plan.owner) | stays
+    files = {(action, catalogue.manifests[action, version].document.file) for action, version in declared}
+    edited = {key for key in candidates.values() if (key[0], state.manifests[key].file) in files}
     actions = {action for action, _ in candidates.values()}
     wanted = {
         (owner, step.action_id, step.manifest_version)
@@ -47,7 +52,7 @@ def superseded(plan: Plan, catalogue: Catalogue, *, state: State, bound: Iterabl
         name
         for name, key in candidates.items()
         if not any(
-            key == (action, version or _newest(action, owner, {**stays, key: plan.owner}))
+            key == (action, version or _newest(action, owner, stays if key in edited else {**stays, key: plan.owner}))
             for owner, action, version in wanted
         )
     )

@@ -31,6 +31,8 @@ class Seen:
     absences: Mapping[str, Absence]
     mystery: bool
     superseded: frozenset[str]
+    kept: frozenset[str] = frozenset()
+    """Manifests that a bad file's automation goes by."""
 
 
 def counted(database: Database, plan: Plan, *, now: int, count: bool) -> Absences:
@@ -59,7 +61,9 @@ def weigh(plan: Plan, state: State, *, policy: Policy, situation: Seen, now: int
     recent = state.destroyed.get(owner, Destroyed())
     owned = state.owned(owner)
     return judge(
-        plan, policy, Situation(situation.absences, owned, recent, now, situation.mystery, situation.superseded)
+        plan,
+        policy,
+        Situation(situation.absences, owned, recent, now, situation.mystery, situation.superseded, situation.kept),
     )
 
 

@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 from automations.core.instant import SECOND
 from automations.core.plan.backoff import Backoff
 from automations.core.plan.plan import Plan, Request, make_plan, mysterious
-from automations.core.plan.prune import Policy, Verdict, confirmed
+from automations.core.plan.prune import Policy, Verdict, confirmed, joined
 from automations.core.plan.standing import Pause
 from automations.core.plan.state import State, source_owner
+from automations.core.plan.together import Together, together
 from automations.core.spec.catalogue import Catalogue
 from automations.core.spec.snapshot import Snapshot, Untrusted
 from automations.errors import AutomationsError, Conflict, LockNotHeld, Refused, StalePlan
@@ -257,7 +258,7 @@ class Reconciler:
             self._known = state.serial
             policy, now = self._source.policy, self._parts.clock.now()
             request = Request(self._source.name, revision=snapshot.revision, prune=False, unattended=True, now=now)
-            first = make_plan(catalogue, state, request)
+            first, request, apart = _apart(catalogue, state, request)
             if pause is not None:
                 return self._suspended(settled, catalogue, first, pause)
             if not snapshot.files and (first.withheld or first.protected):
@@ -267,10 +268,12 @@ class Reconciler:
                 return self._behind()
             mystery = settled.again_at is not None or mysterious(catalogue, state, owner=self._source.owner)
             seen = counted(self._parts.database, first, now=now, count=race == 0 and not mystery)
-            situation = Seen(seen, mystery, nothing_takes(first, catalogue, state=state, bindings=self._parts.bindings))
+            free = nothing_takes(first, catalogue, state=state, bindings=self._parts.bindings)
+            situation = Seen(seen, mystery, free, apart.kept)
             verdict = weigh(first, state, policy=policy, situation=situation, now=now)
             if confirm is not None:
-                verdict = _agreed(verdict, first, confirm, unreadable=catalogue.unidentified)
+                verdict = _agreed(verdict, first, confirm, unreadable=catalogue.unidentified, kept=apart.kept)
+            verdict = joined(verdict, apart.held)
             made, late = _with_removals(catalogue, state, request=request, first=first, verdict=verdict)
             try:
                 authority = Authority(self.actor, term=self._succession.bearing())
@@ -387,6 +390,16 @@ def _stopped_by(plan: Plan) -> frozenset[str]:
     return frozenset(change.id for change in plan.changes if change.destructive and change.action != "delete")
 
 
+def _apart(catalogue: Catalogue, state: State, request: Request) -> tuple[Plan, Request, Together]:
+    """The plan without what waits for a bad file, and what that is."""
+    found = make_plan(catalogue, state, request)
+    apart = together(found, catalogue, state)
+    if not apart.held:
+        return found, request, apart
+    held = replace(request, hold=apart.held)
+    return make_plan(catalogue, state, held), held, apart
+
+
 def _with_removals(
     catalogue: Catalogue, state: State, *, request: Request, first: Plan, verdict: Verdict
 ) -> tuple[Plan, bool]:
@@ -399,9 +412,9 @@ def _with_removals(
     return (make_plan(catalogue, state, replace(going, hold=verdict.held | late)), True) if late else (made, False)
 
 
-def _agreed(verdict: Verdict, plan: Plan, number: int, *, unreadable: Collection[str]) -> Verdict:
+def _agreed(verdict: Verdict, plan: Plan, number: int, *, unreadable: Collection[str], kept: frozenset[str]) -> Verdict:
     """Raises Refused unless exactly this many removals wait, and may go when a person says so."""
-    agreed = confirmed(verdict, plan)
+    agreed = confirmed(verdict, plan, kept=kept)
     if number and agreed is verdict:
         where = f" ({', '.join(sorted(unreadable)[:3])}{', …' if len(unreadable) > 3 else ''})" if unreadable else ""
         why = f"a file that cannot be read{where} may hold what is gone; {verdict.count} would be removed without it"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from automations.store.database import Database, Row, Transaction
 
 MOST_IN_MESSAGE = 3
+TOGETHER = "Together"
+"""The verdict's reason for what waits for a bad file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class Standing:
         return Facts(
             invalid=summary(look.errors) if look.errors else "",
             blocked=_of_source(look, self._steps),
+            waiting=_together(look, self._steps),
             drift="; ".join(f"{identity}: {words}" for identity, words in some),
             stalled=("RolledBack", f"{_some(sorted(look.rejected))}: {self._steps.held_back()}")
             if look.rejected
@@ -237,10 +240,16 @@ def _blocked(identity: str, look: Look, withheld: Collection[str], steps: NextSt
 def _of_source(look: Look, steps: NextSteps) -> tuple[str, str] | None:
     ids = (*(change.id for change in look.made.withheld), *sorted(look.verdict.held))
     waits = _waits(look, steps)
-    found = [] if waits is None else [(waits[0], f"{_some(ids)}: {waits[1]}")]
+    found = [] if waits is None or waits[0] == TOGETHER else [(waits[0], f"{_some(ids)}: {waits[1]}")]
     if look.made.protected:
         found.append(("Protected", f"{_some(look.made.protected)}: {steps.protected('ID')}"))
     return (found[0][0], "; ".join(message for _, message in found)) if found else None
+
+
+def _together(look: Look, steps: NextSteps) -> tuple[str, str] | None:
+    """What waits for a bad file: it blocks no delete."""
+    waits = _waits(look, steps)
+    return (TOGETHER, f"{_some(sorted(look.verdict.held))}: {waits[1]}") if waits and waits[0] == TOGETHER else None
 
 
 def _some(ids: Sequence[str]) -> str:
