@@ -43,7 +43,8 @@ def _absences(moment: Moment) -> Problems:
 def _deletes(moment: Moment) -> Problems:
     """The loop deletes what is remembered as missing twice and long enough, and nothing while a file is a riddle.
 
-    A manifest goes sooner where another version took its place and nothing takes it any more.
+    A manifest goes sooner where another version took its place and nothing takes it any more, or nothing names it and its own
+    file says the other version.
     """
     if moment.frame.service != "reconcile":
         return
@@ -52,7 +53,7 @@ def _deletes(moment: Moment) -> Problems:
     for change in gone:
         row = change.new or {}
         name = row["id"] if change.table == "automations" else f"{row['action_id']}@{row['version']}"
-        if change.table == "manifests" and _superseded(moment, row["action_id"], row["version"]):
+        if change.table == "manifests" and _superseded(moment, row):
             continue
         absence = moment.mirror.get("absences", SOURCE, name)
         if absence is None or absence["snapshots"] < 2 or absence["first_at"] + GONE_AFTER > moment.frame.latest:
@@ -69,14 +70,19 @@ def _deletes(moment: Moment) -> Problems:
         yield f"something was deleted while nobody can read {riddles}"
 
 
-def _superseded(moment: Moment, action: str, version: str) -> bool:
+def _superseded(moment: Moment, gone: Row) -> bool:
     """Whether other versions of an action are left, and no step of anything that lives takes this one."""
-    left = [
-        row["version"]
+    action, version = gone["action_id"], gone["version"]
+    rows = [
+        row
         for row in moment.mirror.rows["manifests"].values()
         if row["action_id"] == action and row["deleted_at"] is None
     ]
-    newest = max((version, *left), key=lambda text: [int(part) for part in text.split(".")])
+    left = [row["version"] for row in rows]
+    edited = gone["file"] in {row["file"] for row in rows}
+    newest = max(
+        left if edited else (version, *left), key=lambda text: [int(part) for part in text.split(".")], default=""
+    )
     taken = {
         step.get("manifestVersion", newest)
         for row in moment.mirror.rows["automations"].values()
