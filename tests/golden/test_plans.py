@@ -385,6 +385,48 @@ def test_every_format_says_what_is_withheld(render: Callable[[Plan], Any], reque
     assert "'a'" in text or "a would" in text
 
 
+def test_all_that_changes_on_one_line_stands_in_one_annotation() -> None:
+    head = 'schemaVersion: "1.0"\nid: a\nname: a\nversion: {}\ntriggers: [{{kind: schedule, {}}}]\nactions: [{}]\n'
+    ship = "{{id: ship, actionId: todos.create, timeout: {}, input: {{n: {}}}}}"
+    before = head.format('"1"', 'cron: "30 2 * * *"', ship.format("1m", 1))
+    after = head.format('"2"', 'cron: "30 3 * * *", timezone: Asia/Tokyo', ship.format("2m", 2))
+    lines = github(plan_of(Case({"a.yaml": before}, {"a.yaml": after}))).splitlines()
+    told = [line for line in lines if line.startswith("::notice file=a.yaml") and "title=update a::" in line]
+    places = [line.split(",title=")[0] for line in told]
+    assert places == [f"::notice file=a.yaml,line={number}" for number in (4, 5, 6)]
+    assert told[0].endswith(
+        "version changed and 4 more: triggers[0].cron, triggers[0].timezone, actions[ship].timeout, actions[ship].input.n"
+        '%0A~ version: "1" → "2"'
+    )
+    assert told[1].count("%0A") == told[2].count("%0A") == 1
+    assert "triggers[0].cron" in told[1]
+    assert '+ triggers[0].timezone: "Asia/Tokyo"' in told[1]
+    assert '~ actions[ship].timeout: "1m" → "2m"%0A~ actions[ship].input.n: 1 → 2' in told[2]
+
+
+def test_an_annotation_is_bounded_and_says_how_much_is_left_out() -> None:
+    before, after = (
+        "\n".join(
+            (
+                'schemaVersion: "1.0"\nid: a\nname: a\nversion: 1.0.0\ntriggers: [{kind: manual}]\nactions:',
+                f"  - {{id: s, actionId: todos.create, input: {{{', '.join(f'k{at}: {text}' for at in range(100))}}}}}",
+            )
+        )
+        for text in ("x" * 60, "y" * 60)
+    )
+    (line,) = [
+        each
+        for each in github(plan_of(Case({"a.yaml": before}, {"a.yaml": after}))).splitlines()
+        if "title=update a::" in each
+    ]
+    assert "changed and 99 more: actions[s].input.k1, " in line
+    assert ", …%0A" in line
+    shown = line.count("%0A~")
+    assert line.endswith(f"%0Aand {100 - shown} more on this line")
+    assert shown > 5
+    assert len(line) < 2_500
+
+
 def test_what_a_spec_says_cannot_break_out_of_a_comment_or_an_annotation() -> None:
     hostile = "</details>```\n| @everyone ![x](http://x) ::error::boom %0A"
     made = plan_of(Case({"a.yaml": spec("a")}, {"a.yaml": spec("a", description=hostile, name=hostile)}))
