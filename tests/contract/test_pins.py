@@ -242,6 +242,14 @@ def test_taking_over_an_automation_gives_it_the_manifests_of_its_new_owner(plane
     assert {"AU330", "AU320", "AU500"} == {each.code for each in made.hazards}
 
 
+def test_a_manifest_that_only_moves_to_another_file_is_taken_as_before(plane: ControlPlane) -> None:
+    other = action("ci.sign")
+    both = [step("make", actionId="ci.build"), step("sign", actionId="ci.sign")]
+    plane.apply({"sign.yaml": other}, source="two")
+    plane.apply({"build.yaml": spec("build", actions=both), **ONE}, source="one")
+    assert told(plane.plan({**TWO, "moved.yaml": other}, source="two")) == []
+
+
 def test_what_an_automation_s_own_change_says_is_not_said_twice(plane: ControlPlane) -> None:
     plane.apply({**BUILD, **ONE})
     pinned = step("make", actionId="ci.build", manifestVersion="2.0.0", input={"ref": "main"})

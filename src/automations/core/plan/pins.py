@@ -77,7 +77,7 @@ def pins_of(changes: Sequence[Change], state: State, *, owner: str) -> Pins:
         action, _, version = change.id.partition("@")  # ids hold no @, versions may
         if change.resource == "action" and change.action == "delete":
             later.pop((action, version), None)
-        elif change.manifest is not None:
+        elif change.manifest is not None and change.action != "move":  # its action may be one that nobody touches
             later[change.manifest.id, change.manifest.version] = (owner, change.manifest)
     shelves = Shelves(owned.values()), Shelves(later.values())
     kept = tuple(each for each in _kept(changes, state, shelves, owner=owner) if each.taken)

@@ -24,6 +24,8 @@ class Together:
 
 def together(plan: Plan, catalogue: Catalogue, state: State) -> Together:
     """What of a plan that deletes nothing waits for files to be mended."""
+    if not catalogue.bad_files:
+        return Together()
     stands = {
         held.id
         for held in state.automations.values()
