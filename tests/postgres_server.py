@@ -86,7 +86,9 @@ def _private_server(binaries: Path) -> Iterator[str]:
             _wait_until_ready(server, url, log=home / "log")
             yield url
         finally:
-            server.send_signal(signal.SIGQUIT)  # at once: what it holds is thrown away, and a busy disk would make it wait
+            server.send_signal(
+                signal.SIGQUIT
+            )  # at once: what it holds is thrown away, and a busy disk would make it wait
             server.wait(timeout=START_SECONDS)
     finally:
         shutil.rmtree(home, ignore_errors=True)
