@@ -3,7 +3,7 @@
 What stands now is rejected in the same commit: the loop does not bring it back until the source declares something else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,8 @@ from automations.core.plan.fitting import advice, fitting
 from automations.core.plan.plan import Plan, Request
 from automations.core.plan.state import API_OWNER
 from automations.core.spec import build
-from automations.core.spec.catalogue import Interpreted, assemble, interpret
+from automations.core.spec.catalogue import Catalogue, Interpreted, ManifestKey, assemble, interpret
+from automations.core.spec.model import Manifest
 from automations.core.spec.writer import to_yaml
 from automations.errors import Conflict, NotFound, SpecInvalid
 from automations.services.identity import not_there
@@ -62,33 +63,39 @@ def rollback_to(
         by_hand = owner == API_OWNER
         source = owner if by_hand else owner.partition(":")[2]
         standing = sources.get(tx, source)
-        ours, others = (
-            {
-                (each["action_id"], each["version"]): build.manifest(decode(each["manifest_json"]))
-                for each in manifests.live(tx)
-                if (each["owner"] == row["owner"]) is mine
-            }
-            for mine in (True, False)
-        )
+        ours, others = _manifests(tx, owner)
     name = row["file"] or f"{automation_id}.yaml"
     prefix = "" if by_hand else where(source, standing["root"] if standing else None, name)
     file = prefix + name
     interpreted = interpret(text.encode(), file)
     catalogue = assemble([interpreted], known=others, beside=ours)
     if automation_id not in catalogue.automations or has_errors(catalogue.diagnostics):
-        errors = tuple(each for each in catalogue.diagnostics if each.severity == "error")
         with database.read() as tx:
             kept = [build.manifest(decode(body)) for body in manifests.bodies(tx)]
         way = advice(fitting(interpreted, known=others, beside=ours, kept=kept))
-        see = f"see it with: automations show {automation_id} --revision {generation}"
-        raise SpecInvalid(
-            f"generation {generation} of {automation_id} is not valid any more; nothing was rolled back",
-            errors,
-            hint=f"{way}; {see}" if way else see,
-        )
+        raise _invalid_now(automation_id, generation, catalogue, way=way)
     made = plan(database, catalogue, Request(source, prune=False, now=now, by_hand=by_hand), prefix=prefix)
     rejection = None if by_hand else Rejection(row["uid"], row["digest"], f"rolled back to generation {generation}")
     return Rollback(_only(made, automation_id, generation), file, text, rejection, prefix)
+
+
+def _manifests(tx: Transaction, owner: str) -> tuple[Mapping[ManifestKey, Manifest], Mapping[ManifestKey, Manifest]]:
+    """Today's manifests of this owner, and those of all others."""
+    found: tuple[dict[ManifestKey, Manifest], dict[ManifestKey, Manifest]] = {}, {}
+    for each in manifests.live(tx):
+        whose = found[each["owner"] != owner]
+        whose[each["action_id"], each["version"]] = build.manifest(decode(each["manifest_json"]))
+    return found
+
+
+def _invalid_now(automation_id: str, generation: int, catalogue: Catalogue, *, way: str) -> SpecInvalid:
+    """The error for an old spec that has errors today; `way` is what leads back to it, empty where nothing is known to."""
+    see = f"see it with: automations show {automation_id} --revision {generation}"
+    return SpecInvalid(
+        f"generation {generation} of {automation_id} is not valid any more; nothing was rolled back",
+        tuple(each for each in catalogue.diagnostics if each.severity == "error"),
+        hint=f"{way}; {see}" if way else see,
+    )
 
 
 def _no_automation(tx: Transaction, name: str) -> NotFound:
