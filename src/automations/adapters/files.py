@@ -151,7 +151,7 @@ def rooted(directory: Path) -> Path:
 
 def named_like_a_spec(name: str) -> bool:
     """Whether a file of this name is read, in a tree or alone; `.YAML` is an ending like `.yaml`."""
-    return name.lower().endswith(SUFFIXES)
+    return name.endswith(SUFFIXES) or name.lower().endswith(SUFFIXES)
 
 
 def holds_specs(directory: Path) -> bool:

@@ -94,7 +94,7 @@ def rename_problems(catalogue: Catalogue, state: State, *, owner: str) -> dict[s
 
 def late_renames(catalogue: Catalogue, state: State) -> Iterator[Diagnostic]:
     """A finding for each new automation that says that it was one that is deleted: a rename moves what lives."""
-    for declared in catalogue.automations.values():
+    for declared in [each for each in catalogue.automations.values() if each.value.renamed_from is not None]:
         previous = state.automations.get(declared.value.renamed_from or "")
         if previous is None or not previous.deleted or declared.value.id in state.automations:
             continue

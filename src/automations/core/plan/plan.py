@@ -150,9 +150,9 @@ def touched(catalogue: Catalogue, state: State, *, owner: str) -> tuple[Held, ..
         held = state.automations.get(identity)
         if held is not None and not stands(held, declared, owner=owner):
             found[held.id] = held
-        previous = state.automations.get(declared.value.renamed_from or "")
-        if previous is not None and (held is None or held.deleted):
-            found[previous.id] = previous
+        if held is None or held.deleted:
+            previous = state.automations.get(declared.value.renamed_from or "")
+            found |= {} if previous is None else {previous.id: previous}
     return tuple(found.values())
 
 
