@@ -1,6 +1,7 @@
 """Which manifest versions go by themselves: those that another version took the place of, and that nothing takes any more."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,21 @@ def test_a_version_whose_own_file_says_another_one_now_was_edited_and_goes_unles
         bound = {"a": (OWN, before)}
         files = {"a.yaml": before, "1.10.0.yaml": action(ACT, "1.9.0")}
         assert bool(found(files, state_of({"1.10.0": OWN}, bound), bound)) is goes
+
+
+def test_an_edited_version_goes_while_that_of_another_action_waits_with_its_new_one() -> None:
+    other = "mail.send"
+    both = spec("a", actions=[step("one"), step("two", actionId=other)])
+    bound = {"a": (OWN, both)}
+    state = state_of({"1.0.0": OWN}, bound)
+    theirs = HeldManifest(other, "1.0.0", OWN, build.manifest(action(other, "1.0.0")).digest, "mail.yaml")
+    state = replace(state, manifests={**state.manifests, (other, "1.0.0"): theirs})
+    declared = catalogue({"a.yaml": both, "1.0.0.yaml": action(ACT, "1.1.0"), "mail.yaml": action(other, "1.1.0")})
+    plan = make_plan(declared, state, Request("s", prune=False))
+    held = tuple(change for change in plan.changes if change.id == f"{other}@1.1.0")
+    plan = replace(plan, changes=tuple(each for each in plan.changes if each not in held), held_back=held)
+    goes = superseded(plan, declared, state=state, bound=[build.automation(both)])
+    assert goes == frozenset({f"{ACT}@1.0.0"})
 
 
 def test_nor_does_one_that_is_gone_itself() -> None:

@@ -52,8 +52,9 @@ def superseded(plan: Plan, catalogue: Catalogue, *, state: State, bound: Iterabl
         name
         for name, key in candidates.items()
         if not any(
-            key == (action, version or _newest(action, owner, stays if key in edited else {**stays, key: plan.owner}))
+            key[1] == (version or _newest(action, owner, stays if key in edited else {**stays, key: plan.owner}))
             for owner, action, version in wanted
+            if action == key[0]  # of another one, nothing may stay
         )
     )
 
