@@ -107,7 +107,7 @@ def test_a_person_reads_place_first_then_the_next_step(automations: CommandLine)
     assert lines[0].startswith(f"{file}:6:12: error: ")
     assert lines[0].endswith("[spec/value]")
     assert lines[1].startswith('    did you mean "event"?')
-    assert lines[-1] == "invalid: 1 error, 0 warnings in 1 file"
+    assert lines[-1] == "invalid: 1 error, 1 warning in 1 file"
 
 
 def test_a_pipeline_reads_findings_as_annotations_and_as_sarif(automations: CommandLine) -> None:
@@ -171,7 +171,7 @@ def test_all_problems_of_a_thousand_files_come_at_once_in_a_stable_order(automat
     ]
     assert len(ended.document["errors"]) == 37
     assert automations("--json", "validate").out == ended.out
-    assert automations("validate").out.endswith("invalid: 37 errors, 974 warnings in 1000 files\n")
+    assert automations("validate").out.endswith("invalid: 37 errors, 979 warnings in 1000 files\n")
 
 
 def test_two_files_with_one_id_are_each_told_of_the_other(automations: CommandLine) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automations.core.diagnostic import has_errors
+from automations.core.diagnostic import dotted, has_errors
 from automations.core.spec.catalogue import Catalogue, Declared, interpret
 from automations.core.spec.document import Document
 from automations.core.spec.example import example_automation_spec
@@ -42,6 +42,27 @@ def test_a_slip_of_one_step_hides_nothing_that_another_steps_manifest_says(slip:
     said = [code for _, code in found]
     assert len(said) == 4
     assert {"spec/secret", "spec/manifest-version", "spec/input"} < set(said)
+
+
+def test_a_wrong_key_hides_nothing_that_other_steps_manifests_say() -> None:
+    shut = {"type": "object", "properties": {"n": {"type": "number"}}, "additionalProperties": False}
+    steps = [
+        step("bad", actionId="unknown.one", inptu={"n": 1}),
+        step("unsure", actionId="strict", inptu={"n": 1}, input={"m": 1}),
+        step("wrong", actionId="strict", input={"n": "x"}),
+        step("lost", actionId="unknown.two", input={"x": "${{ vars.y.z }}"}),
+    ]
+    found = catalogue({"a.yaml": spec(actions=steps, varz={"y": 1}), "s.yaml": action("strict", inputSchema=shut)})
+    said = [(each.code, dotted(each.path)) for each in found.diagnostics]
+    assert sorted(said) == [
+        ("spec/input", "actions[2].input"),
+        ("spec/no-manifest", "actions[0].actionId"),
+        ("spec/no-manifest", "actions[3].actionId"),
+        ("spec/unknown-key", "actions[0].inptu"),
+        ("spec/unknown-key", "actions[1].inptu"),
+        ("spec/unknown-key", "varz"),
+    ]
+    assert (found.automations, found.claimed) == ({}, {"tickets.escalate": frozenset({"a.yaml"})})
 
 
 def test_the_example_for_users_is_good() -> None:

@@ -182,6 +182,105 @@ def test_a_wrong_graph_is_told_alone_without_guesses_about_who_may_read_whom() -
     assert found(slip) == [("spec/depends-on", "actions[1].dependsOn[0]")]
 
 
+def test_a_wrong_step_hides_nothing_about_steps_that_do_not_wait_for_it() -> None:
+    document = actions(
+        step("a"),
+        step("b", dependsOn=["ah"], input="${{ steps.a.output }}"),
+        step("c", dependsOn=["b"], input="${{ steps.a.output }}"),
+        step("d", input="${{ steps.a.output }}"),
+        step("e", dependsOn=["b"], input="${{ steps.ghost.output }}"),
+    )
+    assert found(document) == [
+        ("spec/depends-on", "actions[1].dependsOn[0]"),
+        ("spec/step-reference", "actions[3].input"),
+        ("spec/step-reference", "actions[4].input"),
+    ]
+
+
+# What is told beside a wrong structure
+
+
+@pytest.mark.parametrize(
+    ("slip", "structure"),
+    [
+        ({"colour": "red"}, ("spec/unknown-key", "colour")),
+        ({"version": 1.0}, ("spec/type", "version")),
+        ({"name": ""}, ("spec/too-short", "name")),
+        ({"concurrency": {"limit": 0}}, ("spec/range", "concurrency.limit")),
+        ({"id": "not an id"}, ("spec/pattern", "id")),
+    ],
+)
+def test_a_wrong_key_hides_nothing_that_it_could_not_change(slip: Any, structure: tuple[str, str]) -> None:
+    triggers = [{"kind": "schedule", "cron": "61 9 * * *"}, event_trigger(filter={"a": [1]}, expr="event.data +")]
+    steps = [step("a", when="1 +"), step("b", dependsOn=["ghost"], input={"x": "${{ open"})]
+    document = actions(*steps, triggers=triggers) | slip
+    assert set(found(document)) == {
+        structure,
+        ("spec/schedule", "triggers[0].cron"),
+        ("spec/filter", "triggers[1].filter.a[0]"),
+        ("spec/expression", "triggers[1].expr"),
+        ("spec/expression", "actions[0].when"),
+        ("spec/depends-on", "actions[1].dependsOn[0]"),
+        ("spec/expression", "actions[1].input.x"),
+    }
+
+
+def test_what_a_wrong_key_may_have_been_meant_to_say_is_not_guessed_at() -> None:
+    steps = [
+        step("a"),
+        step("b", dependOn=["a"], input="${{ steps.a.output }}", when="1 +"),
+        step("c", dependsOn=["b"], input="${{ steps.a.output }}"),
+    ]
+    triggers = [{"kind": "schedule", "cron": "61 9 * * *", "timezon": "UTC"}]
+    assert set(found(actions(*steps, triggers=triggers))) == {
+        ("spec/unknown-key", "triggers[0].timezon"),
+        ("spec/unknown-key", "actions[1].dependOn"),
+        ("spec/expression", "actions[1].when"),
+    }
+
+
+def test_a_list_of_the_wrong_kind_or_a_missing_key_of_an_optional_part_hides_no_more_than_itself() -> None:
+    steps = [step("a", dependsOn=[5]), step("b", approval={"count": 1}), step("c", when="1 +")]
+    assert ("spec/expression", "actions[2].when") in found(actions(*steps))
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [
+        ({"id": "a", "actoinId": "x", "when": "1 +"}, "spec/unknown-key"),
+        ({"id": "a"}, "spec/missing-key"),
+        ({"id": "a", "actionId": 5}, "spec/type"),
+    ],
+)
+def test_a_step_that_cannot_do_without_what_is_wrong_hides_only_itself(first: Any, code: str) -> None:
+    second = step("b", dependsOn=["a"], when="1 +", input="${{ steps.a.output }}")
+    one, other = found(actions(first, second))
+    assert (one[0], other) == (code, ("spec/expression", "actions[1].when"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"kind": "schedule", "corn": "0 9 * * *"}, "spec/unknown-key"),
+        ({"kind": "evnet", "source": "a", "type": "b", "expr": "1 +"}, "spec/value"),
+        (5, "spec/type"),
+    ],
+)
+def test_a_trigger_that_cannot_do_without_what_is_wrong_hides_only_itself(wrong: Any, code: str) -> None:
+    document = actions(step("b", when="1 +"), triggers=[event_trigger(expr="2 +"), wrong])
+    assert sorted(found(document)[1:]) == [
+        ("spec/expression", "actions[0].when"),
+        ("spec/expression", "triggers[0].expr"),
+    ]
+    assert found(document)[0][0] == code
+
+
+@pytest.mark.parametrize("nameless", [{"actionId": "x"}, {"id": 5, "actionId": "x"}, "step"])
+def test_where_a_steps_id_is_not_known_nothing_deeper_is_looked_at(nameless: Any) -> None:
+    document = actions(nameless, step("b", dependsOn=["a"], when="1 +"))
+    assert not {"spec/expression", "spec/depends-on"} & {each for each, _ in found(document)}
+
+
 @pytest.mark.parametrize(
     ("reader", "ok"),
     [

@@ -1,4 +1,4 @@
-"""`validate` (alias `lint`): every problem of one file, or of all files of a folder, at once. Needs no store."""
+"""`validate` (alias `lint`): the problems of one file, or of all files of a folder, at once. Needs no store."""
 
 import json
 import sys

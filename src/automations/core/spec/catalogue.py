@@ -16,10 +16,11 @@ from automations.core.diagnostic import Diagnostic, Path, Severity, has_errors, 
 from automations.core.expression.template import Scan
 from automations.core.run.program import executable
 from automations.core.spec import build
-from automations.core.spec.checks import GRAPH_CODES, check, inputs_of
+from automations.core.spec.checks import check, inputs_of
 from automations.core.spec.document import Document
 from automations.core.spec.emission import Emitter, check_circles
 from automations.core.spec.finding import paths_of_steps, place
+from automations.core.spec.graph import guesses
 from automations.core.spec.manifests import (
     Shelf,
     check_inputs,
@@ -33,6 +34,7 @@ from automations.core.spec.manifests import (
 from automations.core.spec.model import Automation, Manifest
 from automations.core.spec.never import check_filters
 from automations.core.spec.reader import read
+from automations.core.spec.remainder import Remainder, remainder
 from automations.core.spec.structure import check as check_structure
 from automations.core.spec.structure import kind_of
 from automations.core.spec.typed import check_concurrency, check_event_schemas, check_steps, check_triggers
@@ -56,7 +58,8 @@ class Interpreted:
     """One file: what it declares (exactly one of automation and manifest, or neither), and what is wrong with it.
 
     `claims` is the automation id that the file wants, known even for many bad files. `routes` are the trigger's index, id and
-    path of each route; `advice` is what its steps and the manifests were found to say, if that is remembered.
+    path of each route; `advice` is what its steps and the manifests were found to say, if that is remembered. `rest` is what can
+    be looked at of an automation whose structure is wrong.
     """
 
     file: str
@@ -67,6 +70,7 @@ class Interpreted:
     diagnostics: tuple[Diagnostic, ...] = ()
     routes: tuple[tuple[int, str, str], ...] = ()
     advice: Advice | None = None
+    rest: Remainder | None = None
 
 
 @dataclass(frozen=True)  # no slots: with them Python 3.11 cannot make a frozen generic by its parametrized name
@@ -128,8 +132,9 @@ def interpret_document(
     kind = kind_of(document) or "automation"
     structure = check_structure(document, kind)
     if structure:
-        claims = _claims(document.value, kind)
-        return Interpreted(document.file, document, claims=claims, diagnostics=(*found, *structure))
+        claims, rest = _claims(document.value, kind), remainder(document, structure) if kind == "automation" else None
+        found = (*found, *structure, *(rest.findings() if rest else ()))
+        return Interpreted(document.file, document, claims=claims, diagnostics=found, rest=rest)
     if kind == "action":
         manifest = build.manifest(document.value)
         return Interpreted(
@@ -154,7 +159,7 @@ def accept(document: Document) -> Interpreted:
 def _checked(document: Document, found: tuple[Diagnostic, ...], shelf: Shelf | None) -> Interpreted:
     automation = build.automation(document.value)
     inputs = inputs_of(automation)
-    said = (*found, *check(document, automation, inputs))
+    said = (*found, *check(document, automation, inputs=inputs))
     advice = None
     if shelf is not None and not has_errors(said):
         advice = Advice(shelf.digest, tuple(_actions(document, automation, manifests=shelf, inputs=inputs)))
@@ -272,12 +277,15 @@ def with_circles(catalogue: Catalogue) -> Catalogue:
 
 
 def _of_bad(files: Iterable[Interpreted], shelf: Shelf) -> Iterator[Diagnostic]:
-    """What else is wrong with bad files: all is told in one go, except where it is a guess which step comes before which."""
+    """What else is wrong with bad files: all that is no guess is told in one go."""
     for each in files:
-        guessed = any(found.code in GRAPH_CODES for found in each.diagnostics)
         if each.automation is not None and each.document is not None:
-            inputs = inputs_of(each.automation)
-            yield from _actions(each.document, each.automation, manifests=shelf, inputs=inputs, guessed=guessed)
+            inputs, unsure = inputs_of(each.automation), guesses(each.automation.steps)
+            yield from _actions(each.document, each.automation, manifests=shelf, inputs=inputs, unsure=unsure)
+        elif (rest := each.rest) is not None:
+            inputs = inputs_of(rest.automation)
+            found = _actions(rest.document, rest.automation, manifests=shelf, inputs=inputs, unsure=None)
+            yield from (one for one in found if rest.sure(one, absence=one.code != "spec/no-manifest"))
 
 
 def _but_of_broken(found: list[Diagnostic], files: Sequence[Interpreted], bad: Collection[str]) -> list[Diagnostic]:
@@ -366,9 +374,17 @@ def _contested(what: str, claimants: list[tuple[Interpreted, Any]], *, code: str
 
 
 def _actions(
-    document: Document, automation: Automation, *, manifests: Shelf, inputs: Sequence[Scan], guessed: bool = False
+    document: Document,
+    automation: Automation,
+    *,
+    manifests: Shelf,
+    inputs: Sequence[Scan],
+    unsure: Collection[str] | None = (),
 ) -> Iterator[Diagnostic]:
-    """What its steps, the manifests and the data say of each other; `guessed` is which step comes before which."""
+    """What its steps, the manifests and the data say of each other.
+
+    `unsure` are the steps before which nobody knows what comes; None where the data is not known at all.
+    """
     pins = {}
     for (path, _), step, given in zip(paths_of_steps(document.value), automation.steps, inputs, strict=True):
         manifest, versions = resolve(step, manifests)
@@ -389,8 +405,11 @@ def _actions(
             hint = "add a manifest file for it beside the specs, or start a runner that knows it"
             hint = f"did you mean {near}? {hint}" if (near := manifests.nearest(step.action_id)) else hint
             yield Diagnostic("spec/no-manifest", Severity.WARNING, message, span, (*path, "actionId"), hint)
-    about_data = [check_triggers(automation), check_filters(automation), check_concurrency(automation)]
-    if not guessed:
-        about_data += [check_steps(automation, pins, inputs), check_event_schemas(automation, inputs)]
+    if unsure is None:
+        return
+    about_data = (
+        *(check_triggers(automation), check_filters(automation), check_concurrency(automation)),
+        *(check_steps(automation, pins, inputs=inputs, unsure=unsure), check_event_schemas(automation, inputs)),
+    )
     for found in about_data:
         yield from (place(document, each) for each in found)

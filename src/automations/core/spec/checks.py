@@ -5,7 +5,7 @@ their places. Rules across files are the catalogue's.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ from automations.core.run.inputs import filled_in
 from automations.core.spec.conform import compile_part, compile_schema
 from automations.core.spec.document import Document
 from automations.core.spec.finding import Finding, paths_of_steps, place
-from automations.core.spec.graph import ancestors, cycle
+from automations.core.spec.graph import ancestors, cycle, guesses
 from automations.core.spec.model import Automation, Step, Trigger, TriggerKind
 from automations.core.trigger.bindings import TRIGGER_ROOTS
 from automations.core.trigger.filter import check_filter
@@ -31,7 +31,7 @@ from automations.errors import InvalidInput
 RESERVED_PATHS = ("/healthz", "/readyz", "/metrics", "/api")
 """Paths that the server answers itself; no route may take them or anything below `/api`."""
 
-GRAPH_CODES = ("spec/depends-on", "spec/cycle", "spec/duplicate-step")
+_GRAPH_CODES = ("spec/depends-on", "spec/cycle", "spec/duplicate-step")
 """What makes it a guess which step comes before which."""
 _NOT_EXECUTED = "accepted and kept, but this version does not carry it out yet"
 
@@ -41,15 +41,21 @@ def inputs_of(automation: Automation) -> tuple[Scan, ...]:
     return tuple(scan(step.input, roots=INPUT_ROOTS) for step in automation.steps)
 
 
-def check(document: Document, automation: Automation, inputs: Sequence[Scan]) -> tuple[Diagnostic, ...]:
-    """Every finding of every check, with its place. `inputs` are the templates in each step's input."""
+def check(
+    document: Document, automation: Automation, *, inputs: Sequence[Scan], broken: Collection[str] = ()
+) -> tuple[Diagnostic, ...]:
+    """Every finding of every check, with its place. `inputs` are the templates in each step's input.
+
+    `broken` are ids of steps that the file says more of than the model: what they wait for is not known.
+    """
     found: list[Finding] = []
     for rule in (_steps, _graph, _conditions, _filters, _routes, _schemas, _schedules, _lifecycle, _not_executed):
         found.extend(rule(document.value, automation))
     found.extend(_templates(document.value, inputs))
-    if not any(finding.code in GRAPH_CODES for finding in found):
-        # While the graph is wrong, whom a step may read is a guess, and a second message about the same slip is noise.
-        found.extend(_step_references(document.value, automation, inputs))
+    # Where the graph is wrong, whom a step may read is a guess, and a second message about the same slip is noise.
+    wrong = broken or any(each.code in _GRAPH_CODES for each in found)
+    unsure = guesses(automation.steps, broken) if wrong else ()
+    found.extend(_step_references(document.value, automation, inputs, unsure=unsure))
     return tuple(place(document, each) for each in found)
 
 
@@ -135,14 +141,17 @@ def _trigger_expressions(path: Path, trigger: Trigger) -> Iterator[Finding]:
             yield Finding("spec/expression", where, problem.message, problem.hint)
 
 
-def _step_references(spec: Mapping[str, Any], automation: Automation, inputs: Sequence[Scan]) -> Iterator[Finding]:
+def _step_references(
+    spec: Mapping[str, Any], automation: Automation, inputs: Sequence[Scan], *, unsure: Collection[str]
+) -> Iterator[Finding]:
     above = ancestors(automation.steps)
     for (path, _), step, given in zip(paths_of_steps(spec), automation.steps, inputs, strict=True):
         reachable = above.get(step.id, frozenset())
         for inner, name in _references(step, given):
-            if name in reachable:
-                continue
             known = any(each.id == name for each in automation.steps)
+            told = step.id in unsure and (known or any(each.step == name for each in step.depends_on))
+            if name in reachable or told:
+                continue
             hint = (
                 f"add {name} to dependsOn of {step.id}"
                 if known

@@ -1,6 +1,7 @@
 """The graph of an automation's steps: who waits for whom."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from automations.core.spec.model import Dependency, Step
@@ -45,6 +46,34 @@ def ancestors(steps: Sequence[Step]) -> Mapping[str, frozenset[str]]:
                     pending.extend(dependency.step for dependency in known[name].depends_on)
         found[step.id] = frozenset(seen - {step.id})
     return found
+
+
+def guesses(steps: Sequence[Step], broken: Collection[str] = ()) -> frozenset[str]:
+    """The steps of which it is a guess what comes before them, because something that they say about it is wrong.
+
+    That is a step that waits for none that there is, for itself or for one that comes after it, or is one of the `broken`; and
+    whoever waits for such a step. Where an id stands twice or steps wait in a circle it is every step.
+    """
+    known = {step.id: step for step in steps}
+    if len(known) < len(steps):
+        return frozenset(known)
+    found = {
+        step.id for step in steps if step.id in broken or any(_wrong(step, each, known) for each in step.depends_on)
+    }
+    others = (
+        (step, (each for each in step.depends_on if each.step in known and each.step != step.id)) for step in steps
+    )
+    if cycle([replace(step, depends_on=tuple(each)) for step, each in others]):
+        return frozenset(known)
+    for step in _dependencies_first(steps) if found else ():
+        if any(each.step in found for each in step.depends_on):
+            found.add(step.id)
+    return frozenset(found)
+
+
+def _wrong(step: Step, dependency: Dependency, known: Mapping[str, Step]) -> bool:
+    target = known.get(dependency.step)
+    return target is None or target is step or (target.final and not step.final)
 
 
 def succeeded(steps: Sequence[Step]) -> Mapping[str, frozenset[str]]:

@@ -35,6 +35,11 @@ def check(document: Document, schema_name: str) -> tuple[Diagnostic, ...]:
     return explain(document, schema_name)
 
 
+def fits(value: object, schema_name: str) -> bool:
+    """Whether a value is as its schema wants it, for those who need no reasons. Raises NotFound as `check` does."""
+    return _compiled(schema_name).is_valid(value)
+
+
 def kind_of(document: Document) -> Kind | None:
     """Tell what a document is meant to be: a test by its file's name, an action by its keys; None for no mapping."""
     if document.file.lower().endswith(_TEST_ENDINGS):

@@ -5,7 +5,7 @@ What a schema leaves open is open here.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -91,11 +91,18 @@ def _key(trigger: Trigger, word: str) -> str:
     return str(trigger.raw.get(word, {}).get("key", ""))
 
 
-def check_steps(automation: Automation, manifests: Mapping[str, Manifest], inputs: Sequence[Scan]) -> Iterator[Finding]:
-    """Every finding in the expressions of steps. `manifests` by step id, `inputs` the templates in each step's input."""
+def check_steps(
+    automation: Automation, manifests: Mapping[str, Manifest], *, inputs: Sequence[Scan], unsure: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Every finding in the expressions of steps. `manifests` by step id, `inputs` the templates in each step's input.
+
+    Of the `unsure`, by id, nobody knows what comes before them, and so not what they can read.
+    """
     telling = _Telling(automation, manifests)
     roots = _Roots(automation, manifests)
     for (path, _), step, given in zip(paths_of_steps(automation.spec), automation.steps, inputs, strict=True):
+        if step.id in unsure:
+            continue
         site = _Site((*path, "when"), partial(roots.of, step), partial(asked_by_triggers, automation))
         if isinstance(step.when, str) and telling.of(step, step.when):
             with suppress(ExpressionInvalid):
