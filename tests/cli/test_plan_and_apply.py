@@ -172,9 +172,10 @@ def test_a_plan_of_bad_specs_shows_every_finding_and_exits_one(automations: Comm
     automations.write("two", "id: [")
     ended = automations("--json", "plan")
     assert (ended.status, ended.err) == (1, "")
-    assert [each["file"] for each in ended.document["diagnostics"]] == [
-        "automations.d/one.yaml",
-        "automations.d/two.yaml",
+    assert [(each["file"], each["code"]) for each in ended.document["diagnostics"]] == [
+        ("automations.d/one.yaml", "spec/value"),
+        ("automations.d/one.yaml", "spec/no-manifest"),
+        ("automations.d/two.yaml", "yaml/syntax"),
     ]
     assert automations("plan").status == 1
 

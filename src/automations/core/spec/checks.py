@@ -76,7 +76,7 @@ def _graph(spec: Mapping[str, Any], automation: Automation) -> Iterator[Finding]
         for index, dependency in enumerate(step.depends_on):
             problem = _dependency_problem(step, steps.get(dependency.step), name=dependency.step)
             if problem:
-                known = ", ".join(sorted(set(steps) - {step.id}))
+                known = ", ".join(sorted(set(steps) - {step.id})) or "none"
                 yield Finding("spec/depends-on", (*path, "dependsOn", index), problem, f"the other steps are: {known}")
     if loop := cycle(_sure(automation.steps)):
         path = next(path for path, raw in paths_of_steps(spec) if raw["id"] == loop[0])
@@ -148,19 +148,21 @@ def _step_references(
     for (path, _), step, given in zip(paths_of_steps(spec), automation.steps, inputs, strict=True):
         reachable = above.get(step.id, frozenset())
         for inner, name in _references(step, given):
-            known = any(each.id == name for each in automation.steps)
-            told = step.id in unsure and (known or any(each.step == name for each in step.depends_on))
-            if name in reachable or told:
+            if name in reachable:
                 continue
-            hint = (
-                f"add {name} to dependsOn of {step.id}"
-                if known
-                else f"it can read: {', '.join(sorted(reachable)) or 'none'}"
-            )
-            message = (
-                f"step {step.id} reads steps.{name}, which {'it does not wait for' if known else 'does not exist'}"
-            )
-            yield Finding("spec/step-reference", (*path, *inner), message, hint)
+            known = any(each.id == name for each in automation.steps)
+            reads = f"step {step.id} reads steps.{name}, which"
+            if step.id in unsure:
+                if not known and all(each.step != name for each in step.depends_on):
+                    others = ", ".join(sorted({each.id for each in automation.steps} - {step.id})) or "none"
+                    hint = f"the other steps are: {others}"
+                    yield Finding("spec/step-reference", (*path, *inner), f"{reads} does not exist", hint)
+            elif known:
+                hint = f"add {name} to dependsOn of {step.id}"
+                yield Finding("spec/step-reference", (*path, *inner), f"{reads} it does not wait for", hint)
+            else:
+                hint = f"it can read: {', '.join(sorted(reachable)) or 'none'}"
+                yield Finding("spec/step-reference", (*path, *inner), f"{reads} does not exist", hint)
 
 
 def _references(step: Step, given: Scan) -> Iterator[tuple[Path, str]]:
