@@ -38,6 +38,8 @@ _CONDITIONAL = frozenset(
     }
 )  # fmt: skip
 _OLD_DRAFTS = ("draft-03", "draft-04", "draft-06", "draft-07")
+_MOST_DIGITS = 10
+"""Of an index into a list; Python reads no number of many thousand digits."""
 _MOST_STEPS = 400
 """Subschemas about one value; schemas that grow beyond it by referring to themselves say nothing more."""
 
@@ -75,7 +77,7 @@ class _Reader:
         node = self.root
         for part in reference[1:].lstrip("/").split("/") if len(reference) > 1 else ():
             name = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(node, list) and name.isdecimal() and int(name) < len(node):
+            if isinstance(node, list) and name.isdecimal() and len(name) < _MOST_DIGITS and int(name) < len(node):
                 node = node[int(name)]
             elif isinstance(node, Mapping) and name in node:
                 node = node[name]
@@ -130,7 +132,8 @@ def _kinds(schema: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str] | 
     """The kinds that `type`, `enum` and `const` allow, and the texts where only some texts are."""
     named = schema.get("type")
     types = [named] if isinstance(named, str) else named if isinstance(named, list) else []
-    kinds = frozenset[str]().union(*(_TYPES.get(each, KINDS) for each in types)) if types else KINDS
+    known = (_TYPES.get(each, KINDS) if isinstance(each, str) else KINDS for each in types)
+    kinds = frozenset[str]().union(*known) if types else KINDS
     given = [schema["const"]] if "const" in schema else schema.get("enum")
     if not isinstance(given, list) or not given:
         return kinds, None
