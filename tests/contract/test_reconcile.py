@@ -19,7 +19,7 @@ from automations.services.plan.apply import Authority
 from automations.services.plan.plan import plan
 from automations.services.reconcile.reconcile import LONGEST_BACKOFF, POLL
 from automations.services.spec.catalogue import catalogue_of, known_stamps
-from automations.store import routes
+from automations.store import automations, routes
 from automations.store.audit import Wanted
 from automations.store.database import Database
 from control_plane import START
@@ -588,6 +588,25 @@ def test_a_file_of_the_future_is_not_waited_for(loop: Loop) -> None:
     set_age(loop, "a.yaml", -3600 * SECOND)
     assert loop.round()
     assert loop.generations() == {"a": 2}
+
+
+def test_a_resync_that_met_a_tree_in_motion_is_still_due(loop: Loop) -> None:
+    loop.write("a.yaml", spec("a"))
+    loop.write("b.yaml", spec("b"))
+    loop.reconciler.tick(loop.plane.clock.at)
+    uid = loop.plane.automations()["a"]["uid"]
+    with loop.plane.database.write() as tx:
+        automations.set_status(tx, uid, "paused", now=loop.plane.clock.at)
+    (loop.directory / ".git").mkdir()
+    (loop.directory / ".git" / "index.lock").touch()
+    loop.reconciler.resync()
+    at = loop.plane.clock.at
+    again = loop.reconciler.tick(at)
+    assert at < again <= at + SECOND
+    assert "Drifted" not in json.loads(loop.plane.automations()["a"]["conditions_json"])
+    (loop.directory / ".git" / "index.lock").unlink()
+    assert loop.reconciler.tick(again) > again + 50 * SECOND
+    assert json.loads(loop.plane.automations()["a"]["conditions_json"])["Drifted"]["status"] == "True"
 
 
 # Backoff

@@ -80,7 +80,7 @@ def test_a_pause_by_the_spec_that_no_daemon_saw_catches_up_nothing_of_its_time(p
         plane.apply({"a.yaml": {**plane.hourly(catchUp="all"), "status": status}})
     plane.look(at("05:10"))
     assert plane.started() == ["04:00", "05:00"]
-    assert reasons(plane) == {"01:00": "paused", "02:00": "paused", "03:00": "paused"}
+    assert reasons(plane) == {"01:00": "changed", "02:00": "paused", "03:00": "paused"}
 
 
 @pytest.mark.parametrize("ends", ["by hand", "by itself"])
@@ -96,7 +96,7 @@ def test_a_pause_by_hand_that_no_daemon_saw_catches_up_nothing_of_its_time(plane
     suspend.end_due(at("05:11"))
     plane.look(at("05:11"))
     assert plane.started() == ["04:00", "05:00"]
-    assert reasons(plane) == {"01:00": "paused", "02:00": "paused", "03:00": "paused"}
+    assert reasons(plane) == {"01:00": "changed", "02:00": "paused", "03:00": "paused"}
 
 
 def test_a_new_generation_resumes_a_schedule_that_paused_itself_when_it_is_applied(plane: Scheduled) -> None:

@@ -103,6 +103,57 @@ def test_what_goes_by_the_new_manifest_waits_with_it_and_what_does_not_goes_on(l
     assert set(pins(loop).values()) == {"2.0.0"}
 
 
+def test_a_file_that_is_bad_and_elsewhere_now_keeps_as_much(loop: Loop) -> None:
+    loop.write("say.yaml", manifest("1.1.0"))
+    loop.remove("a.yaml")
+    loop.write("team/wipe.yaml", "id: a\n: [")
+    loop.round()
+    assert pins(loop) == {"a": "1.0.0", "b": "1.0.0"}
+    (loop.directory / "team" / "wipe.yaml").rename(loop.directory / "other-name.yaml")
+    loop.round()
+    assert pins(loop) == {"a": "1.0.0", "b": "1.0.0"}
+    loop.remove("other-name.yaml")
+    loop.write("a.yaml", taking("a"))
+    assert loop.round()
+    assert pins(loop) == {"a": "1.1.0", "b": "1.1.0"}
+
+
+def test_a_rename_with_a_slip_keeps_what_the_old_id_goes_by_and_loses_no_history(
+    database: Database, tmp_path: Path
+) -> None:
+    directory = tmp_path / "specs"
+    directory.mkdir()
+    loop = Loop(database, directory, Policy("auto"))
+    loop.write("say.yaml", manifest("1.0.0"))
+    for name in ("a", "b", "c", "d", "e", "f"):
+        loop.write(f"{name}.yaml", taking(name))
+    assert loop.round()
+    loop.remove("a.yaml")
+    loop.write("clean.yaml", {**taking("clean", approvl=1), "lifecycle": {"renamedFrom": "a"}})
+    loop.write("say.yaml", manifest("2.0.0"))
+    for _ in range(4):
+        loop.round(seconds=100)
+    assert pins(loop)["a"] == "1.0.0"
+    loop.write("clean.yaml", {**taking("clean"), "lifecycle": {"renamedFrom": "a"}})
+    assert loop.round()
+    assert loop.generations()["clean"] == 2
+    assert set(pins(loop).values()) == {"2.0.0"}
+
+
+def test_what_goes_by_a_manifest_that_is_bad_waits_for_it(loop: Loop) -> None:
+    loop.write("say.yaml", {**manifest("1.0.0"), "requiredApprovals": [{"kind": "manual", "cuont": 2}]})
+    loop.write("a.yaml", taking("a", input={"body": "without its own approval now"}))
+    loop.write("new.yaml", taking("new"))
+    loop.write("pinned.yaml", taking("pinned", manifestVersion="1.0.0"))
+    loop.write("other.yaml", spec("other", version="2.0.0"))
+    loop.round()
+    assert loop.generations() == {"a": 1, "b": 1, "other": 2}
+    assert waits(loop) == {"a", "new", "pinned"}
+    loop.write("say.yaml", manifest("1.0.0", requiredApprovals=ASKED))
+    assert loop.round()
+    assert loop.generations() == {"a": 2, "b": 1, "new": 1, "pinned": 1, "other": 2}
+
+
 @pytest.mark.parametrize("prune", ["confirm", "auto"])
 def test_the_version_that_a_bad_file_goes_by_is_not_taken_away(database: Database, tmp_path: Path, prune: Any) -> None:
     directory = tmp_path / "specs"

@@ -102,6 +102,8 @@ class Catalogue:
     tests: tuple[Document, ...] = ()
     """Test files whose structure is good; whether they fit an automation is `core/fixture`'s to say."""
     advice: Mapping[str, Advice] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
+    """Actions that bad manifests say they describe."""
 
     @cached_property
     def digest(self) -> str:
@@ -204,7 +206,8 @@ def assemble(
     advice = _advice((each for each in interpreted if each.file not in bad), shelf)
     diagnostics.extend(finding for each in advice.values() for finding in each.findings)
     diagnostics.extend(_of_bad((each for each in interpreted if each.file in bad), shelf))
-    diagnostics = _but_of_broken(diagnostics, interpreted, bad)
+    if broken := _broken(interpreted, bad):
+        diagnostics = _but_of(broken, diagnostics, interpreted)
     bad |= {diagnostic.span.file for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR}
     automations = {
         each.automation.id: Declared(each.automation, each.document)
@@ -219,13 +222,9 @@ def assemble(
         bad_files=frozenset(bad),
         unidentified=frozenset(each.file for each in interpreted if each.file in bad and not each.claims),
         digests={each.file: _meaning(each) for each in interpreted},
-        tests=tuple(
-            each.document
-            for each in interpreted
-            if each.document and not (each.automation or each.manifest) and each.file not in bad
-            if kind_of(each.document) == "test"
-        ),
+        tests=_tests(each for each in interpreted if each.file not in bad),
         advice=advice,
+        broken=broken,
     )
 
 
@@ -288,12 +287,22 @@ def _of_bad(files: Iterable[Interpreted], shelf: Shelf) -> Iterator[Diagnostic]:
             yield from (one for one in found if rest.sure(one, absence=one.code != "spec/no-manifest"))
 
 
-def _but_of_broken(found: list[Diagnostic], files: Sequence[Interpreted], bad: Collection[str]) -> list[Diagnostic]:
+def _tests(files: Iterable[Interpreted]) -> tuple[Document, ...]:
+    others = (each.document for each in files if each.document and not (each.automation or each.manifest))
+    return tuple(each for each in others if kind_of(each) == "test")
+
+
+def _broken(files: Sequence[Interpreted], bad: Collection[str]) -> frozenset[str]:
+    """The actions that bad manifests say they describe."""
+    documents = (each.document for each in files if each.file in bad and each.document is not None)
+    values = [each.value for each in documents if kind_of(each) == "action" and isinstance(each.value, Mapping)]
+    return frozenset(str(each.get("id")) for each in values)
+
+
+def _but_of(broken: Collection[str], found: list[Diagnostic], files: Sequence[Interpreted]) -> list[Diagnostic]:
     """Findings without those that miss a manifest which is there, and bad: that is told already."""
     documents = {each.file: each.document for each in files}
-    manifests = [each for file in bad if (each := documents[file]) is not None and kind_of(each) == "action"]
-    broken = {str(each.value.get("id")) for each in manifests if isinstance(each.value, Mapping)}
-    return [each for each in found if _missed(each, documents) not in broken] if broken else found
+    return [each for each in found if _missed(each, documents) not in broken]
 
 
 def _missed(found: Diagnostic, documents: Mapping[str, Document | None]) -> str | None:
@@ -310,9 +319,18 @@ def _missed(found: Diagnostic, documents: Mapping[str, Document | None]) -> str 
 def _claimed(files: Iterable[Interpreted]) -> dict[str, frozenset[str]]:
     claims: dict[str, set[str]] = defaultdict(set)
     for each in files:
-        if each.claims:
-            claims[each.claims].add(each.file)
+        for identity in (each.claims, _renames(each)):
+            if identity:
+                claims[identity].add(each.file)
     return {identity: frozenset(names) for identity, names in claims.items()}
+
+
+def _renames(each: Interpreted) -> str | None:
+    """The id that a bad file says its automation had: that one is not gone."""
+    value = each.document.value if each.document is not None else None
+    lifecycle = value.get("lifecycle") if isinstance(value, Mapping) else None
+    previous = lifecycle.get("renamedFrom") if isinstance(lifecycle, Mapping) else None
+    return previous if isinstance(previous, str) else None
 
 
 def _meaning(each: Interpreted) -> str:

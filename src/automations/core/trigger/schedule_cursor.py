@@ -55,7 +55,7 @@ def placed(held: Cursor | None, schedule: Schedule, *, awake: int | None, now: i
     if same and held.asleep == asleep:
         return Placed(held)
     since = min(max(held.at, awake), now) if same and awake is not None else now
-    reason = PAUSED if same or held.asleep else CHANGED
+    reason = PAUSED if held.asleep else CHANGED
     return Placed(
         Cursor(since, schedule.digest, asleep), _left(held, schedule if same else before, until=since, reason=reason)
     )

@@ -42,7 +42,7 @@ class NextSteps:
             "Unconfirmed": f"gone from the files; confirm with: {confirm}",
             "PruneOff": f"gone from the files, and this source deletes nothing by itself; delete with: {confirm}",
             "NotYetGone": "gone from the files; deleted when it is missing from another look and for long enough",
-            "Together": "changes together with what an automation goes by whose file is bad; waits until that is mended",
+            "Together": "waits until bad files are mended: manifests change together with what goes by them",
             "Suspended": "not carried out while the source is suspended",
             "TooMany": f"too many would stop at once: {verdict.count}{after}; confirm with: {confirm}",
         }

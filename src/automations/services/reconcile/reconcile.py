@@ -92,6 +92,8 @@ class Round:
     drifted: Drift = field(default_factory=dict)
     healed: Drift = field(default_factory=dict)
     """What was put right before the plan was made."""
+    torn: bool = False
+    """Whether the tree was left alone as a whole, because files in it that change together were not all there."""
 
     @property
     def settled(self) -> bool:
@@ -165,6 +167,8 @@ class Reconciler:
         except AutomationsError as problem:
             self._parts.telemetry.emit("reconcile.failed", source=self._source.name, error=problem.message)
             found = Round("failing", problem.message)
+        if found.torn and found.again_at is not None:
+            return found.again_at  # nothing was looked at: a resync that was due is due still
         if verify and found.outcome != "standby":
             self._verified_at = now
         if resync:
@@ -195,7 +199,7 @@ class Reconciler:
             return self._untrusted(snapshot)
         settled = self._settling.sort_out(snapshot, known, now=self._parts.clock.now())
         if settled.torn:
-            return Round("unsettled", WRITING, again_at=settled.again_at)
+            return Round("unsettled", WRITING, again_at=settled.again_at, torn=True)
         snapshot = settled.snapshot
         mark = self._mark(snapshot)
         quiet = self._quiet == mark and not afresh and confirm is None
