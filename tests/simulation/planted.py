@@ -14,6 +14,7 @@ from automations.core.plan.plan import Plan
 from automations.core.plan.prune import Absence
 from automations.core.plan.state import State
 from automations.core.plan.superseded import replaced
+from automations.core.plan.together import Together
 from automations.core.run import approval as approval_machine
 from automations.core.run import machine
 from automations.core.run import queue as queue_machine
@@ -440,7 +441,9 @@ def what_another_version_replaces_goes_though_it_is_taken() -> Iterator[None]:
     def superseded(made: Plan, declared: Catalogue, *, state: State, bound: Iterable[Automation]) -> frozenset[str]:
         return frozenset(replaced(made, declared, state))
 
-    with patch.object(prune_service, "superseded", superseded):
+    # A spec that pins what is gone from the files is bad, and would keep it.
+    nothing_waits = patch.object(reconcile, "together", lambda *_: Together())
+    with patch.object(prune_service, "superseded", superseded), nothing_waits:
         yield
 
 
