@@ -1,6 +1,7 @@
 """The services over one database, with time and chance in the test's hands."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -22,6 +23,8 @@ from automations.services.trigger.parts import Parts
 from automations.services.trigger.timers import Timers
 from automations.store import actions, automations, routes, runs, state
 from automations.store.database import Database, Row
+from automations.store.migrate import migrate
+from automations.store.sqlite import SqliteDatabase
 from samples import catalogue
 
 START = 1_700_000_000_000_000
@@ -141,3 +144,14 @@ class ControlPlane:
         """How often definitions changed."""
         with self.database.read() as tx:
             return int(state.read(tx)["serial"])
+
+
+@contextmanager
+def in_memory() -> Iterator[ControlPlane]:
+    """A store of its own, for each example of a property."""
+    database = SqliteDatabase.memory()
+    try:
+        migrate(database, now=START, lineage="lineage-1")
+        yield ControlPlane(database)
+    finally:
+        database.close()

@@ -1,7 +1,6 @@
 """Apply, on every store: what a plan predicts is what the state becomes, or nothing happens at all."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -16,9 +15,7 @@ from automations.services.plan.apply import Authority
 from automations.services.plan.definitions import load_state
 from automations.store import audit, automations, manifests, routes, state
 from automations.store.database import Database
-from automations.store.migrate import migrate
-from automations.store.sqlite import SqliteDatabase
-from control_plane import START, ControlPlane
+from control_plane import START, ControlPlane, in_memory
 from samples import action, catalogue, event_trigger, spec, step, webhook_trigger
 
 Files = Mapping[str, Any]
@@ -28,17 +25,6 @@ ME = Authority("tester")
 @pytest.fixture
 def plane(database: Database) -> ControlPlane:
     return ControlPlane(database)
-
-
-@contextmanager
-def in_memory() -> Iterator[ControlPlane]:
-    """A store of its own for each example of a property."""
-    database = SqliteDatabase.memory()
-    try:
-        migrate(database, now=START, lineage="lineage-1")
-        yield ControlPlane(database)
-    finally:
-        database.close()
 
 
 def everything(plane: ControlPlane) -> Any:

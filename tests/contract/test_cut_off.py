@@ -1,7 +1,7 @@
 """What a plan says of runs under way is what its apply does to them, whatever they and the policies are."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -20,9 +20,7 @@ from automations.services.run.cancel import Parts as CancelParts
 from automations.services.run.replay import Parts, Replay
 from automations.store import runs
 from automations.store.database import Database
-from automations.store.migrate import migrate
-from automations.store.sqlite import SqliteDatabase
-from control_plane import START, ControlPlane
+from control_plane import ControlPlane, in_memory
 from samples import raw, spec, step
 
 Files = dict[str, Any]
@@ -187,16 +185,6 @@ def test_dead_letters_of_a_deleted_automation_stay_and_can_be_replayed(plane: Co
 
 
 # Property
-
-
-@contextmanager
-def in_memory() -> Iterator[ControlPlane]:
-    database = SqliteDatabase.memory()
-    try:
-        migrate(database, now=START, lineage="lineage-1")
-        yield ControlPlane(database)
-    finally:
-        database.close()
 
 
 def cancelling(plane: ControlPlane) -> Cancel:

@@ -1,7 +1,6 @@
 """What a plan says of steps that take another manifest is what becomes of them, whoever owns the automation and the manifest."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,24 +18,12 @@ from automations.services.plan.apply import Authority
 from automations.services.plan.definitions import load_state
 from automations.services.plan.plan import with_old
 from automations.services.plan.rollback import rollback_to
-from automations.store.migrate import migrate
-from automations.store.sqlite import SqliteDatabase
-from control_plane import START, ControlPlane
+from control_plane import START, ControlPlane, in_memory
 from samples import action, catalogue, spec, step
 
 Files = Mapping[str, Any]
 Pin = tuple[str, str]
 """Version and digest."""
-
-
-@contextmanager
-def in_memory() -> Iterator[ControlPlane]:
-    database = SqliteDatabase.memory()
-    try:
-        migrate(database, now=START, lineage="lineage-1")
-        yield ControlPlane(database)
-    finally:
-        database.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What a plan predicts is what the state becomes: ids, generations, routes, fires; and what it leaves out stays as it was."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -19,9 +19,7 @@ from automations.errors import Conflict, NotFound
 from automations.services.plan.apply import Authority
 from automations.services.trigger.webhook_routes import Wanted, WebhookRoutes
 from automations.store import automations, manifests, routes, texts
-from automations.store.migrate import migrate
-from automations.store.sqlite import SqliteDatabase
-from control_plane import START, ControlPlane
+from control_plane import ControlPlane, in_memory
 from samples import action, event_trigger, raw, spec, step, webhook_trigger
 
 Files = Mapping[str, Any]
@@ -54,16 +52,6 @@ documents = st.builds(
 )
 actions = st.builds(action, st.sampled_from(["do.a", "do.b"]), description=st.sampled_from(["", "d"]))
 trees = st.dictionaries(st.sampled_from([f"{n}.yaml" for n in range(5)]), documents | actions, max_size=5)
-
-
-@contextmanager
-def in_memory() -> Iterator[ControlPlane]:
-    database = SqliteDatabase.memory()
-    try:
-        migrate(database, now=START, lineage="lineage-1")
-        yield ControlPlane(database)
-    finally:
-        database.close()
 
 
 def rows_of(plane: ControlPlane) -> dict[str, Any]:

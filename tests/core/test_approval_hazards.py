@@ -140,6 +140,12 @@ def test_thousands_of_approvals_are_compared_at_once(after: list[Any]) -> None:
     assert told(chain("s"), after) == []
 
 
+def test_thousands_of_weakened_approvals_are_each_told() -> None:
+    one, two = ([act(f"s{number}", ask=ask) for number in range(3000)] for ask in (1, 2))
+    assert len(told(two, one)) == 3000
+    assert told(one, two) == []
+
+
 @pytest.mark.timeout(30)
 def test_thousands_of_steps_behind_a_gate_are_told_in_a_sentence() -> None:
     behind = [act(f"s{number}", "gate") for number in range(3000)]

@@ -18,6 +18,7 @@ from automations.core.expression.cel import Activation, EvaluationFailed, Expres
 from automations.core.expression.infer import infer
 from automations.core.expression.schema_shape import shape_of
 from automations.core.expression.shape import KINDS, Reading, Shape, fields, of_value
+from samples import catalogue, event_trigger, spec
 
 TICKET = {
     "type": "object",
@@ -421,5 +422,6 @@ def test_a_value_that_conforms_to_a_schema_is_of_its_shape(case: tuple[Any, Any]
         {"properties": {"a": {"$ref": "#/properties/a"}}, "required": "a"},
     ],
 )
-def test_a_schema_that_is_none_breaks_nothing(schema: Any) -> None:
-    faults("event.data.a.b > 1", schema)  # it raises nothing; what it says of a schema that is none does not matter
+def test_a_schema_that_is_none_is_told_and_does_not_end_the_program(schema: Any) -> None:
+    reads = spec("a", triggers=[event_trigger(eventSchema=schema, expr="event.data.a.b > 1")])
+    assert "spec/schema" in [each.code for each in catalogue({"a.yaml": reads}).diagnostics]

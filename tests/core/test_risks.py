@@ -5,13 +5,10 @@ from typing import Any
 
 import pytest
 
-from automations.core.plan.approval_hazards import approval_hazards
-from automations.core.plan.comparison import Comparison
 from automations.core.plan.manifest_hazards import manifest_hazards
 from automations.core.plan.plan import Plan, Request, make_plan
 from automations.core.plan.risks import RISKS
 from automations.core.plan.state import Held, HeldManifest, HeldRoute, InFlight, State
-from automations.core.spec import build
 from samples import action, catalogue, event_trigger, spec, step, webhook_trigger
 
 OWNER = "source:default"
@@ -235,13 +232,3 @@ def test_the_catalogue_speaks_for_itself() -> None:
         assert risk.code == code
         assert risk.text.endswith((".", "`."))
         assert risk.title[0].islower()
-
-
-def test_thousands_of_approvals_are_each_told() -> None:
-    two, one, three = (build.automation(spec("a", actions=_gates(count))) for count in (2, 1, 3))
-    assert len(list(approval_hazards(Comparison("a", two, one)))) == 3_000
-    assert not list(approval_hazards(Comparison("a", two, three)))
-
-
-def _gates(count: int) -> list[Any]:
-    return [step(f"s{number}", approval={"count": count, "roles": ["sre"]}) for number in range(3_000)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from automations.core.diagnostic import Severity
 from automations.core.spec.catalogue import Interpreted, ManifestKey, assemble
-from automations.core.spec.manifests import newest
+from automations.core.spec.manifests import rank
 from automations.core.spec.model import Manifest
 
 Manifests = Mapping[ManifestKey, Manifest]
@@ -47,7 +47,8 @@ def fitting(old: Interpreted, *, known: Manifests, beside: Manifests, kept: Iter
     chosen: dict[str, Manifest] = {}
     left = _errors(old, known, beside, chosen)
     for action, candidates in wanted.items():
-        for manifest in _highest_first(candidates)[:MOST_TRIED]:
+        highest_first = sorted(candidates, key=lambda each: rank(each.version), reverse=True)
+        for manifest in highest_first[:MOST_TRIED]:
             errors = _errors(old, known, beside, {**chosen, action: manifest})
             if errors < left:
                 left, chosen[action] = errors, manifest
@@ -78,15 +79,6 @@ def _errors(old: Interpreted, known: Manifests, beside: Manifests, chosen: Mappi
     own |= {(each.id, each.version): each for each in chosen.values()}
     found = assemble([old], known=others, beside=own).diagnostics
     return sum(each.severity is Severity.ERROR for each in found)
-
-
-def _highest_first(candidates: Iterable[Manifest]) -> list[Manifest]:
-    left, found = list(candidates), []
-    while left:
-        highest = newest(each.version for each in left)
-        found += [each for each in left if each.version == highest]
-        left = [each for each in left if each.version != highest]
-    return found
 
 
 def _fit(old: Interpreted, manifest: Manifest, there: Manifests) -> Fit:

@@ -52,12 +52,17 @@ def observed(held: Mapping[str, Absence], gone: Iterable[str], *, now: int) -> d
     return result
 
 
+TOGETHER = "Together"
+"""Why changes wait for a bad file; see `core.plan.together`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What may go now (`allowed`), which other changes must wait as well (`held`), and why something waits, if it does.
 
-    `reason` is a word for `PruneBlocked`. `count` is how many automations would stop and manifests go if everything that
-    waited went: never 0 where anything would. `recent` is how many stopped just before, where that is why something waits.
+    `reason` is a word for `PruneBlocked`, or `TOGETHER` where no delete waits. `count` is how many automations would stop and
+    manifests go if everything that waited went: never 0 where anything would. `recent` is how many stopped just before, where
+    that is why something waits.
     """
 
     allowed: frozenset[str] = frozenset()
@@ -118,7 +123,7 @@ def confirmed(verdict: Verdict, plan: Plan, *, kept: frozenset[str] = frozenset(
 
 def joined(verdict: Verdict, held: frozenset[str]) -> Verdict:
     """The verdict when these changes wait for a bad file as well."""
-    return replace(verdict, held=verdict.held | held, reason=verdict.reason or "Together") if held else verdict
+    return replace(verdict, held=verdict.held | held, reason=verdict.reason or TOGETHER) if held else verdict
 
 
 def _ripe(situation: Situation, identity: str, policy: Policy) -> bool:

@@ -50,7 +50,7 @@ def shelve(manifests: Iterable[Manifest], foreign: Iterable[Manifest] = ()) -> S
     own, others = tuple(manifests), tuple(foreign)
     found: dict[str, list[Manifest]] = {}
     for listed in (others, own):
-        for manifest in sorted(listed, key=lambda one: _order(one.version)):
+        for manifest in sorted(listed, key=lambda one: rank(one.version)):
             found.setdefault(manifest.id, []).append(manifest)
     standing = [sorted([each.id, each.version, each.digest] for each in listed) for listed in (own, others)]
     return Shelf({action: tuple(each) for action, each in found.items()}, own, others, digest(standing))
@@ -190,10 +190,10 @@ def _keys_only(schema: Mapping[str, Any], filled: set[str | int]) -> dict[str, A
 
 def newest(versions: Iterable[str]) -> str:
     """The highest of some versions."""
-    return max(versions, key=_order)
+    return max(versions, key=rank)
 
 
-def _order(version: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+def rank(version: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     """Versions by numeric parts where they have them (`1.10.0` after `1.9.0`), else as text."""
     return tuple(_part(part) for part in version.split(".")), version
 

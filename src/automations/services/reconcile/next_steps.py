@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from automations.core.plan.prune import TOGETHER
+
 if TYPE_CHECKING:
     from automations.core.plan.prune import Verdict
 
@@ -42,7 +44,7 @@ class NextSteps:
             "Unconfirmed": f"gone from the files; confirm with: {confirm}",
             "PruneOff": f"gone from the files, and this source deletes nothing by itself; delete with: {confirm}",
             "NotYetGone": "gone from the files; deleted when it is missing from another look and for long enough",
-            "Together": "waits until bad files are mended: manifests change together with what goes by them",
+            TOGETHER: "waits until bad files are mended: manifests change together with what goes by them",
             "Suspended": "not carried out while the source is suspended",
             "TooMany": f"too many would stop at once: {verdict.count}{after}; confirm with: {confirm}",
         }

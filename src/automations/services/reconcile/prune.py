@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from automations.core.plan.hazards import Destroyed
-from automations.core.plan.prune import Absence, Policy, Situation, Verdict, judge, observed
-from automations.core.plan.state import source_owner
+from automations.core.plan.prune import Absence, Policy, observed
 from automations.core.plan.superseded import replaced, superseded
 from automations.store import absences
 from automations.store import state as state_row
@@ -16,23 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from automations.core.plan.plan import Plan
+    from automations.core.plan.prune import Policy
     from automations.core.plan.state import State
     from automations.core.spec.catalogue import Catalogue
     from automations.services.plan.definitions import Bindings
     from automations.store.database import Database
 
 Absences = dict[str, Absence]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a look came to: what is missing, whether some file is a riddle, and which manifests nothing takes any more."""
-
-    absences: Mapping[str, Absence]
-    mystery: bool
-    superseded: frozenset[str]
-    kept: frozenset[str] = frozenset()
-    """Manifests that a bad file's automation goes by."""
 
 
 def counted(database: Database, plan: Plan, *, now: int, count: bool) -> Absences:
@@ -53,18 +40,6 @@ def counted(database: Database, plan: Plan, *, now: int, count: bool) -> Absence
         rows = [{"id": each, "first_at": at.first_at, "snapshots": at.snapshots} for each, at in changed.items()]
         absences.put(tx, plan.source, rows)
     return seen
-
-
-def weigh(plan: Plan, state: State, *, policy: Policy, situation: Seen, now: int) -> Verdict:
-    """The verdict on a plan that deletes nothing."""
-    owner = source_owner(plan.source)
-    recent = state.destroyed.get(owner, Destroyed())
-    owned = state.owned(owner)
-    return judge(
-        plan,
-        policy,
-        Situation(situation.absences, owned, recent, now, situation.mystery, situation.superseded, situation.kept),
-    )
 
 
 def nothing_takes(plan: Plan, catalogue: Catalogue, *, state: State, bindings: Bindings) -> frozenset[str]:

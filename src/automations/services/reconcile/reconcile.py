@@ -11,8 +11,9 @@ from typing import Literal, NamedTuple
 
 from automations.core.instant import SECOND
 from automations.core.plan.backoff import Backoff
+from automations.core.plan.hazards import Destroyed
 from automations.core.plan.plan import Plan, Request, make_plan, mysterious
-from automations.core.plan.prune import Policy, Verdict, confirmed, joined
+from automations.core.plan.prune import Policy, Situation, Verdict, confirmed, joined, judge
 from automations.core.plan.standing import Pause
 from automations.core.plan.state import State, source_owner
 from automations.core.plan.together import Together, together
@@ -26,7 +27,7 @@ from automations.services.plan.plan import with_old
 from automations.services.ports import Clock, Ids, Telemetry, Tree
 from automations.services.reconcile.extent import Extent, touched
 from automations.services.reconcile.heal import Drift, Scope, drift, heal
-from automations.services.reconcile.prune import Seen, counted, nothing_takes, ripens, weigh
+from automations.services.reconcile.prune import counted, nothing_takes, ripens
 from automations.services.reconcile.standing import Look, Standing
 from automations.services.reconcile.succession import STANDBY, Succession
 from automations.services.reconcile.suspend import pause_of_source
@@ -273,8 +274,10 @@ class Reconciler:
             mystery = settled.again_at is not None or mysterious(catalogue, state, owner=self._source.owner)
             seen = counted(self._parts.database, first, now=now, count=race == 0 and not mystery)
             free = nothing_takes(first, catalogue, state=state, bindings=self._parts.bindings)
-            situation = Seen(seen, mystery, free, apart.kept)
-            verdict = weigh(first, state, policy=policy, situation=situation, now=now)
+            owner = self._source.owner
+            recent = state.destroyed.get(owner, Destroyed())
+            situation = Situation(seen, state.owned(owner), recent, now, mystery, free, apart.kept)
+            verdict = judge(first, policy, situation)
             if confirm is not None:
                 verdict = _agreed(verdict, first, confirm, unreadable=catalogue.unidentified, kept=apart.kept)
             verdict = joined(verdict, apart.held)

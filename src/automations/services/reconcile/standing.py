@@ -10,6 +10,7 @@ from automations.core.canonical import decode, encode
 from automations.core.diagnostic import Diagnostic, Severity
 from automations.core.plan.conditions import Condition, differ, updated
 from automations.core.plan.health import looked_since
+from automations.core.plan.prune import TOGETHER
 from automations.core.plan.standing import Facts, conditions_of, worth_keeping
 from automations.errors import StoreError
 from automations.services.reconcile.next_steps import NextSteps
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from automations.store.database import Database, Row, Transaction
 
 MOST_IN_MESSAGE = 3
-TOGETHER = "Together"
-"""The verdict's reason for what waits for a bad file."""
 
 
 @dataclass(frozen=True, slots=True)
